@@ -1,0 +1,103 @@
+//! What kinds exist, what settings each takes, and what each can do. A pure table; everything above names kinds by it.
+
+use crate::units::{ByteSize, Span};
+use serde::{Deserialize, Serialize};
+
+mod kinds;
+mod url;
+pub use kinds::*;
+pub use url::{TargetUrl, UrlError};
+
+/// How bytes travel for one arm: the transport with its settings, resolved and complete.
+///
+/// Settings that a transport doesn't know are not here to be ignored: each variant holds only its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    Websocket(Websocket),
+    Tcp(Tcp),
+    Udp(Udp),
+    LongPolling(Http),
+    ShortPolling(Http),
+    Sse(Http),
+    HttpStreaming(Http),
+}
+
+/// RFC 6455 over a TCP connection, with either library as the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Websocket {
+    pub engine: Engine,
+    /// Largest payload of one frame; longer messages are sent in fragments. `None`: never fragment.
+    pub fragment: Option<ByteSize>,
+    /// `Sec-WebSocket-Protocol` values to offer.
+    pub subprotocols: Vec<String>,
+    /// How often the client pings each session; `None`: never.
+    pub ping_every: Option<Span>,
+    /// Close code that the client sends (RFC 6455 §7.4).
+    pub close_code: u16,
+    pub headers: HeaderProfile,
+    pub extra_headers: Vec<(String, String)>,
+    pub nodelay: bool,
+}
+
+/// A TCP stream cut into messages by `framing`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tcp {
+    pub framing: Framing,
+    pub nodelay: bool,
+}
+
+/// One message a datagram.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Udp {
+    /// `SO_RCVBUF` asked for, so that the generator's own buffer isn't what drops.
+    pub receive_buffer: ByteSize,
+}
+
+/// Publish by POST, receive by GET; what the GET is like depends on the transport.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Http {
+    /// `false`: a new TCP connection for every request.
+    pub keep_alive: bool,
+    /// Long and short polling: may one response carry several messages?
+    pub batch: bool,
+    /// Short polling: from one response to the next request.
+    pub interval: Option<Span>,
+    pub headers: HeaderProfile,
+    pub extra_headers: Vec<(String, String)>,
+    pub nodelay: bool,
+}
+
+impl Transport {
+    pub fn kind(&self) -> TransportKind {
+        match self {
+            Transport::Websocket(_) => TransportKind::Websocket,
+            Transport::Tcp(_) => TransportKind::Tcp,
+            Transport::Udp(_) => TransportKind::Udp,
+            Transport::LongPolling(_) => TransportKind::LongPolling,
+            Transport::ShortPolling(_) => TransportKind::ShortPolling,
+            Transport::Sse(_) => TransportKind::Sse,
+            Transport::HttpStreaming(_) => TransportKind::HttpStreaming,
+        }
+    }
+
+    /// The WebSocket library in use, where one is.
+    pub fn engine(&self) -> Option<Engine> {
+        match self {
+            Transport::Websocket(w) => Some(w.engine),
+            _ => None,
+        }
+    }
+
+    /// Descriptors that one session may hold at once on the generator's side.
+    pub fn sockets_per_session(&self) -> u64 {
+        match self {
+            // One connection receives, one publishes.
+            Transport::LongPolling(_)
+            | Transport::ShortPolling(_)
+            | Transport::Sse(_)
+            | Transport::HttpStreaming(_) => 2,
+            Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) => 1,
+        }
+    }
+}

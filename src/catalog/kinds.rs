@@ -1,0 +1,160 @@
+//! The names of things, as they are written in scenarios and results, and what each kind can do.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// Declares an enum whose variants have one spelling everywhere: TOML, JSON, command line, report.
+macro_rules! kinds {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
+
+        impl $name {
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
+            pub fn name(self) -> &'static str {
+                match self { $($name::$variant => $text),* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+            fn from_str(text: &str) -> Result<$name, ()> {
+                $name::ALL.iter().copied().find(|k| k.name() == text).ok_or(())
+            }
+        }
+    };
+}
+
+kinds! {
+    /// How bytes travel.
+    TransportKind {
+        Websocket = "websocket",
+        Tcp = "tcp",
+        Udp = "udp",
+        /// Publish by POST, receive by a held GET.
+        LongPolling = "long-polling",
+        /// Publish by POST, receive by a GET at an interval (AJAX).
+        ShortPolling = "short-polling",
+        /// Publish by POST, receive by `text/event-stream`.
+        Sse = "sse",
+        /// Publish by POST, receive by an endless chunked response (Comet streaming).
+        HttpStreaming = "http-streaming",
+    }
+}
+
+kinds! {
+    /// The library that speaks RFC 6455.
+    Engine { Fastwebsockets = "fastwebsockets", Tungstenite = "tungstenite" }
+}
+
+kinds! {
+    /// What is exchanged and what counts as done.
+    WorkloadKind { Echo = "echo", Chat = "chat", Push = "push", Connect = "connect" }
+}
+
+kinds! {
+    /// Whether a payload is text or binary.
+    Format { Text = "text", Binary = "binary" }
+}
+
+kinds! {
+    /// How a TCP stream is cut into messages.
+    Framing {
+        /// Four bytes, big endian, then the payload.
+        Length = "length",
+        /// A line feed ends each message; payloads hold none.
+        Newline = "newline",
+        /// Every message has the same length; no framing bytes at all.
+        Fixed = "fixed",
+    }
+}
+
+kinds! {
+    /// Which headers an HTTP request carries.
+    HeaderProfile {
+        /// What the protocol requires and no more.
+        Minimal = "minimal",
+        /// What a desktop browser sends with a same-origin `fetch`, and a usual server answers.
+        Browser = "browser",
+    }
+}
+
+kinds! {
+    /// Open: due instants don't wait for answers. Closed: each session waits for its answer first.
+    Arrival { Constant = "constant", Poisson = "poisson", Closed = "closed" }
+}
+
+kinds! {
+    /// The application protocol spoken over a transport.
+    DialectKind {
+        /// Payloads as they are.
+        Raw = "raw",
+        /// The embedded target's protocol (`docs/protocol.md`).
+        Wsbench = "wsbench",
+    }
+}
+
+kinds! {
+    /// Which end starts the closing handshake.
+    Closer { Client = "client", Server = "server" }
+}
+
+impl TransportKind {
+    /// Nothing is lost or reordered between two live ends.
+    pub fn is_reliable(self) -> bool {
+        self != TransportKind::Udp
+    }
+
+    /// Receives over HTTP and publishes by POST.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::LongPolling | Self::ShortPolling | Self::Sse | Self::HttpStreaming)
+    }
+
+    /// URL schemes a target of this transport may have.
+    pub fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::Websocket => &["ws", "wss"],
+            Self::Tcp => &["tcp", "tls"],
+            Self::Udp => &["udp"],
+            _ => &["http", "https"],
+        }
+    }
+
+    /// Why this workload makes no sense on this transport, if it doesn't.
+    pub fn refuses(self, workload: WorkloadKind) -> Option<&'static str> {
+        match (self, workload) {
+            (Self::Udp, WorkloadKind::Connect) => {
+                Some("UDP has no connection: there is no handshake to time and nothing to close")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Arrival {
+    pub fn is_open(self) -> bool {
+        self != Arrival::Closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_everywhere() {
+        for kind in TransportKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(*kind));
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("{:?}", kind.name()));
+        }
+    }
+}

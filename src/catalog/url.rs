@@ -1,0 +1,139 @@
+//! Where a target listens: `scheme://host:port/path`, with `{room}` and `{session}` standing for a session's own.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::{fmt, str::FromStr};
+
+/// A target's URL. Its scheme has been checked against [`super::TransportKind::schemes`] by the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetUrl {
+    pub scheme: String,
+    /// A name or an address; an IPv6 address without its brackets.
+    pub host: String,
+    pub port: u16,
+    /// Path and query, starting with `/`; may hold `{room}` and `{session}`.
+    pub path: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a target's URL: {problem}; write scheme://host:port/path, such as ws://127.0.0.1:9001/echo")]
+pub struct UrlError {
+    text: String,
+    problem: &'static str,
+}
+
+impl TargetUrl {
+    /// `host:port` as a `Host` header has it: the scheme's own port is left out, IPv6 is in brackets.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if default_port(&self.scheme) == Some(self.port) { host } else { format!("{host}:{}", self.port) }
+    }
+
+    pub fn is_tls(&self) -> bool {
+        matches!(self.scheme.as_str(), "wss" | "https" | "tls")
+    }
+
+    /// The path of one session, its marks filled in.
+    pub fn path_for(&self, room: u32, session: u32) -> String {
+        self.path.replace("{room}", &room.to_string()).replace("{session}", &session.to_string())
+    }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "ws" | "http" => Some(80),
+        "wss" | "https" => Some(443),
+        _ => None,
+    }
+}
+
+impl FromStr for TargetUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<TargetUrl, UrlError> {
+        let error = |problem| UrlError { text: redacted(text), problem };
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| error("it has no scheme"))?;
+        if !["ws", "wss", "http", "https", "tcp", "tls", "udp"].contains(&scheme) {
+            return Err(error("its scheme is none of ws, wss, tcp, tls, udp, http, https"));
+        }
+        let at = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(at);
+        if authority.contains('@') {
+            return Err(error("user and password don't belong into a URL; send an authorization header instead"));
+        }
+        if text.chars().any(|c| c.is_control() || c == ' ') {
+            return Err(error("it holds a space or a control character"));
+        }
+        let bracketed = authority.strip_prefix('[').and_then(|a| a.split_once(']'));
+        let (host, port) = match bracketed {
+            Some((host, port)) => (host, port.strip_prefix(':')),
+            None => match authority.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            },
+        };
+        if host.is_empty() {
+            return Err(error("it has no host"));
+        }
+        let port = match port {
+            Some(port) => port.parse().ok().filter(|p| *p != 0).ok_or_else(|| error("its port is not 1–65535"))?,
+            None => default_port(scheme).ok_or_else(|| error("it has no port"))?,
+        };
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok(TargetUrl { scheme: scheme.to_owned(), host: host.to_owned(), port, path })
+    }
+}
+
+/// The text without what stands before an `@`: it is about to be printed.
+fn redacted(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let path = if self.path == "/" { "" } else { &self.path };
+        write!(f, "{}://{}{path}", self.scheme, self.authority())
+    }
+}
+
+impl Serialize for TargetUrl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TargetUrl {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_prints() {
+        for text in ["ws://127.0.0.1:9001/echo", "tcp://[::1]:7", "https://example.org/a?b=c", "udp://localhost:9"] {
+            assert_eq!(text.parse::<TargetUrl>().unwrap().to_string(), text);
+        }
+        let url: TargetUrl = "ws://h/room/{room}?s={session}".parse().unwrap();
+        assert_eq!((url.port, url.path_for(3, 14)), (80, "/room/3?s=14".to_owned()));
+        assert_eq!("tcp://[::1]:7".parse::<TargetUrl>().unwrap().host, "::1");
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_keeps_secrets() {
+        let problem = |text: &str| text.parse::<TargetUrl>().unwrap_err().to_string();
+        assert!(problem("localhost:80").contains("no scheme"));
+        assert!(problem("ftp://x").contains("scheme is none of"));
+        assert!(problem("tcp://x").contains("no port"));
+        assert!(problem("tcp://x:0").contains("1–65535"));
+        assert!(problem("ws://:80").contains("no host"));
+        assert!(problem("ws://a b").contains("space"));
+        let secret = problem("ws://me:hunter2@host/");
+        assert!(!secret.contains("hunter2") && secret.contains("authorization"), "{secret}");
+    }
+}

@@ -1,0 +1,2 @@
+//! The `wsbench` command.
+fn main() {}

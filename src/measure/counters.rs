@@ -1,0 +1,106 @@
+//! Counts of messages and bytes.
+
+use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
+
+/// What became of the messages of one phase.
+///
+/// `scheduled = sent + skipped` counts scheduled units. `expected = delivered + late + lost + unfinished` counts
+/// deliveries owed for what was sent. Duplicates and unmatched arrivals are extra; reordered ones are part of delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    pub scheduled: u64,
+    pub sent: u64,
+    /// Never sent: no connection, outbox full, or interrupted.
+    pub skipped: u64,
+    pub expected: u64,
+    pub delivered: u64,
+    /// Arrived after the timeout, within drain. Their latencies are in the histograms.
+    pub late: u64,
+    /// Datagrams that had not arrived at the end of drain.
+    pub lost: u64,
+    /// Not arrived at the end of drain, on a reliable transport.
+    pub unfinished: u64,
+    pub duplicate: u64,
+    pub reordered: u64,
+    /// Arrivals that answer nothing that is owed.
+    pub unmatched: u64,
+}
+
+/// Bytes of one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    /// Messages that carried a payload.
+    pub messages: u64,
+    pub payload: u64,
+    /// What the transport's protocol added above TCP or UDP: frame headers, HTTP heads, pings, empty polls.
+    pub framing: u64,
+    /// Everything from the IP header up. Absent (0, with `wire_known` false) where the system can't tell.
+    pub wire: u64,
+}
+
+/// Bytes and connections of a trial's sessions, from the end of connecting to the end of drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Traffic {
+    /// As seen by the generator.
+    pub sent: Volume,
+    pub received: Volume,
+    /// TCP connections opened, or UDP sockets, over the whole trial.
+    pub connections: u64,
+    /// Bytes of opening handshakes (HTTP upgrade, joining), both directions, payload of TCP or UDP.
+    pub handshake: u64,
+    /// HTTP requests that asked for messages, and those of them answered with none.
+    pub polls: u64,
+    pub empty_polls: u64,
+    /// Connections whose bytes on the wire could be read; `wire` is complete if this equals `connections`.
+    pub wire_known: u64,
+}
+
+/// Declares field-by-field addition.
+macro_rules! adds {
+    ($type:ty { $($field:ident),* }) => {
+        impl AddAssign for $type {
+            fn add_assign(&mut self, other: $type) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
+}
+adds!(Counters {
+    scheduled,
+    sent,
+    skipped,
+    expected,
+    delivered,
+    late,
+    lost,
+    unfinished,
+    duplicate,
+    reordered,
+    unmatched
+});
+adds!(Volume { messages, payload, framing, wire });
+adds!(Traffic { sent, received, connections, handshake, polls, empty_polls, wire_known });
+
+impl Counters {
+    /// Whether both sums hold.
+    pub fn balance(&self) -> bool {
+        self.scheduled == self.sent + self.skipped
+            && self.expected == self.delivered + self.late + self.lost + self.unfinished
+    }
+
+    /// Deliveries ÷ expected deliveries, late ones included; `None` when nothing was expected.
+    pub fn reach(&self) -> Option<f64> {
+        (self.expected > 0).then(|| (self.delivered + self.late) as f64 / self.expected as f64)
+    }
+}
+
+impl Traffic {
+    /// Whether the bytes on the wire of every connection are known.
+    pub fn wire_complete(&self) -> bool {
+        self.connections > 0 && self.wire_known == self.connections
+    }
+}

@@ -1,0 +1,149 @@
+//! The outcome of one trial, or of one worker's share of it.
+
+use super::{Counters, Histogram, HistogramError, Packed, Traffic};
+use crate::clock::Nanos;
+use crate::schedule::Phase;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a histogram holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// received − due.
+    ResponseTime,
+    /// received − sent.
+    ServiceTime,
+    /// taken − due: the generator's own fault.
+    SendLateness,
+    /// sent − taken: back-pressure of the transport or the target.
+    Queueing,
+    /// Chat and push: due → the last of a message's copies.
+    LastReceipt,
+    /// Connect phases; successes only.
+    Resolve,
+    Tcp,
+    Tls,
+    /// From a ready connection to a joined session: HTTP upgrade, or the dialect's join.
+    Upgrade,
+    /// All of the above: from the first packet to a joined session.
+    Connect,
+    /// From the first packet to the first message received.
+    FirstMessage,
+    /// The closing handshake.
+    Close,
+    /// WebSocket ping → pong.
+    Ping,
+    /// Polling: from a response to the next request.
+    PollGap,
+    /// Polling: messages in a response that had any (a count, not nanoseconds).
+    MessagesPerPoll,
+}
+
+/// One histogram for each metric that has samples.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Histograms(BTreeMap<Metric, Histogram>);
+
+impl Histograms {
+    pub fn record(&mut self, metric: Metric, value: u64) {
+        self.0.entry(metric).or_default().record(value);
+    }
+
+    pub fn get(&self, metric: Metric) -> Option<&Histogram> {
+        self.0.get(&metric).filter(|h| !h.is_empty())
+    }
+
+    pub fn merge(&mut self, other: &Histograms) {
+        for (metric, histogram) in &other.0 {
+            self.0.entry(*metric).or_default().merge(histogram);
+        }
+    }
+}
+
+/// Sessions of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sessions {
+    pub asked: u64,
+    /// Opened and joined at least once.
+    pub connected: u64,
+    /// Most sessions open at one time.
+    pub peak: u64,
+}
+
+/// One time slice of a trial. A sample belongs to the slice in which it was *received*.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Since the start of warmup, nanoseconds.
+    pub start: Nanos,
+    pub length: Nanos,
+    pub phase: Phase,
+    pub sent: u64,
+    pub delivered: u64,
+    pub errors: u64,
+    pub response_time: Packed,
+}
+
+/// Everything that was measured. The histograms hold samples of the measure phase only, by due instant.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outcome {
+    pub histograms: Histograms,
+    pub warmup: Counters,
+    pub measure: Counters,
+    /// Ascending by start; workers slice time at the same instants.
+    pub intervals: Vec<Interval>,
+    /// Failures by class, over all phases.
+    pub errors: BTreeMap<String, u64>,
+    pub sessions: Sessions,
+    pub traffic: Traffic,
+    /// Nanoseconds of the measured window in which the worker itself stood still (the worst worker's).
+    pub standstill: Nanos,
+    /// Of `measure.skipped`, what was the generator's own fault (its outbox or ledger was full).
+    pub skipped_by_generator: u64,
+    /// Whether an interrupt cut this short.
+    pub interrupted: bool,
+    /// Whether order could be followed for every pair of sender and receiver; else `reordered` says nothing.
+    pub order_tracked: bool,
+}
+
+impl Outcome {
+    /// Adds another worker's share. Fails only on a histogram that can't be read.
+    pub fn merge(&mut self, other: &Outcome) -> Result<(), HistogramError> {
+        self.histograms.merge(&other.histograms);
+        self.warmup += other.warmup;
+        self.measure += other.measure;
+        for (class, n) in &other.errors {
+            *self.errors.entry(class.clone()).or_default() += n;
+        }
+        self.sessions.asked += other.sessions.asked;
+        self.sessions.connected += other.sessions.connected;
+        self.sessions.peak += other.sessions.peak;
+        self.traffic += other.traffic;
+        self.standstill = self.standstill.max(other.standstill);
+        self.skipped_by_generator += other.skipped_by_generator;
+        self.interrupted |= other.interrupted;
+        self.order_tracked &= other.order_tracked;
+        self.merge_intervals(&other.intervals)
+    }
+
+    fn merge_intervals(&mut self, others: &[Interval]) -> Result<(), HistogramError> {
+        for other in others {
+            match self.intervals.binary_search_by_key(&other.start, |i| i.start) {
+                Err(at) => self.intervals.insert(at, other.clone()),
+                Ok(at) => {
+                    let mine = &mut self.intervals[at];
+                    mine.length = mine.length.max(other.length);
+                    mine.sent += other.sent;
+                    mine.delivered += other.delivered;
+                    mine.errors += other.errors;
+                    let mut both = mine.response_time.unpack()?;
+                    both.merge(&other.response_time.unpack()?);
+                    mine.response_time = both.pack();
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! The resolved work: what a scenario means once every default and flag has been applied and every meaning checked.
+//!
+//! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
+
+use crate::catalog::{Closer, DialectKind, TargetUrl, Transport, WorkloadKind};
+use crate::schedule::Schedule;
+use crate::units::{Rate, Span};
+use crate::wire::PayloadSpec;
+use serde::{Deserialize, Serialize};
+
+/// Everything that a run does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub name: String,
+    pub description: String,
+    pub seed: u64,
+    pub trials: u32,
+    /// The arm that the others are compared with; `None` when fewer than two arms run.
+    pub reference: Option<String>,
+    /// In the scenario's order.
+    pub cells: Vec<Cell>,
+    /// Arms of the scenario that make no sense with its workload, with the reason.
+    pub omitted: Vec<Omitted>,
+    pub output: Output,
+}
+
+/// Workload × arm × load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    pub arm: String,
+    pub transport: Transport,
+    pub dialect: DialectKind,
+    pub target: Target,
+    pub network: Network,
+    pub workload: Workload,
+    pub load: Load,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Omitted {
+    pub arm: String,
+    pub reason: String,
+}
+
+/// The server under test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The reference target, started by wsbench for each trial.
+    Embedded,
+    Url(TargetUrl),
+}
+
+/// The emulated network between generator and embedded target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Network {
+    /// One transit, each direction; zero: the loopback as it is.
+    pub delay: Span,
+}
+
+/// What is exchanged and what counts as done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workload {
+    Echo {
+        payload: PayloadSpec,
+    },
+    /// Session `s` is in room `s mod rooms`; everyone in a room receives what any member publishes.
+    Chat {
+        payload: PayloadSpec,
+        rooms: u32,
+        echo_self: bool,
+    },
+    /// Session `s` subscribes to topic `s mod topics`.
+    Push {
+        payload: PayloadSpec,
+        topics: u32,
+    },
+    /// Open, first message, close.
+    Connect {
+        payload: PayloadSpec,
+        first: FirstMessage,
+        closer: Closer,
+    },
+}
+
+/// What a connect workload waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstMessage {
+    /// The target speaks first, as the wsbench dialect lets a session ask.
+    Greeting,
+    /// The session sends one message and waits for its echo: works with any echo server.
+    Echo,
+}
+
+/// How much, how fast, for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Concurrent clients. For connect: the most that may be open at once.
+    pub sessions: u32,
+    /// Warmup's stage first, then those of the measured window. With closed arrival only its length counts.
+    pub schedule: Schedule,
+    /// Closed arrival: requests in flight for each session (connect: over all sessions).
+    pub outstanding: u32,
+    /// Closed arrival: from an answer to the next request.
+    pub think: Span,
+    pub connect_rate: Rate,
+    pub connect_timeout: Span,
+    pub warmup: Span,
+    pub duration: Span,
+    /// An answer that takes longer is late.
+    pub timeout: Span,
+    /// How long to wait for what is still owed at the end.
+    pub drain: Span,
+}
+
+/// What is written, and how fine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    pub charts: bool,
+    /// Length of the time slices in which response times are kept.
+    pub interval: Span,
+}
+
+impl Workload {
+    pub fn kind(&self) -> WorkloadKind {
+        match self {
+            Workload::Echo { .. } => WorkloadKind::Echo,
+            Workload::Chat { .. } => WorkloadKind::Chat,
+            Workload::Push { .. } => WorkloadKind::Push,
+            Workload::Connect { .. } => WorkloadKind::Connect,
+        }
+    }
+
+    pub fn payload(&self) -> &PayloadSpec {
+        match self {
+            Workload::Echo { payload }
+            | Workload::Chat { payload, .. }
+            | Workload::Push { payload, .. }
+            | Workload::Connect { payload, .. } => payload,
+        }
+    }
+
+    /// Groups of sessions that share messages: rooms or topics; everyone alone in echo and connect.
+    pub fn groups(&self) -> Option<u32> {
+        match self {
+            Workload::Chat { rooms, .. } => Some(*rooms),
+            Workload::Push { topics, .. } => Some(*topics),
+            Workload::Echo { .. } | Workload::Connect { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The result document: everything that is needed to redraw and to reproduce a run. Measuring ends here; rendering
+//! begins here. Its shape is documented in `docs/result.md`; changes add, and every older version stays readable.
+
+use crate::clock::Nanos;
+use crate::measure::{Histogram, Outcome};
+use serde::{Deserialize, Serialize};
+
+/// The version that this program writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    pub schema_version: u32,
+    pub meta: Meta,
+    pub scenario: ScenarioText,
+    /// The resolved plan as the program understood it (see `docs/result.md`); for reproducing, not for rendering.
+    pub plan: serde_json::Value,
+    /// SHA-256 of the resolved plan, hex.
+    pub plan_hash: String,
+    pub seed: u64,
+    pub reference: Option<String>,
+    /// An interrupt cut the run short: some trials are missing or partial.
+    pub partial: bool,
+    pub calibration: Option<Calibration>,
+    /// In the scenario's order.
+    pub cells: Vec<Cell>,
+    pub omitted: Vec<OmittedArm>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Meta {
+    pub wsbench_version: String,
+    /// Of the directory wsbench was run in, where it is a git checkout.
+    pub git_revision: Option<String>,
+    /// RFC 3339.
+    pub started: String,
+    pub finished: String,
+    /// Secrets redacted.
+    pub command_line: Vec<String>,
+    pub host: Host,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Host {
+    pub os: String,
+    pub kernel: String,
+    pub cpu_model: String,
+    pub cores: u64,
+    pub memory_bytes: u64,
+    pub open_files_limit: u64,
+    pub ephemeral_ports: Option<(u16, u16)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScenarioText {
+    pub name: String,
+    pub description: String,
+    pub path: String,
+    /// As it was read, secrets redacted.
+    pub text: String,
+    /// SHA-256 of the text as it was read, hex.
+    pub hash: String,
+}
+
+/// What one second of idle pacing showed at the start of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Calibration {
+    pub lateness_p50: Nanos,
+    pub lateness_p99: Nanos,
+    pub samples: u64,
+}
+
+/// One arm under the run's workload and load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    pub arm: String,
+    /// Kind names as in `docs/scenario.md`.
+    pub transport: String,
+    pub workload: String,
+    pub dialect: String,
+    /// WebSocket only.
+    pub engine: Option<String>,
+    /// `embedded`, or the URL.
+    pub target: String,
+    /// Settings worth a reader's eye, in words: `("headers", "browser")`, `("keep-alive", "no")`.
+    pub settings: Vec<(String, String)>,
+    pub load: LoadFacts,
+    pub trials: Vec<Trial>,
+}
+
+/// The load in numbers that rendering and theory need.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadFacts {
+    pub sessions: u64,
+    /// `constant`, `poisson` or `closed`.
+    pub arrival: String,
+    /// Asked mean rate of scheduled units over the measured window, a second; 0 for closed arrival.
+    pub rate: f64,
+    pub warmup: Nanos,
+    pub duration: Nanos,
+    pub timeout: Nanos,
+    /// Emulated one-way delay, 0 for none.
+    pub delay: Nanos,
+    /// Rooms or topics; 0 for none.
+    pub groups: u64,
+    /// Smallest and largest payload, bytes.
+    pub payload: (u64, u64),
+    /// Short polling.
+    pub poll_interval: Option<Nanos>,
+    /// Polling: whether one response may carry several messages.
+    pub batch: Option<bool>,
+}
+
+/// One execution of a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Which round of all arms, from 0, and the place within it.
+    pub block: u32,
+    pub place: u32,
+    /// Since the run's start, nanoseconds.
+    pub started: Nanos,
+    pub outcome: Outcome,
+    pub generator: Usage,
+    /// Embedded targets only.
+    pub target: Option<TargetFacts>,
+    /// Why the generator can't be trusted in this trial; empty: valid.
+    pub invalid: Vec<Finding>,
+    /// What a reader should know although the trial is valid.
+    pub warnings: Vec<Finding>,
+    /// What stopped this trial before its end, in words.
+    pub failure: Option<String>,
+}
+
+/// CPU and memory of a process, or of several summed.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// From the schedule's start to the end of drain.
+    pub cpu_nanos: Nanos,
+    /// Over the same time; cpu ÷ wall is the share of a core.
+    pub wall_nanos: Nanos,
+    pub rss_before_connecting: u64,
+    pub rss_peak: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetFacts {
+    pub usage: Usage,
+    /// Push: events originated in the measured window, and how late the target was.
+    pub events: u64,
+    pub lateness: Histogram,
+    pub accepted: u64,
+    pub received: u64,
+    pub delivered: u64,
+    pub dropped: u64,
+}
+
+/// Something that a reader must know, with advice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A stable name such as `late-sends`.
+    pub code: String,
+    /// What was seen, with figures.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OmittedArm {
+    pub arm: String,
+    pub reason: String,
+}
+
+impl Trial {
+    pub fn is_valid(&self) -> bool {
+        self.invalid.is_empty()
+    }
+}

@@ -1,0 +1,103 @@
+//! The embedded reference target: one fan-out hub, a thin face per transport. Its protocol is in `docs/protocol.md`.
+//!
+//! It is a process of its own. The coordinator speaks to it by JSON lines: [`Config`] and then [`Order`]s on its standard
+//! input, [`Reply`]s on its standard output.
+
+use crate::catalog::Engine;
+use crate::clock::Nanos;
+use crate::measure::Histogram;
+use crate::schedule::Schedule;
+use crate::units::Span;
+use crate::wire::PayloadSpec;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// How the target is to be; the first line it reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Loopback unless a person said otherwise.
+    pub bind: IpAddr,
+    /// 0: any free port.
+    pub ports: Ports,
+    /// Who doesn't know it may not join. `None` only for `wsbench serve --open`.
+    pub token: Option<String>,
+    /// WebSocket library of the target.
+    pub engine: Engine,
+    /// Emulated one-way delay: each direction is held this long, and each accepted TCP connection twice as long before
+    /// anything is read from it.
+    pub delay: Span,
+    pub nodelay: bool,
+    /// How long a held GET waits for a message before it is answered with none.
+    pub hold: Span,
+    /// Chat: does a publisher receive its own message?
+    pub echo_self: bool,
+    /// Core to run on; `None`: wherever.
+    pub core: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ports {
+    pub websocket: u16,
+    pub tcp: u16,
+    pub udp: u16,
+    pub http: u16,
+}
+
+/// From the coordinator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Originate events on topics by this schedule.
+    Push(Push),
+    /// Finish: answer with [`Reply::Report`] and exit.
+    Stop,
+}
+
+/// What the target originates: event `n` is due at `start + arrivals[n]`, on topic `schedule.sender(n, topics)`, with
+/// the payload of tag `{kind: Event, run, id: n, due}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Push {
+    pub schedule: Schedule,
+    pub start: Nanos,
+    pub run: u32,
+    pub topics: u32,
+    pub payload: PayloadSpec,
+    /// Seed of the payloads.
+    pub seed: u64,
+    /// Offset from the start at which the measured window begins, and its end: lateness is recorded for these only.
+    pub measure: (Nanos, Nanos),
+}
+
+/// From the target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Listening; ports as they are.
+    Ready {
+        ports: Ports,
+    },
+    Report(Report),
+    /// It can't go on, and why.
+    Failed {
+        problem: String,
+    },
+}
+
+/// What the target saw of itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Events originated (push), in the measured window, and how late each left: taken − due.
+    pub events: u64,
+    pub lateness: Histogram,
+    /// TCP connections accepted, over all faces.
+    pub accepted: u64,
+    /// Joins refused for a wrong or missing token.
+    pub refused: u64,
+    /// Messages received from clients, and copies handed to clients' connections.
+    pub received: u64,
+    pub delivered: u64,
+    /// Messages dropped because a client's outbox or a room's log was full.
+    pub dropped: u64,
+}

@@ -1,0 +1,131 @@
+//! What can go wrong on a connection, each its own class; the class names are part of the result's contract.
+
+use std::borrow::Cow;
+use std::{fmt, io};
+
+/// A kind of failure. Its [`key`](ErrorClass::key) is what results count by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The name has no address.
+    Resolve,
+    /// Nobody listens there.
+    Refused,
+    /// No route, or the network is down.
+    Unreachable,
+    /// TCP didn't connect in time.
+    ConnectTimeout,
+    /// Connected, but the handshake or join got no answer in time.
+    HandshakeTimeout,
+    /// The generator has no port left for this destination.
+    NoPorts,
+    /// The generator has no file descriptor left.
+    NoDescriptors,
+    /// Certificate or TLS handshake.
+    Tls,
+    /// The upgrade was answered with this HTTP status instead of 101.
+    UpgradeStatus(u16),
+    /// The upgrade's answer was not a WebSocket handshake.
+    UpgradeInvalid,
+    /// Wrong `Sec-WebSocket-Accept`.
+    BadAccept,
+    /// A subprotocol was chosen that wasn't offered.
+    BadSubprotocol,
+    /// The target refused the join.
+    JoinRefused,
+    /// A frame broke RFC 6455.
+    Protocol,
+    /// A message over the limit.
+    TooLarge,
+    /// Bytes that don't fit the framing.
+    Garbage,
+    /// A request was answered with this HTTP status.
+    HttpStatus(u16),
+    /// Not HTTP, or broken HTTP.
+    HttpProtocol,
+    /// The connection ended in the middle of a message or a response.
+    Truncated,
+    /// The connection was reset.
+    Reset,
+    /// The target closed cleanly, with this close code where the transport has one.
+    ClosedByTarget(Option<u16>),
+    /// The closing handshake got no answer in time.
+    CloseTimeout,
+    /// A datagram that isn't ours.
+    Foreign,
+    /// Anything else that the system reported.
+    Io,
+}
+
+/// A failure with its details, for a person.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub class: ErrorClass,
+    pub detail: String,
+}
+
+impl ErrorClass {
+    /// The name under which results count it, such as `refused` or `upgrade-status-503`.
+    pub fn key(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            ErrorClass::Resolve => "resolve",
+            ErrorClass::Refused => "refused",
+            ErrorClass::Unreachable => "unreachable",
+            ErrorClass::ConnectTimeout => "connect-timeout",
+            ErrorClass::HandshakeTimeout => "handshake-timeout",
+            ErrorClass::NoPorts => "no-ports",
+            ErrorClass::NoDescriptors => "no-descriptors",
+            ErrorClass::Tls => "tls",
+            ErrorClass::UpgradeStatus(status) => return format!("upgrade-status-{status}").into(),
+            ErrorClass::UpgradeInvalid => "upgrade-invalid",
+            ErrorClass::BadAccept => "bad-accept",
+            ErrorClass::BadSubprotocol => "bad-subprotocol",
+            ErrorClass::JoinRefused => "join-refused",
+            ErrorClass::Protocol => "protocol",
+            ErrorClass::TooLarge => "too-large",
+            ErrorClass::Garbage => "garbage",
+            ErrorClass::HttpStatus(status) => return format!("http-status-{status}").into(),
+            ErrorClass::HttpProtocol => "http-protocol",
+            ErrorClass::Truncated => "truncated",
+            ErrorClass::Reset => "reset",
+            ErrorClass::ClosedByTarget(Some(code)) => return format!("closed-by-target-{code}").into(),
+            ErrorClass::ClosedByTarget(None) => "closed-by-target",
+            ErrorClass::CloseTimeout => "close-timeout",
+            ErrorClass::Foreign => "foreign",
+            ErrorClass::Io => "io",
+        })
+    }
+}
+
+impl Failure {
+    pub fn new(class: ErrorClass, detail: impl Into<String>) -> Failure {
+        Failure { class, detail: detail.into() }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        let class = match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => ErrorClass::NoDescriptors,
+            Some(libc::EADDRNOTAVAIL) => ErrorClass::NoPorts,
+            _ => match error.kind() {
+                io::ErrorKind::ConnectionRefused => ErrorClass::Refused,
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                    ErrorClass::Reset
+                }
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+                    ErrorClass::Unreachable
+                }
+                io::ErrorKind::TimedOut => ErrorClass::ConnectTimeout,
+                io::ErrorKind::UnexpectedEof => ErrorClass::Truncated,
+                _ => ErrorClass::Io,
+            },
+        };
+        Failure::new(class, error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: {}", self.class.key(), self.detail)
+    }
+}

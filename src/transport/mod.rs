@@ -1,0 +1,124 @@
+//! The client side of every transport: connect, send, receive.
+//!
+//! Receiving pushes: a connection hands each message to its [`Sink`] the moment it was read; nobody polls a `recv()` per
+//! session. Everything here runs on one single-threaded runtime (`spawn_local`), so nothing is `Send` and nothing locks.
+//!
+//! | transport | file |
+//! |---|---|
+//! | websocket (both engines) | `websocket.rs` |
+//! | tcp | `tcp.rs` |
+//! | udp | `udp.rs` |
+//! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
+
+use crate::catalog::{DialectKind, Format, Transport};
+use crate::clock::Nanos;
+use crate::measure::Traffic;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+mod failure;
+
+pub use failure::{ErrorClass, Failure};
+
+/// Number of a session within its worker.
+pub type SessionId = u32;
+
+/// Where to connect and what to ask for; shared settings of all sessions of a cell.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    /// `Host` header: name and port as in the URL.
+    pub authority: String,
+    /// Name for SNI and certificate checks, when the URL asks for TLS.
+    pub tls_name: Option<String>,
+    pub transport: Transport,
+    pub dialect: DialectKind,
+    /// Text or binary messages.
+    pub format: Format,
+    /// Size of every message, for fixed framing, bytes.
+    pub fixed_size: usize,
+    /// The run's token; the wsbench dialect joins with it.
+    pub token: String,
+    /// Bound on the whole of connecting and joining.
+    pub connect_timeout: Duration,
+    /// Most bytes that may wait to be sent on one session.
+    pub outbox_limit: usize,
+}
+
+/// Instants of a successful connect, as lengths, nanoseconds. `None`: the phase doesn't exist for this transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConnectPhases {
+    pub tcp: Option<Nanos>,
+    pub tls: Option<Nanos>,
+    /// From a ready connection to a joined session.
+    pub upgrade: Option<Nanos>,
+    pub total: Nanos,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// `None`: as we asked. Otherwise what broke it, the target's own close included.
+    pub failure: Option<Failure>,
+    /// How long the closing handshake took, if there was a whole one: from the first close (frame or FIN, either end's)
+    /// to the end of the stream.
+    pub close_time: Option<Nanos>,
+    /// Close code of the target (RFC 6455 §7.4), where there is one.
+    pub code: Option<u16>,
+}
+
+/// Receives what happens on connections. Calls come in order for each session, never from two places at once, and never
+/// from within [`Connection::send`] or [`Connection::close`].
+pub trait Sink {
+    /// Message `ticket` is about to be written, at `at`.
+    fn on_sent(&self, session: SessionId, ticket: u64, at: Nanos);
+    /// A payload was read. Control frames and the dialect's own messages never come here.
+    fn on_message(&self, session: SessionId, payload: &[u8], received_at: Nanos);
+    /// A ping of ours came back.
+    fn on_pong(&self, session: SessionId, round_trip: Nanos);
+    /// A request for messages ended: how many it brought, and how long after the response before it it was asked.
+    fn on_poll(&self, session: SessionId, messages: u64, gap: Option<Nanos>);
+    /// Something went wrong that the session survives (an HTTP 5xx on one POST, a foreign datagram). A message that
+    /// was lost with it is named by its ticket.
+    fn on_fault(&self, session: SessionId, ticket: Option<u64>, failure: Failure);
+    /// The session is over, for whatever reason; called exactly once for each opened session, and the last call.
+    fn on_ended(&self, session: SessionId, ended: Ended);
+}
+
+/// An open, joined session. Dropping it aborts the session without any closing handshake and without `on_ended`.
+pub trait Connection {
+    /// Takes one message for sending; returns at once. `ticket` comes back in [`Sink::on_sent`].
+    fn send(&mut self, ticket: u64, payload: &[u8]) -> Result<(), Unsent>;
+    /// Starts the closing handshake; `on_ended` follows, unless the target never answers.
+    fn close(&mut self);
+    /// Bytes and connections so far. With `wire`, also asks the system for what went over the wire.
+    fn traffic(&self, wire: bool) -> Traffic;
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    /// Too much is waiting already.
+    Full,
+    /// The session has ended or is closing.
+    Closed,
+}
+
+/// A new session: its connection, and how long each phase of connecting took.
+pub struct Opened {
+    pub connection: Box<dyn Connection>,
+    pub phases: ConnectPhases,
+}
+
+/// Connects and joins. `place` is the path (and query) of what to join, such as `/room/7`. Messages may reach `sink`
+/// before this returns. Never takes longer than the endpoint's `connect_timeout`.
+pub async fn open(
+    endpoint: Rc<Endpoint>,
+    place: &str,
+    session: SessionId,
+    sink: Rc<dyn Sink>,
+) -> Result<Opened, Failure> {
+    let _ = (endpoint, place, session, sink);
+    Err(Failure::new(ErrorClass::Io, "not built yet"))
+}
