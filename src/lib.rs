@@ -2,6 +2,7 @@
 pub mod catalog;
 pub mod clock;
 pub mod codec;
+pub mod engine;
 pub mod measure;
 pub mod plan;
 pub mod result;
@@ -11,3 +12,4 @@ pub mod target;
 pub mod transport;
 pub mod units;
 pub mod wire;
+pub mod workload;

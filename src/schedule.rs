@@ -82,9 +82,9 @@ impl Stage {
 
 impl Schedule {
     /// Offsets from the start, ascending.
-    pub fn arrivals(&self) -> Arrivals<'_> {
+    pub fn arrivals(&self) -> Arrivals {
         let rng = seed::stream(seed::mix(self.seed, 0xA331));
-        let mut arrivals = Arrivals { schedule: self, rng, count: 0.0, stage: 0, before: 0.0, base: 0 };
+        let mut arrivals = Arrivals { schedule: self.clone(), rng, count: 0.0, stage: 0, before: 0.0, base: 0 };
         // A constant schedule starts at a drawn phase, not on the instant at which the run happens to start.
         arrivals.count = match self.arrival {
             Arrival::Poisson => 0.0,
@@ -120,8 +120,8 @@ pub struct Senders {
 
 /// The offsets of a schedule, in nanoseconds from its start.
 #[derive(Debug)]
-pub struct Arrivals<'a> {
-    schedule: &'a Schedule,
+pub struct Arrivals {
+    schedule: Schedule,
     rng: ChaCha8Rng,
     /// The arrival count to invert next, over the whole schedule.
     count: f64,
@@ -131,7 +131,7 @@ pub struct Arrivals<'a> {
     base: Nanos,
 }
 
-impl Iterator for Arrivals<'_> {
+impl Iterator for Arrivals {
     type Item = Nanos;
 
     fn next(&mut self) -> Option<Nanos> {

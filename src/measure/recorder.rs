@@ -19,8 +19,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// `interval_length` must not be 0.
-    pub fn new(window: Window, interval_length: Nanos) -> Recorder {
+    /// `interval_length` must not be 0. Until [`begin`](Recorder::begin), everything belongs to the ramp.
+    pub fn new(interval_length: Nanos) -> Recorder {
+        let never = Nanos::MAX;
+        let window = Window { start: never, measure_from: never, measure_to: never, drain_to: never };
         Recorder {
             outcome: Outcome { order_tracked: true, ..Outcome::default() },
             window,
@@ -31,6 +33,11 @@ impl Recorder {
             delivered: 0,
             errors: 0,
         }
+    }
+
+    /// The phases are known now; until then everything belongs to the ramp.
+    pub fn begin(&mut self, window: Window) {
+        self.window = window;
     }
 
     /// The counters of the phase in which `due` lies; warmup's and measure's are kept apart.
@@ -82,6 +89,10 @@ impl Recorder {
         &mut self.outcome
     }
 
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
     /// Closes the last interval and gives the outcome away.
     pub fn finish(mut self, now: Nanos) -> Outcome {
         self.roll(now);
@@ -123,9 +134,15 @@ mod tests {
 
     const WINDOW: Window = Window { start: 1000, measure_from: 2000, measure_to: 5000, drain_to: 6000 };
 
+    fn begun() -> Recorder {
+        let mut recorder = Recorder::new(1000);
+        recorder.begin(WINDOW);
+        recorder
+    }
+
     #[test]
     fn a_sample_belongs_to_the_phase_in_which_it_was_due() {
-        let mut recorder = Recorder::new(WINDOW, 1000);
+        let mut recorder = begun();
         for due in [1500, 2500, 4999, 5500] {
             recorder.record(Metric::ResponseTime, due, 7);
         }
@@ -138,7 +155,7 @@ mod tests {
 
     #[test]
     fn intervals_roll_by_the_receiving_instant() {
-        let mut recorder = Recorder::new(WINDOW, 1000);
+        let mut recorder = begun();
         recorder.note_sent(1100);
         recorder.note_delivered(1900, 800);
         recorder.note_delivered(4100, 900);
@@ -159,7 +176,7 @@ mod tests {
             let mut samples = samples;
             samples.sort_unstable();
             let fill = |keep: &dyn Fn(usize) -> bool| {
-                let mut recorder = Recorder::new(WINDOW, 1000);
+                let mut recorder = begun();
                 for (at, value, worker) in samples.iter().filter(|s| keep(s.2)) {
                     recorder.record(Metric::ResponseTime, *at, *value);
                     recorder.counters(*at).delivered += 1;

@@ -1,0 +1,311 @@
+//! The engine proper: (now, event) → actions. It does no I/O and reads no clock.
+//!
+//! `advance` takes whatever is due by now; `on` takes what happened on a connection. Both append actions for the driver.
+//! What a workload does with a scheduled unit is in [`exchange`]; opening and ending sessions is in [`sessions`].
+
+mod exchange;
+mod sessions;
+#[cfg(test)]
+mod tests;
+
+use super::ledger::{Arrived, Entry, Ledger};
+use super::order::Order;
+use super::pacer::{ClosedPacer, OpenPacer, Pacer};
+use crate::clock::Nanos;
+use crate::measure::{Metric, Outcome, Recorder};
+use crate::plan::{Cell, Target, Workload};
+use crate::schedule::{Phase, Window};
+use crate::transport::{ConnectPhases, Ended, Failure, SessionId, Unsent};
+use crate::wire::{Composer, Kind, Tag};
+use crate::workload::Roster;
+use sessions::Sessions;
+use std::collections::VecDeque;
+
+/// What a worker is told to do: a cell, and its share of it.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub cell: Cell,
+    /// Drawn for each trial, so that strays of another trial are told apart.
+    pub run: u32,
+    /// Length of the time slices, nanoseconds.
+    pub interval: Nanos,
+    /// This worker's number, and how many share the cell.
+    pub worker: u32,
+    pub workers: u32,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The phases are fixed; the schedule runs.
+    Start(Window),
+    Opened {
+        session: SessionId,
+        phases: ConnectPhases,
+    },
+    OpenFailed {
+        session: SessionId,
+        failure: &'a Failure,
+    },
+    Sent {
+        id: u64,
+        at: Nanos,
+    },
+    Unsent {
+        id: u64,
+        why: Unsent,
+    },
+    /// `now` is the instant at which it was read.
+    Message {
+        session: SessionId,
+        payload: &'a [u8],
+    },
+    Pong {
+        round_trip: Nanos,
+    },
+    Poll {
+        messages: u64,
+        gap: Option<Nanos>,
+    },
+    Fault {
+        failure: &'a Failure,
+    },
+    Ended {
+        session: SessionId,
+        ended: &'a Ended,
+    },
+    /// Someone wants the run to end now, in order.
+    Stop,
+}
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Open {
+        session: SessionId,
+        place: String,
+    },
+    /// Compose message `id` and hand it to the session's connection.
+    Send {
+        session: SessionId,
+        id: u64,
+        due: Nanos,
+    },
+    Close {
+        session: SessionId,
+    },
+}
+
+/// One worker's engine for one trial.
+#[derive(Debug)]
+pub struct Core {
+    setup: Setup,
+    roster: Roster,
+    sessions: Sessions,
+    composer: Composer,
+    recorder: Recorder,
+    ledger: Ledger,
+    order: Order,
+    pacer: Option<Pacer>,
+    window: Option<Window>,
+    /// Closed arrival: when to give up waiting for an answer, oldest first.
+    patience: VecDeque<(Nanos, u64, u32)>,
+    /// Copies on the books that nobody is left to receive.
+    hopeless: u64,
+    stopped: bool,
+    is_settled: bool,
+}
+
+/// Messages on the books at once, per worker: past this the generator admits that it is full.
+const MOST_ON_BOOKS: usize = 1 << 20;
+
+impl Core {
+    pub fn new(setup: Setup, now: Nanos) -> Core {
+        let (cell, workload) = (&setup.cell, &setup.cell.workload);
+        let publishers = matches!(workload, Workload::Push { .. }) && matches!(cell.target, Target::Url(_));
+        let roster = Roster::new(cell.load.sessions, workload.groups(), publishers, setup.worker, setup.workers);
+        let ordered = cell.transport.kind().is_reliable();
+        let senders = match workload {
+            Workload::Chat { .. } => roster.largest_group(),
+            _ => 1,
+        };
+        let order = Order::new(!ordered, roster.sessions() as usize, senders);
+        let mut recorder = Recorder::new(setup.interval);
+        recorder.outcome_mut().order_tracked = ordered || order.is_tracked();
+        recorder.outcome_mut().sessions.asked = u64::from(roster.sessions());
+        Core {
+            composer: Composer::new(workload.payload().clone(), cell.load.schedule.seed),
+            sessions: Sessions::new(&roster, cell, now),
+            ledger: Ledger::new(roster.largest_group(), MOST_ON_BOOKS),
+            order,
+            roster,
+            recorder,
+            pacer: None,
+            window: None,
+            patience: VecDeque::new(),
+            hopeless: 0,
+            stopped: false,
+            is_settled: false,
+            setup,
+        }
+    }
+
+    /// Takes everything that is due by `now`.
+    pub fn advance(&mut self, now: Nanos, actions: &mut Vec<Action>) {
+        self.open_due_sessions(now, actions);
+        self.give_up_waiting(now);
+        while let Some(due) = self.pacer.as_mut().and_then(|p| p.take(now)) {
+            self.take(due, now, actions);
+        }
+    }
+
+    /// Takes in what happened at `now`.
+    pub fn on(&mut self, now: Nanos, event: Event, actions: &mut Vec<Action>) {
+        match event {
+            Event::Start(window) => self.start(window),
+            Event::Opened { session, phases } => self.opened(now, session, phases, actions),
+            Event::OpenFailed { session, failure } => self.open_failed(now, session, failure),
+            Event::Sent { id, at } => self.sent(id, at),
+            Event::Unsent { id, why } => self.unsent(now, id, why),
+            Event::Message { session, payload } => self.message(now, session, payload, actions),
+            Event::Pong { round_trip } => self.recorder.record_always(Metric::Ping, round_trip),
+            Event::Poll { messages, gap } => {
+                if messages > 0 {
+                    self.recorder.record_always(Metric::MessagesPerPoll, messages);
+                }
+                if let Some(gap) = gap {
+                    self.recorder.record_always(Metric::PollGap, gap);
+                }
+            }
+            Event::Fault { failure } => self.recorder.note_error(now, &failure.class.key()),
+            Event::Ended { session, ended } => self.ended(now, session, ended),
+            Event::Stop => self.stop(now),
+        }
+    }
+
+    /// When to look again at the latest, `now` included; `None`: only an event can change anything.
+    pub fn next_wake(&self, now: Nanos) -> Option<Nanos> {
+        let planned = [
+            self.sessions.next_opening(),
+            self.pacer.as_ref().and_then(Pacer::next_at),
+            self.patience.front().map(|(until, ..)| until + 1),
+            self.window.map(|w| if now < w.measure_to { w.measure_to } else { w.drain_to }),
+        ];
+        planned.into_iter().flatten().min()
+    }
+
+    /// Whether all that was asked has been sent and answered, or the drain is over.
+    pub fn is_done(&self, now: Nanos) -> bool {
+        match self.window {
+            None => self.stopped,
+            Some(window) if now < window.measure_to => false,
+            Some(window) => now >= window.drain_to || self.is_quiet(),
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        match self.setup.cell.workload {
+            // A connect is over when its session is closed again.
+            Workload::Connect { .. } => self.sessions.none_alive(),
+            _ => self.ledger.owed() <= self.hopeless || self.sessions.none_alive(),
+        }
+    }
+
+    /// Whether an arrival may have changed what `next_wake` and `is_done` say.
+    pub fn is_moved_by_arrivals(&self, now: Nanos) -> bool {
+        matches!(self.pacer, Some(Pacer::Closed(_))) || self.window.is_some_and(|w| now >= w.measure_to)
+    }
+
+    /// Whether every session has been tried: the ramp is over.
+    pub fn is_ramped(&self) -> bool {
+        self.sessions.all_tried()
+    }
+
+    /// Ends the remaining sessions in order.
+    pub fn close_all(&mut self, actions: &mut Vec<Action>) {
+        self.sessions.close_all(actions);
+    }
+
+    pub fn none_alive(&self) -> bool {
+        self.sessions.none_alive()
+    }
+
+    pub fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
+    }
+
+    pub fn phase(&self, now: Nanos) -> Phase {
+        self.window.map_or(Phase::Ramp, |w| w.phase(now))
+    }
+
+    /// Sessions open now.
+    pub fn open_sessions(&self) -> u64 {
+        self.sessions.open()
+    }
+
+    /// Writes the payload of message `id`.
+    pub fn compose(&self, id: u64, due: Nanos, out: &mut Vec<u8>) {
+        self.composer.compose(&self.tag(Kind::Message, id, due), out);
+    }
+
+    fn tag(&self, kind: Kind, id: u64, due: Nanos) -> Tag {
+        Tag { kind, run: self.setup.run, id, due }
+    }
+
+    /// Closes the books: what is still owed gets its outcome, and what arrives from now on changes none.
+    pub fn settle(&mut self) {
+        self.is_settled = true;
+        let reliable = self.setup.cell.transport.kind().is_reliable();
+        for entry in self.ledger.close() {
+            let counters = self.recorder.counters(entry.due);
+            match (entry.sent, reliable) {
+                (None, _) => counters.skipped += 1,
+                (Some(_), true) => counters.unfinished += u64::from(entry.remaining),
+                (Some(_), false) => counters.lost += u64::from(entry.remaining),
+            }
+        }
+    }
+
+    /// Gives the measurements away; the core is empty afterwards.
+    pub fn finish(&mut self, now: Nanos) -> Outcome {
+        let mut recorder = std::mem::replace(&mut self.recorder, Recorder::new(1));
+        self.sessions.summarize(recorder.outcome_mut());
+        recorder.outcome_mut().interrupted = self.stopped;
+        recorder.finish(now)
+    }
+
+    fn start(&mut self, window: Window) {
+        let load = &self.setup.cell.load;
+        let schedule = &load.schedule;
+        self.recorder.begin(window);
+        self.window = Some(window);
+        let senders = match &self.setup.cell.workload {
+            Workload::Push { topics, .. } => *topics,
+            Workload::Connect { .. } => 1,
+            Workload::Echo { .. } | Workload::Chat { .. } => load.sessions,
+        };
+        self.pacer = Some(if schedule.arrival.is_open() {
+            Pacer::Open(OpenPacer::new(schedule, senders, window.start))
+        } else {
+            let mine = (0..senders).filter(|s| self.is_mine(*s));
+            Pacer::Closed(ClosedPacer::new(mine, load.outstanding, load.think.nanos(), &window, schedule.seed))
+        });
+    }
+
+    fn stop(&mut self, now: Nanos) {
+        self.stopped = true;
+        self.sessions.stop_opening();
+        let Some(window) = &mut self.window else { return };
+        window.measure_to = window.measure_to.min(now);
+        window.drain_to = window.drain_to.min(now + self.setup.cell.load.drain.nanos());
+        let left = self.pacer.as_mut().map(|p| p.stop(now)).unwrap_or_default();
+        for due in left {
+            if !self.is_due_here(&due) {
+                continue;
+            }
+            let counters = self.recorder.counters(due.at);
+            counters.scheduled += 1;
+            counters.skipped += 1;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What each workload does with a scheduled unit, and what an arrival means for it.
+
+use super::{Action, Arrived, Core, Entry, Kind, Metric, Pacer, SessionId, Unsent};
+use crate::catalog::Closer;
+use crate::clock::Nanos;
+use crate::engine::pacer::Due;
+use crate::plan::{FirstMessage, Target, Workload};
+use crate::wire::Tag;
+use crate::workload;
+
+/// Why a scheduled unit was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Skipped {
+    /// No connection to send on, or nobody to receive.
+    NotConnected,
+    /// The generator's own books are full.
+    BooksFull,
+}
+
+impl Core {
+    /// Whether `sender` (a session, or a topic) is this worker's.
+    pub(super) fn is_mine(&self, sender: u32) -> bool {
+        match self.setup.cell.workload {
+            Workload::Push { .. } => self.roster.has_group(sender),
+            // Connects have no sender yet; they are dealt out by number.
+            Workload::Connect { .. } => true,
+            Workload::Echo { .. } | Workload::Chat { .. } => self.roster.local(sender).is_some(),
+        }
+    }
+
+    pub(super) fn is_due_here(&self, due: &Due) -> bool {
+        match (&self.setup.cell.workload, &self.pacer) {
+            (Workload::Connect { .. }, Some(Pacer::Open(_))) => {
+                due.id % u64::from(self.setup.workers) == u64::from(self.setup.worker)
+            }
+            _ => self.is_mine(due.sender),
+        }
+    }
+
+    /// One unit is due: sends it, or counts why not.
+    pub(super) fn take(&mut self, due: Due, now: Nanos, actions: &mut Vec<Action>) {
+        if !self.is_due_here(&due) {
+            return;
+        }
+        self.recorder.counters(due.at).scheduled += 1;
+        let done = match self.ledger.has_room(due.id) {
+            false => Err(Skipped::BooksFull),
+            true => match self.setup.cell.workload {
+                Workload::Echo { .. } => self.request(&due, now, actions),
+                Workload::Chat { echo_self, .. } => self.publish(&due, now, echo_self, actions),
+                Workload::Push { .. } => self.event(&due, now, actions),
+                Workload::Connect { .. } => self.connect(&due, now, actions),
+            },
+        };
+        match done {
+            Ok(()) => {}
+            Err(why) => {
+                self.recorder.counters(due.at).skipped += 1;
+                self.recorder.outcome_mut().skipped_by_generator += u64::from(why == Skipped::BooksFull);
+            }
+        }
+    }
+
+    fn request(&mut self, due: &Due, now: Nanos, actions: &mut Vec<Action>) -> Result<(), Skipped> {
+        let session = self.open_session(self.roster.local(due.sender))?;
+        self.ledger.open(due.id, session, due.at, now, std::iter::once(0));
+        self.send(due, session, now, actions);
+        Ok(())
+    }
+
+    fn publish(&mut self, due: &Due, now: Nanos, echo_self: bool, actions: &mut Vec<Action>) -> Result<(), Skipped> {
+        let session = self.open_session(self.roster.local(due.sender))?;
+        let but = (!echo_self).then_some(session);
+        self.book_for_group(due, self.roster.group(session), session, now, but)?;
+        self.send(due, session, now, actions);
+        Ok(())
+    }
+
+    fn event(&mut self, due: &Due, now: Nanos, actions: &mut Vec<Action>) -> Result<(), Skipped> {
+        if self.setup.cell.target == Target::Embedded {
+            // The target sends it by the same schedule; any member stands for the topic.
+            let member = self.roster.members(due.sender).first().copied().ok_or(Skipped::NotConnected)?;
+            self.book_for_group(due, due.sender, member, now, None)?;
+            self.sent(due.id, due.at);
+        } else {
+            let publisher = self.open_session(self.roster.publisher(due.sender))?;
+            self.book_for_group(due, due.sender, publisher, now, None)?;
+            self.send(due, publisher, now, actions);
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, due: &Due, now: Nanos, actions: &mut Vec<Action>) -> Result<(), Skipped> {
+        let session = self.sessions.take_slot(due.id).ok_or(Skipped::NotConnected)?;
+        self.ledger.open(due.id, session, due.at, now, std::iter::once(0));
+        self.recorder.record(Metric::SendLateness, due.at, now - due.at);
+        self.sent(due.id, now);
+        let place = match (&self.setup.cell.target, &self.setup.cell.workload) {
+            (_, Workload::Connect { first: FirstMessage::Greeting, payload, closer }) => {
+                let tag = self.tag(Kind::Greeting, due.id, due.at);
+                workload::greeting(&tag, payload.range().0, *closer == Closer::Server)
+            }
+            (Target::Url(url), _) => url.path_for(0, session),
+            (Target::Embedded, _) => workload::echo(),
+        };
+        actions.push(Action::Open { session, place });
+        Ok(())
+    }
+
+    fn open_session(&self, local: Option<SessionId>) -> Result<SessionId, Skipped> {
+        local.filter(|l| self.sessions.is_open(*l)).ok_or(Skipped::NotConnected)
+    }
+
+    /// Puts a message on the books, owed by every open member of `group` except `but`.
+    fn book_for_group(
+        &mut self,
+        due: &Due,
+        group: u32,
+        session: SessionId,
+        now: Nanos,
+        but: Option<SessionId>,
+    ) -> Result<(), Skipped> {
+        let (roster, sessions) = (&self.roster, &self.sessions);
+        let seats = || {
+            let members = roster.members(group).iter().copied();
+            members.filter(|m| sessions.is_open(*m) && Some(*m) != but).map(|m| roster.seat(m))
+        };
+        if seats().next().is_none() {
+            return Err(Skipped::NotConnected);
+        }
+        self.ledger.open(due.id, session, due.at, now, seats());
+        Ok(())
+    }
+
+    fn send(&mut self, due: &Due, session: SessionId, now: Nanos, actions: &mut Vec<Action>) {
+        self.recorder.record(Metric::SendLateness, due.at, now - due.at);
+        actions.push(Action::Send { session, id: due.id, due: due.at });
+        if matches!(self.pacer, Some(Pacer::Closed(_))) {
+            let until = due.at + self.setup.cell.load.timeout.nanos();
+            self.patience.push_back((until, due.id, session));
+        }
+    }
+
+    pub(super) fn sent(&mut self, id: u64, at: Nanos) {
+        let Some(entry) = self.ledger.sent(id, at) else { return };
+        let counters = self.recorder.counters(entry.due);
+        counters.sent += 1;
+        counters.expected += u64::from(entry.expected);
+        self.recorder.note_sent(at);
+        if !self.is_sent_by_target() {
+            self.recorder.record(Metric::Queueing, entry.due, at.saturating_sub(entry.taken));
+        }
+    }
+
+    pub(super) fn unsent(&mut self, now: Nanos, id: u64, why: Unsent) {
+        let Some(entry) = self.ledger.cancel(id) else { return };
+        self.recorder.counters(entry.due).skipped += 1;
+        if why == Unsent::Full {
+            // There is room again when something has been answered or given up.
+            let later = now + self.setup.cell.load.timeout.nanos();
+            self.answered(self.roster.global(entry.session), later);
+        }
+    }
+
+    /// A connect workload's session is open: it speaks if that is its part, or closes if all has been said already.
+    pub(super) fn speak_first(&mut self, now: Nanos, session: SessionId, actions: &mut Vec<Action>) {
+        let Workload::Connect { first, closer, .. } = self.setup.cell.workload else { return };
+        let Some(id) = self.sessions.about(session) else { return };
+        if first == FirstMessage::Echo {
+            let due = self.ledger.get(id).map_or(now, |entry| entry.due);
+            actions.push(Action::Send { session, id, due });
+        } else if closer == Closer::Client && !self.ledger.is_owing(id, 0) {
+            self.sessions.close(session, actions);
+        }
+    }
+
+    pub(super) fn message(&mut self, now: Nanos, session: SessionId, payload: &[u8], actions: &mut Vec<Action>) {
+        if self.is_settled || self.roster.is_publisher(session) {
+            return;
+        }
+        // An event may be here before our own timer said that it is due; and who waited too long must be told first.
+        self.advance(now, actions);
+        let Some(tag) = Tag::find(payload).filter(|tag| tag.run == self.setup.run) else {
+            self.recorder.counters(now).unmatched += 1;
+            return;
+        };
+        if self.stopped && self.window.is_some_and(|w| tag.due >= w.measure_to) {
+            return;
+        }
+        match self.match_arrival(tag.id, session) {
+            Arrived::Duplicate => self.recorder.counters(tag.due).duplicate += 1,
+            Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
+            Arrived::Owed(entry) => self.delivered(now, tag.id, session, &entry, actions),
+        }
+    }
+
+    /// Whether message `id` was owed to `session`.
+    fn match_arrival(&mut self, id: u64, session: SessionId) -> Arrived {
+        if let Some(entry) = self.ledger.get(id) {
+            let fits = match self.setup.cell.workload.groups() {
+                Some(_) => self.roster.group(entry.session) == self.roster.group(session),
+                None => entry.session == session,
+            };
+            if entry.expected > 0 && !fits {
+                return Arrived::Unmatched;
+            }
+        }
+        let seat = if self.setup.cell.workload.groups().is_some() { self.roster.seat(session) } else { 0 };
+        self.ledger.arrived(id, seat)
+    }
+
+    fn delivered(&mut self, now: Nanos, id: u64, session: SessionId, entry: &Entry, actions: &mut Vec<Action>) {
+        let response = now.saturating_sub(entry.due);
+        let is_late = response > self.setup.cell.load.timeout.nanos();
+        let column = if self.is_sent_by_target() { 0 } else { self.roster.seat(entry.session) };
+        let reordered = self.order.is_reordered(session, column, id);
+        let counters = self.recorder.counters(entry.due);
+        match is_late {
+            true => counters.late += 1,
+            false => counters.delivered += 1,
+        }
+        counters.reordered += u64::from(reordered);
+        self.recorder.record(Metric::ResponseTime, entry.due, response);
+        if let Some(sent) = entry.sent.filter(|_| !self.is_sent_by_target()) {
+            self.recorder.record(Metric::ServiceTime, entry.due, now.saturating_sub(sent));
+        }
+        self.recorder.note_delivered(now, response);
+        match self.setup.cell.workload {
+            Workload::Chat { .. } | Workload::Push { .. } => {
+                if entry.remaining == 0 {
+                    self.recorder.record(Metric::LastReceipt, entry.due, response);
+                }
+                if session == entry.session && !is_late {
+                    self.answered(self.roster.global(session), now);
+                }
+            }
+            Workload::Echo { .. } => {
+                if !is_late {
+                    self.answered(self.roster.global(session), now);
+                }
+            }
+            Workload::Connect { closer, .. } => {
+                let since = entry.sent.unwrap_or(entry.taken);
+                self.recorder.record(Metric::FirstMessage, entry.due, now.saturating_sub(since));
+                // The greeting may be here before we heard that its session is open.
+                if closer == Closer::Client && self.sessions.is_open(session) {
+                    self.sessions.close(session, actions);
+                }
+            }
+        }
+    }
+
+    /// Closed arrival: `sender` may go on.
+    pub(super) fn answered(&mut self, sender: u32, at: Nanos) {
+        if let Some(Pacer::Closed(closed)) = &mut self.pacer {
+            closed.answered(sender, at);
+        }
+    }
+
+    /// Closed arrival: who waited longer than the timeout goes on without the answer.
+    pub(super) fn give_up_waiting(&mut self, now: Nanos) {
+        while let Some((until, id, session)) = self.patience.front().copied() {
+            if until >= now {
+                break;
+            }
+            self.patience.pop_front();
+            let seat = if self.setup.cell.workload.groups().is_some() { self.roster.seat(session) } else { 0 };
+            if self.ledger.is_owing(id, seat) {
+                self.answered(self.roster.global(session), now);
+            }
+        }
+    }
+
+    /// Events of the embedded target: when they were sent, and how late, only the target knows.
+    fn is_sent_by_target(&self) -> bool {
+        matches!(self.setup.cell.workload, Workload::Push { .. }) && self.setup.cell.target == Target::Embedded
+    }
+
+    pub(super) fn is_closed_by_server(&self) -> bool {
+        matches!(self.setup.cell.workload, Workload::Connect { closer: Closer::Server, .. })
+    }
+}

@@ -1,0 +1,236 @@
+//! Sessions coming and going: the ramp at the asked connect rate, the slots of a connect workload, the end.
+
+use super::{Action, Core, Event, Metric};
+use crate::clock::{Nanos, SECOND};
+use crate::measure::Outcome;
+use crate::plan::{Cell, Target, Workload};
+use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
+use crate::workload::{self, Roster};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not tried yet, or a free slot.
+    Idle,
+    Opening,
+    Open,
+    Closing,
+    Ended,
+}
+
+/// The state of every session of a worker.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    states: Vec<State>,
+    /// The ramp: sessions to open, the next one, since when, and how far apart.
+    ramp: u32,
+    next: u32,
+    since: Nanos,
+    gap: f64,
+    opening: u64,
+    open: u64,
+    closing: u64,
+    peak: u64,
+    connected: u64,
+    /// Connect workload: slots not in use, and the message that each slot in use is about.
+    free: Vec<SessionId>,
+    about: Vec<u64>,
+}
+
+impl Sessions {
+    pub(super) fn new(roster: &Roster, cell: &Cell, now: Nanos) -> Sessions {
+        let all = roster.to_open();
+        let is_storm = matches!(cell.workload, Workload::Connect { .. });
+        // Every worker ramps its share at its share of the rate.
+        let share = f64::from(roster.sessions()) / f64::from(cell.load.sessions);
+        Sessions {
+            states: vec![State::Idle; all as usize],
+            ramp: if is_storm { 0 } else { all },
+            next: 0,
+            since: now,
+            gap: SECOND as f64 / (cell.load.connect_rate.per_second() * share),
+            opening: 0,
+            open: 0,
+            closing: 0,
+            peak: 0,
+            connected: 0,
+            free: if is_storm { (0..all).rev().collect() } else { Vec::new() },
+            about: if is_storm { vec![0; all as usize] } else { Vec::new() },
+        }
+    }
+
+    /// When the next session of the ramp is due to be opened.
+    pub(super) fn next_opening(&self) -> Option<Nanos> {
+        (self.next < self.ramp).then(|| self.since + (f64::from(self.next) * self.gap) as Nanos)
+    }
+
+    pub(super) fn all_tried(&self) -> bool {
+        self.next >= self.ramp && self.opening == 0
+    }
+
+    pub(super) fn stop_opening(&mut self) {
+        self.ramp = self.next;
+    }
+
+    pub(super) fn none_alive(&self) -> bool {
+        self.opening + self.open + self.closing == 0
+    }
+
+    pub(super) fn is_open(&self, session: SessionId) -> bool {
+        self.states.get(session as usize) == Some(&State::Open)
+    }
+
+    pub(super) fn open(&self) -> u64 {
+        self.open
+    }
+
+    pub(super) fn close_all(&mut self, actions: &mut Vec<Action>) {
+        for session in 0..self.states.len() as u32 {
+            if self.is_open(session) {
+                self.close(session, actions);
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, session: SessionId, actions: &mut Vec<Action>) {
+        self.set(session, State::Closing);
+        actions.push(Action::Close { session });
+    }
+
+    pub(super) fn summarize(&self, outcome: &mut Outcome) {
+        outcome.sessions.connected = self.connected;
+        outcome.sessions.peak = self.peak;
+    }
+
+    /// Takes a free slot for message `id`; `None` when all are in use.
+    pub(super) fn take_slot(&mut self, id: u64) -> Option<SessionId> {
+        let slot = self.free.pop()?;
+        self.about[slot as usize] = id;
+        self.set(slot, State::Opening);
+        Some(slot)
+    }
+
+    /// The message that a connect workload's session is about.
+    pub(super) fn about(&self, session: SessionId) -> Option<u64> {
+        self.about.get(session as usize).copied()
+    }
+
+    fn tally(&mut self, state: State) -> Option<&mut u64> {
+        match state {
+            State::Opening => Some(&mut self.opening),
+            State::Open => Some(&mut self.open),
+            State::Closing => Some(&mut self.closing),
+            State::Idle | State::Ended => None,
+        }
+    }
+
+    fn set(&mut self, session: SessionId, to: State) {
+        let from = std::mem::replace(&mut self.states[session as usize], to);
+        if let Some(n) = self.tally(from) {
+            *n -= 1;
+        }
+        if let Some(n) = self.tally(to) {
+            *n += 1;
+        }
+        self.peak = self.peak.max(self.open);
+        self.connected += u64::from(to == State::Open);
+    }
+
+    /// The session is over: its slot is free again, or it stays ended.
+    fn retire(&mut self, session: SessionId) {
+        if self.about.is_empty() {
+            self.set(session, State::Ended);
+        } else {
+            self.set(session, State::Idle);
+            self.free.push(session);
+        }
+    }
+
+    fn state(&self, session: SessionId) -> State {
+        self.states[session as usize]
+    }
+}
+
+impl Core {
+    pub(super) fn open_due_sessions(&mut self, now: Nanos, actions: &mut Vec<Action>) {
+        while self.sessions.next_opening().is_some_and(|at| at <= now) {
+            let session = self.sessions.next;
+            self.sessions.next += 1;
+            self.sessions.set(session, State::Opening);
+            actions.push(Action::Open { session, place: self.place(session) });
+        }
+    }
+
+    /// What a session of the ramp joins. A connect workload's place depends on the message instead.
+    fn place(&self, session: SessionId) -> String {
+        let group = self.roster.group(session);
+        match (&self.setup.cell.target, &self.setup.cell.workload) {
+            (Target::Url(url), _) => url.path_for(group, self.roster.global(session)),
+            (Target::Embedded, Workload::Chat { .. }) => workload::room(group),
+            (Target::Embedded, Workload::Push { .. }) => workload::topic(group),
+            (Target::Embedded, Workload::Echo { .. } | Workload::Connect { .. }) => workload::echo(),
+        }
+    }
+
+    pub(super) fn opened(&mut self, now: Nanos, session: SessionId, phases: ConnectPhases, actions: &mut Vec<Action>) {
+        // A session may end between its opening and our hearing of it.
+        if self.sessions.state(session) != State::Opening {
+            return;
+        }
+        self.sessions.set(session, State::Open);
+        let due = self.sessions.about(session).and_then(|id| self.ledger.get(id)).map(|entry| entry.due);
+        let total = Some(phases.total);
+        let all = [
+            (Metric::Tcp, phases.tcp),
+            (Metric::Tls, phases.tls),
+            (Metric::Upgrade, phases.upgrade),
+            (Metric::Connect, total),
+        ];
+        for (metric, length) in all.into_iter().filter_map(|(m, length)| Some((m, length?))) {
+            match due {
+                Some(due) => self.recorder.record(metric, due, length),
+                None => self.recorder.record_always(metric, length),
+            }
+        }
+        self.speak_first(now, session, actions);
+    }
+
+    pub(super) fn open_failed(&mut self, now: Nanos, session: SessionId, failure: &Failure) {
+        self.recorder.note_error(now, &failure.class.key());
+        self.retire(now, session);
+    }
+
+    pub(super) fn ended(&mut self, now: Nanos, session: SessionId, ended: &Ended) {
+        let closed_by_plan = self.is_closed_by_server()
+            && matches!(&ended.failure, Some(f) if matches!(f.class, ErrorClass::ClosedByTarget(_)));
+        if let Some(failure) = ended.failure.as_ref().filter(|_| !closed_by_plan) {
+            self.recorder.note_error(now, &failure.class.key());
+        }
+        if let Some(length) = ended.close_time {
+            self.recorder.record_always(Metric::Close, length);
+        }
+        self.retire(now, session);
+    }
+
+    fn retire(&mut self, now: Nanos, session: SessionId) {
+        if matches!(self.sessions.state(session), State::Idle | State::Ended) {
+            return;
+        }
+        if let Some(id) = self.sessions.about(session) {
+            // What this connect was to hear will not come any more.
+            self.hopeless += u64::from(self.ledger.is_owing(id, 0));
+            self.answered(0, now);
+        }
+        self.sessions.retire(session);
+    }
+
+    /// Sessions that never finished closing count as such.
+    pub fn give_up_closing(&mut self, now: Nanos) {
+        let left: Vec<SessionId> =
+            (0..self.sessions.states.len() as u32).filter(|s| self.sessions.state(*s) == State::Closing).collect();
+        for session in left {
+            let failure = Failure::new(ErrorClass::CloseTimeout, "the closing handshake got no answer");
+            let ended = Ended { failure: Some(failure), close_time: None, code: None };
+            self.on(now, Event::Ended { session, ended: &ended }, &mut Vec::new());
+        }
+    }
+}

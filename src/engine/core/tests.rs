@@ -1,0 +1,371 @@
+//! The core under a virtual clock: a simulated target answers each message after a known delay, and what is recorded is
+//! compared with what was simulated. No real time passes.
+
+use super::*;
+use crate::catalog::{Arrival, Closer, DialectKind, Engine, Format, HeaderProfile, Transport, Udp, Websocket};
+use crate::plan::{FirstMessage, Load, Network};
+use crate::schedule::{Schedule, Stage};
+use crate::transport::ErrorClass;
+use crate::units::{ByteSize, Rate, Span};
+use crate::wire::{PayloadSpec, Sizes};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+const MS: Nanos = 1_000_000;
+
+fn websocket() -> Transport {
+    Transport::Websocket(Websocket {
+        engine: Engine::Fastwebsockets,
+        fragment: None,
+        subprotocols: Vec::new(),
+        ping_every: None,
+        close_code: 1000,
+        headers: HeaderProfile::Minimal,
+        extra_headers: Vec::new(),
+        nodelay: true,
+    })
+}
+
+fn udp() -> Transport {
+    Transport::Udp(Udp { receive_buffer: ByteSize(65536) })
+}
+
+fn payload() -> PayloadSpec {
+    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None }
+}
+
+fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setup {
+    let rate = Rate::new(1000.0).unwrap();
+    let stage = |ms| Stage { from: rate, to: rate, over: Span::from_millis(ms) };
+    let load = Load {
+        sessions: 20,
+        schedule: Schedule { arrival, stages: vec![stage(100), stage(1000)], seed: 11 },
+        outstanding: 1,
+        think: Span::ZERO,
+        connect_rate: Rate::new(10_000.0).unwrap(),
+        connect_timeout: Span::from_millis(1000),
+        warmup: Span::from_millis(100),
+        duration: Span::from_millis(1000),
+        timeout: Span::from_millis(100),
+        drain: Span::from_millis(500),
+    };
+    let cell = Cell {
+        arm: "arm".into(),
+        transport,
+        dialect: DialectKind::Wsbench,
+        target: Target::Embedded,
+        network: Network::default(),
+        workload,
+        load,
+    };
+    Setup { cell, run: 77, interval: 100 * MS, worker: 0, workers: 1 }
+}
+
+/// One copy on its way to a receiver, at an instant since the schedule's start.
+struct Copy {
+    id: u64,
+    receiver: SessionId,
+    at: Nanos,
+}
+
+/// What happens to a copy: it arrives after each of these delays.
+type Fate<'a> = &'a dyn Fn(Copy) -> Vec<Nanos>;
+
+struct World<'a> {
+    core: Core,
+    now: Nanos,
+    start: Nanos,
+    fate: Fate<'a>,
+    /// (at, serial, receiver, payload)
+    flying: BinaryHeap<Reverse<(Nanos, u64, SessionId, Vec<u8>)>>,
+    serial: u64,
+}
+
+impl World<'_> {
+    fn new(setup: Setup, fate: Fate<'_>) -> World<'_> {
+        let core = Core::new(setup, 0);
+        World { core, now: 0, start: 0, fate, flying: BinaryHeap::new(), serial: 0 }
+    }
+
+    fn receivers(&self, session: SessionId) -> Vec<SessionId> {
+        match self.core.setup.cell.workload {
+            Workload::Chat { .. } => self.core.roster.members(self.core.roster.group(session)).to_vec(),
+            _ => vec![session],
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            let mut more = Vec::new();
+            match action {
+                Action::Open { session, place } => {
+                    let phases = ConnectPhases { total: MS, ..ConnectPhases::default() };
+                    self.core.on(self.now, Event::Opened { session, phases }, &mut more);
+                    if let Some(tag) = place.split("tag=").nth(1) {
+                        let greeting = tag.as_bytes()[..32].to_vec();
+                        self.fly(0, session, greeting);
+                    }
+                }
+                Action::Send { session, id, due } => {
+                    self.core.on(self.now, Event::Sent { id, at: self.now }, &mut more);
+                    let mut bytes = Vec::new();
+                    self.core.compose(id, due, &mut bytes);
+                    for receiver in self.receivers(session) {
+                        self.fly(id, receiver, bytes.clone());
+                    }
+                }
+                Action::Close { session } => {
+                    let ended = Ended { failure: None, close_time: Some(MS), code: None };
+                    self.core.on(self.now, Event::Ended { session, ended: &ended }, &mut more);
+                }
+            }
+            self.perform(more);
+        }
+    }
+
+    fn fly(&mut self, id: u64, receiver: SessionId, bytes: Vec<u8>) {
+        let at = self.now.saturating_sub(self.start);
+        for delay in (self.fate)(Copy { id, receiver, at }) {
+            self.serial += 1;
+            self.flying.push(Reverse((self.now + delay, self.serial, receiver, bytes.clone())));
+        }
+    }
+
+    /// Opens every session, then starts the schedule.
+    fn ramp(&mut self) {
+        self.step();
+        while !self.core.is_ramped() {
+            self.now += MS;
+            self.step();
+        }
+        let start = self.now + 10 * MS;
+        self.start = start;
+        let window = Window {
+            start,
+            measure_from: start + 100 * MS,
+            measure_to: start + 1100 * MS,
+            drain_to: start + 1600 * MS,
+        };
+        self.core.on(self.now, Event::Start(window), &mut Vec::new());
+    }
+
+    /// Runs to the end. Between `frozen`'s instants since the start the generator stands still.
+    fn run(&mut self, frozen: Option<(Nanos, Nanos)>) -> Outcome {
+        self.ramp();
+        while !self.core.is_done(self.now) {
+            let arrival = self.flying.peek().map_or(Nanos::MAX, |Reverse((at, ..))| *at);
+            let wake = self.core.next_wake(self.now).unwrap_or(Nanos::MAX);
+            self.now = arrival.min(wake).max(self.now);
+            if let Some((from, to)) = frozen.map(|(f, t)| (self.start + f, self.start + t))
+                && (from..to).contains(&self.now)
+            {
+                self.now = to;
+            }
+            self.step();
+            while self.flying.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
+                let Reverse((_, _, receiver, bytes)) = self.flying.pop().unwrap();
+                let mut actions = Vec::new();
+                self.core.on(self.now, Event::Message { session: receiver, payload: &bytes }, &mut actions);
+                self.perform(actions);
+            }
+        }
+        self.core.settle();
+        self.core.finish(self.now)
+    }
+
+    fn step(&mut self) {
+        let mut actions = Vec::new();
+        self.core.advance(self.now, &mut actions);
+        self.perform(actions);
+    }
+}
+
+fn echo() -> Workload {
+    Workload::Echo { payload: payload() }
+}
+
+fn chat() -> Workload {
+    Workload::Chat { payload: payload(), rooms: 4, echo_self: true }
+}
+
+fn at(outcome: &Outcome, metric: Metric, q: f64) -> f64 {
+    outcome.histograms.get(metric).unwrap().at(q) as f64 / MS as f64
+}
+
+#[test]
+fn records_the_quantiles_that_were_simulated_to_a_thousandth() {
+    let delay = |id: u64| MS + crate::seed::pick(3, id, 20 * MS);
+    let fate = |copy: Copy| vec![delay(copy.id)];
+    let mut world = World::new(setup(echo(), websocket(), Arrival::Poisson), &fate);
+    let outcome = world.run(None);
+    let schedule = world.core.setup.cell.load.schedule.clone();
+    let mut truth: Vec<Nanos> = schedule
+        .arrivals()
+        .enumerate()
+        .filter(|(_, offset)| *offset >= 100 * MS)
+        .map(|(id, _)| delay(id as u64))
+        .collect();
+    truth.sort_unstable();
+    let response = outcome.histograms.get(Metric::ResponseTime).unwrap();
+    assert_eq!(response.count(), truth.len() as u64);
+    for q in [0.1, 0.5, 0.9, 0.99] {
+        let want = truth[(q * truth.len() as f64).ceil() as usize - 1] as f64;
+        let got = response.at(q) as f64;
+        assert!((got / want - 1.0).abs() <= 0.001, "q {q}: {got} where {want} was simulated");
+    }
+    assert_eq!(outcome.measure.scheduled, truth.len() as u64);
+    assert!(outcome.measure.balance() && outcome.warmup.balance());
+}
+
+#[test]
+fn a_frozen_generator_shows_in_response_and_lateness_but_not_in_service() {
+    let fate = |_: Copy| vec![5 * MS];
+    let mut world = World::new(setup(echo(), websocket(), Arrival::Constant), &fate);
+    let outcome = world.run(Some((400 * MS, 700 * MS)));
+    assert!(at(&outcome, Metric::ResponseTime, 0.99) > 250.0);
+    assert!(at(&outcome, Metric::SendLateness, 0.99) > 250.0);
+    assert!(at(&outcome, Metric::ServiceTime, 0.95) < 6.0);
+    assert!(outcome.measure.late > 0, "answers after the timeout are late");
+    assert!(outcome.measure.balance());
+}
+
+#[test]
+fn a_stalled_target_shows_from_the_due_instant_with_open_arrival_and_hides_with_closed() {
+    // The target answers nothing between 400 and 620 ms: whatever reaches it then is answered at 620.
+    let fate = |copy: Copy| match copy.at {
+        at if (400 * MS..620 * MS).contains(&at) => vec![620 * MS - at],
+        _ => vec![MS],
+    };
+    let p90 = |arrival| {
+        let outcome = World::new(setup(echo(), websocket(), arrival), &fate).run(None);
+        assert!(outcome.measure.balance());
+        at(&outcome, Metric::ResponseTime, 0.9)
+    };
+    // Of one second's messages a tenth waited 120 ms or longer.
+    let open = p90(Arrival::Constant);
+    assert!((119.0..=121.0).contains(&open), "{open}");
+    assert!(p90(Arrival::Closed) < 2.0);
+}
+
+#[test]
+fn chat_owes_a_copy_to_everyone_in_the_room() {
+    let fate = |copy: Copy| vec![MS * (1 + u64::from(copy.receiver % 5)) + copy.id % 1000];
+    let mut world = World::new(setup(chat(), websocket(), Arrival::Poisson), &fate);
+    let outcome = world.run(None);
+    let counters = outcome.measure;
+    assert_eq!(counters.expected, counters.sent * 5);
+    assert_eq!((counters.delivered, counters.reach()), (counters.expected, Some(1.0)));
+    let last = outcome.histograms.get(Metric::LastReceipt).unwrap();
+    assert_eq!(last.count(), counters.sent);
+    assert!(last.mean() > outcome.histograms.get(Metric::ResponseTime).unwrap().mean());
+}
+
+#[test]
+fn datagram_faults_are_counted_exactly() {
+    // By id: 20 of 1000 doubled, 50 lost, 30 after the timeout, the rest in time.
+    let fate = |copy: Copy| match copy.id % 100 {
+        0..2 => vec![MS, 2 * MS],
+        2..7 => vec![],
+        7..10 => vec![150 * MS],
+        _ => vec![MS],
+    };
+    let mut world = World::new(setup(echo(), udp(), Arrival::Constant), &fate);
+    let outcome = world.run(None);
+    let counters = outcome.measure;
+    assert_eq!((counters.lost, counters.unfinished), (counters.scheduled / 20, 0));
+    assert_eq!(counters.duplicate, counters.scheduled / 50);
+    assert_eq!(counters.late, counters.scheduled * 3 / 100);
+    assert!(counters.balance() && outcome.order_tracked);
+}
+
+#[test]
+fn overtaken_datagrams_are_reordered() {
+    // A session sends every 20 ms; every tenth of its messages takes 30 ms and so arrives after the next.
+    let fate = |copy: Copy| vec![if (copy.id / 20).is_multiple_of(10) { 30 * MS } else { MS }];
+    let mut world = World::new(setup(echo(), udp(), Arrival::Constant), &fate);
+    let outcome = world.run(None);
+    let slow = outcome.histograms.get(Metric::ResponseTime).unwrap();
+    let overtaken = slow.count() - slow.steps().take_while(|(v, _)| *v < 20 * MS).last().unwrap().1;
+    assert!(overtaken > 50);
+    assert_eq!(outcome.measure.reordered, overtaken);
+}
+
+#[test]
+fn strays_and_other_runs_are_unmatched() {
+    let fate = |_: Copy| vec![MS];
+    let mut world = World::new(setup(echo(), websocket(), Arrival::Constant), &fate);
+    let tag = |run, id| Tag { kind: Kind::Message, run, id, due: 0 }.encode().to_vec();
+    for stray in [b"hello".to_vec(), tag(1, 0), tag(77, 9_999_999)] {
+        world.flying.push(Reverse((300 * MS, 0, 3, stray)));
+    }
+    let outcome = world.run(None);
+    assert_eq!((outcome.measure.unmatched, outcome.measure.duplicate), (3, 0));
+    assert!(outcome.measure.balance());
+}
+
+#[test]
+fn closed_arrival_keeps_one_in_flight_and_survives_a_lost_answer() {
+    let fate = |copy: Copy| if copy.id == 50 { vec![] } else { vec![10 * MS] };
+    let mut world = World::new(setup(echo(), udp(), Arrival::Closed), &fate);
+    let outcome = world.run(None);
+    let all = outcome.measure.sent + outcome.warmup.sent;
+    // 20 sessions, one message each 10 ms over 1.1 s; one session pauses for the 100 ms timeout.
+    assert!((2160..=2200).contains(&all), "{all}");
+    assert_eq!(outcome.measure.lost + outcome.warmup.lost, 1);
+}
+
+#[test]
+fn connects_are_counted_from_due_to_first_message_and_slots_are_used_again() {
+    for (first, closer) in [(FirstMessage::Greeting, Closer::Client), (FirstMessage::Echo, Closer::Client)] {
+        let workload = Workload::Connect { payload: payload(), first, closer };
+        let fate = |_: Copy| vec![7 * MS];
+        let mut world = World::new(setup(workload, websocket(), Arrival::Constant), &fate);
+        let outcome = world.run(None);
+        assert_eq!((outcome.measure.scheduled, outcome.measure.delivered), (1000, 1000), "{first:?}");
+        assert_eq!(at(&outcome, Metric::FirstMessage, 0.5).round(), 7.0);
+        assert!(outcome.sessions.peak <= 20 && outcome.sessions.connected >= 1000);
+    }
+}
+
+#[test]
+fn an_interrupt_counts_what_was_still_to_come_as_skipped() {
+    let fate = |_: Copy| vec![MS];
+    let setup = setup(echo(), websocket(), Arrival::Constant);
+    let total = setup.cell.load.schedule.arrivals().count() as u64;
+    let mut world = World::new(setup, &fate);
+    world.ramp();
+    world.now = world.start + 300 * MS;
+    world.step();
+    world.core.on(world.now, Event::Stop, &mut Vec::new());
+    assert!(!world.core.is_done(world.now), "what was sent may still be answered");
+    assert!(world.core.is_done(world.now + 500 * MS));
+    world.core.settle();
+    let outcome = world.core.finish(world.now);
+    assert!(outcome.interrupted && outcome.measure.balance());
+    assert_eq!(outcome.measure.scheduled + outcome.warmup.scheduled, total);
+    assert!((199..=201).contains(&outcome.measure.sent), "{}", outcome.measure.sent);
+}
+
+#[test]
+fn a_session_that_failed_is_skipped_not_lost() {
+    let mut core = Core::new(setup(echo(), websocket(), Arrival::Constant), 0);
+    let mut actions = Vec::new();
+    core.advance(100 * MS, &mut actions);
+    for action in std::mem::take(&mut actions) {
+        let Action::Open { session, .. } = action else { panic!("{action:?}") };
+        let failure = Failure::new(ErrorClass::Refused, "nobody there");
+        match session {
+            0..5 => core.on(100 * MS, Event::OpenFailed { session, failure: &failure }, &mut actions),
+            _ => core.on(100 * MS, Event::Opened { session, phases: ConnectPhases::default() }, &mut actions),
+        }
+    }
+    assert!(core.is_ramped() && core.open_sessions() == 15);
+    let window = Window { start: 200 * MS, measure_from: 200 * MS, measure_to: 1300 * MS, drain_to: 1500 * MS };
+    core.on(100 * MS, Event::Start(window), &mut actions);
+    core.advance(1300 * MS, &mut actions);
+    core.settle();
+    let outcome = core.finish(1300 * MS);
+    assert_eq!(outcome.measure.skipped - outcome.measure.scheduled / 4, outcome.measure.scheduled * 3 / 4);
+    assert_eq!(outcome.errors["refused"], 5);
+    assert_eq!(outcome.sessions.connected, 15);
+}

@@ -1,0 +1,240 @@
+//! What was sent and is still owed an answer. Gives every delivery exactly one outcome.
+//!
+//! A ring over message ids: the front leaves when it is settled. Who still owes a copy is a bit for each member of the
+//! group, in a ring of words beside it, so that nothing is allocated for a message.
+
+use crate::clock::Nanos;
+use std::collections::VecDeque;
+
+/// One message on the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    pub due: Nanos,
+    pub taken: Nanos,
+    /// Just before its first write; `None` until then.
+    pub sent: Option<Nanos>,
+    /// Local session that sends it.
+    pub session: u32,
+    /// Copies that were owed when it was sent, and that still are.
+    pub expected: u32,
+    pub remaining: u32,
+}
+
+/// What an arrival means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    /// It was owed; the entry as it is now.
+    Owed(Entry),
+    /// It had arrived before.
+    Duplicate,
+    /// Nobody owed it.
+    Unmatched,
+}
+
+/// The books. Bounded: at most `limit` ids from the oldest unsettled one on.
+#[derive(Debug)]
+pub struct Ledger {
+    base: u64,
+    entries: VecDeque<Entry>,
+    /// `stride` words for each entry: bit set = that seat still owes a copy.
+    owing: VecDeque<u64>,
+    /// Bit set = that seat was expected at all, to tell a duplicate from a stray.
+    asked: VecDeque<u64>,
+    stride: usize,
+    limit: usize,
+    owed: u64,
+}
+
+const SETTLED: Entry = Entry { due: 0, taken: 0, sent: None, session: 0, expected: 0, remaining: 0 };
+
+impl Ledger {
+    /// `seats`: members of the largest group.
+    pub fn new(seats: usize, limit: usize) -> Ledger {
+        Ledger {
+            base: 0,
+            entries: VecDeque::new(),
+            owing: VecDeque::new(),
+            asked: VecDeque::new(),
+            stride: seats.div_ceil(64),
+            limit,
+            owed: 0,
+        }
+    }
+
+    /// Whether `id` would still fit on the books.
+    pub fn has_room(&self, id: u64) -> bool {
+        id.saturating_sub(self.base) < self.limit as u64
+    }
+
+    /// Puts message `id` on the books, owed by `seats`. Ids ascend; those left out are settled. Needs [`has_room`].
+    ///
+    /// [`has_room`]: Ledger::has_room
+    pub fn open(&mut self, id: u64, session: u32, due: Nanos, taken: Nanos, seats: impl Iterator<Item = u32>) {
+        if self.entries.is_empty() {
+            self.base = self.base.max(id);
+        }
+        while self.base + (self.entries.len() as u64) < id {
+            self.push(SETTLED);
+        }
+        self.push(Entry { due, taken, sent: None, session, expected: 0, remaining: 0 });
+        let first = self.owing.len() - self.stride;
+        let mut expected = 0;
+        for seat in seats {
+            let (word, bit) = (first + seat as usize / 64, 1 << (seat % 64));
+            self.owing[word] |= bit;
+            self.asked[word] |= bit;
+            expected += 1;
+        }
+        let entry = self.entries.back_mut().expect("one was just pushed");
+        (entry.expected, entry.remaining) = (expected, expected);
+        self.owed += u64::from(expected);
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.entries.push_back(entry);
+        self.owing.extend(std::iter::repeat_n(0, self.stride));
+        self.asked.extend(std::iter::repeat_n(0, self.stride));
+    }
+
+    pub fn get(&self, id: u64) -> Option<&Entry> {
+        self.entries.get(id.checked_sub(self.base)? as usize)
+    }
+
+    /// Notes that `id` goes out at `at`; returns the entry the first time, `None` when it is sent again.
+    pub fn sent(&mut self, id: u64, at: Nanos) -> Option<Entry> {
+        let entry = self.entries.get_mut(id.checked_sub(self.base)? as usize)?;
+        if entry.sent.is_some() {
+            return None;
+        }
+        entry.sent = Some(at);
+        Some(*entry)
+    }
+
+    /// Whether `seat` still owes its copy of `id`.
+    pub fn is_owing(&self, id: u64, seat: u32) -> bool {
+        let word = id.checked_sub(self.base).map(|at| at as usize * self.stride + seat as usize / 64);
+        word.and_then(|w| self.owing.get(w)).is_some_and(|w| w & (1 << (seat % 64)) != 0)
+    }
+
+    /// A copy of `id` reached `seat`.
+    pub fn arrived(&mut self, id: u64, seat: u32) -> Arrived {
+        let Some(at) = id.checked_sub(self.base).map(|at| at as usize) else {
+            // Whatever left the books had all its copies.
+            return Arrived::Duplicate;
+        };
+        if at >= self.entries.len() || seat as usize >= self.stride * 64 {
+            return Arrived::Unmatched;
+        }
+        let (word, bit) = (at * self.stride + seat as usize / 64, 1u64 << (seat % 64));
+        if self.owing[word] & bit == 0 {
+            return if self.asked[word] & bit != 0 { Arrived::Duplicate } else { Arrived::Unmatched };
+        }
+        self.owing[word] &= !bit;
+        self.owed -= 1;
+        let entry = &mut self.entries[at];
+        entry.remaining -= 1;
+        let entry = *entry;
+        self.release();
+        Arrived::Owed(entry)
+    }
+
+    /// Takes `id` off the books unsettled: it was never sent.
+    pub fn cancel(&mut self, id: u64) -> Option<Entry> {
+        let at = id.checked_sub(self.base)? as usize;
+        let entry = std::mem::replace(self.entries.get_mut(at)?, SETTLED);
+        for word in at * self.stride..(at + 1) * self.stride {
+            (self.owing[word], self.asked[word]) = (0, 0);
+        }
+        self.owed -= u64::from(entry.remaining);
+        self.release();
+        Some(entry)
+    }
+
+    /// Copies still owed.
+    pub fn owed(&self) -> u64 {
+        self.owed
+    }
+
+    /// Closes the books: everything that still owes something, oldest first.
+    pub fn close(&mut self) -> impl Iterator<Item = Entry> + '_ {
+        self.owed = 0;
+        self.owing.clear();
+        self.asked.clear();
+        self.base += self.entries.len() as u64;
+        self.entries.drain(..).filter(|entry| entry.remaining > 0)
+    }
+
+    fn release(&mut self) {
+        while self.entries.front().is_some_and(|entry| entry.remaining == 0) {
+            self.entries.pop_front();
+            self.owing.drain(..self.stride);
+            self.asked.drain(..self.stride);
+            self.base += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_message_is_settled_by_its_last_copy() {
+        let mut ledger = Ledger::new(100, 10);
+        ledger.open(5, 1, 10, 11, [0, 99].into_iter());
+        assert_eq!(ledger.sent(5, 12).unwrap().sent, Some(12));
+        assert_eq!(ledger.sent(5, 13), None, "a retry is not sent again");
+        assert!(ledger.is_owing(5, 99) && !ledger.is_owing(5, 1) && !ledger.is_owing(6, 0));
+        assert_eq!(ledger.owed(), 2);
+        assert!(matches!(ledger.arrived(5, 99), Arrived::Owed(Entry { remaining: 1, sent: Some(12), .. })));
+        assert_eq!(ledger.arrived(5, 99), Arrived::Duplicate);
+        assert_eq!(ledger.arrived(5, 50), Arrived::Unmatched);
+        assert!(matches!(ledger.arrived(5, 0), Arrived::Owed(Entry { remaining: 0, .. })));
+        assert_eq!(ledger.arrived(5, 0), Arrived::Duplicate);
+        assert_eq!(ledger.arrived(6, 0), Arrived::Unmatched);
+        assert_eq!(ledger.owed(), 0);
+    }
+
+    #[test]
+    fn is_bounded_by_the_oldest_unsettled_message() {
+        let mut ledger = Ledger::new(1, 3);
+        (0..3).for_each(|id| ledger.open(id, 0, 0, 0, [0].into_iter()));
+        assert!(!ledger.has_room(3));
+        ledger.arrived(1, 0);
+        assert!(!ledger.has_room(3));
+        ledger.arrived(0, 0);
+        assert!(ledger.has_room(4) && !ledger.has_room(5));
+    }
+
+    proptest! {
+        /// Whatever arrives in whatever order, each owed copy is delivered once or left owing, and nothing else counts.
+        #[test]
+        fn every_delivery_has_one_outcome(
+            groups in proptest::collection::vec(proptest::collection::vec(0u32..130, 0..8), 1..40),
+            arrivals in proptest::collection::vec((0u64..90, 0u32..140), 0..400),
+        ) {
+            let mut ledger = Ledger::new(130, 1000);
+            let mut owed = HashSet::new();
+            let mut queue = arrivals.into_iter();
+            let (mut delivered, mut expected) = (0u64, 0u64);
+            for (n, seats) in groups.iter().enumerate() {
+                let id = 2 * n as u64;
+                let seats: HashSet<u32> = seats.iter().copied().collect();
+                ledger.open(id, 0, 0, 0, seats.iter().copied());
+                expected += seats.len() as u64;
+                owed.extend(seats.into_iter().map(|s| (id, s)));
+                for (id, seat) in queue.by_ref().take(10) {
+                    let was_owed = owed.remove(&(id, seat));
+                    let got = ledger.arrived(id, seat);
+                    prop_assert_eq!(was_owed, matches!(got, Arrived::Owed(_)));
+                    delivered += u64::from(was_owed);
+                }
+            }
+            prop_assert_eq!(ledger.owed(), owed.len() as u64);
+            let left: u64 = ledger.close().map(|e| u64::from(e.remaining)).sum();
+            prop_assert_eq!(expected, delivered + left);
+        }
+    }
+}
