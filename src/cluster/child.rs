@@ -1,0 +1,96 @@
+//! A child process of our own program that speaks JSON, a line a message, over its standard input and output.
+//!
+//! Children live in their own process group, so that Ctrl-C at the terminal reaches the coordinator alone, and die with
+//! it (`PR_SET_PDEATHSIG`, set by the child itself).
+
+use serde::{Serialize, de::DeserializeOwned};
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
+
+/// The longest line that is read from a child, bytes: a whole outcome with its histograms.
+const LONGEST_LINE: u64 = 256 << 20;
+
+pub(super) struct Child {
+    process: Process,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    errors: Option<ChildStderr>,
+    name: &'static str,
+}
+
+/// A child that can't be spoken to any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    #[error("the {name} process could not be started: {source}")]
+    Start { name: &'static str, source: io::Error },
+    #[error("the {name} process ended unexpectedly{detail}")]
+    Gone { name: &'static str, detail: String },
+    #[error("the {name} process said something that makes no sense: {detail}")]
+    Nonsense { name: &'static str, detail: String },
+}
+
+impl Child {
+    /// Starts `program subcommand`. `name` is how messages call it.
+    pub(super) fn start(program: &Path, subcommand: &str, name: &'static str) -> Result<Child, ChildError> {
+        let start = |source| ChildError::Start { name, source };
+        let mut process = Command::new(program)
+            .arg(subcommand)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(start)?;
+        let missing = || start(io::Error::other("no pipe"));
+        Ok(Child {
+            input: process.stdin.take().ok_or_else(missing)?,
+            output: BufReader::new(process.stdout.take().ok_or_else(missing)?),
+            errors: process.stderr.take(),
+            process,
+            name,
+        })
+    }
+
+    /// `None` once it has ended.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    pub(super) async fn tell(&mut self, message: &impl Serialize) -> Result<(), ChildError> {
+        let mut line = serde_json::to_vec(message)
+            .map_err(|e| ChildError::Nonsense { name: self.name, detail: e.to_string() })?;
+        line.push(b'\n');
+        match self.input.write_all(&line).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.gone().await),
+        }
+    }
+
+    /// The next message. Cancelling loses what was read of it, so a caller that gives up must drop the child.
+    pub(super) async fn hear<T: DeserializeOwned>(&mut self) -> Result<T, ChildError> {
+        let mut line = Vec::new();
+        let read = (&mut self.output).take(LONGEST_LINE).read_until(b'\n', &mut line).await;
+        match read {
+            Ok(n) if n > 0 => serde_json::from_slice(&line).map_err(|e| ChildError::Nonsense {
+                name: self.name,
+                detail: format!("{e} in {:?}", String::from_utf8_lossy(&line[..line.len().min(200)])),
+            }),
+            _ => Err(self.gone().await),
+        }
+    }
+
+    /// What the child's last words were, for a message.
+    async fn gone(&mut self) -> ChildError {
+        let mut words = Vec::new();
+        if let Some(errors) = self.errors.take() {
+            let _ = errors.take(4096).read_to_end(&mut words).await;
+        }
+        let words = String::from_utf8_lossy(&words).trim().to_owned();
+        let detail = if words.is_empty() { String::new() } else { format!(": {words}") };
+        ChildError::Gone { name: self.name, detail }
+    }
+}

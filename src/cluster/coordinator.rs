@@ -1,0 +1,128 @@
+//! Runs every trial of a plan, in blocks: each arm once per block, in an order drawn from the seed.
+
+use super::child::ChildError;
+use super::document;
+use super::trial::{self, Assignment};
+use crate::clock;
+use crate::engine::Live;
+use crate::plan::Plan;
+use crate::result::{Document, Evidence, ScenarioText, Trial, judge};
+use crate::seed;
+use std::path::PathBuf;
+use tokio::sync::watch;
+
+/// What a run needs beyond its plan.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// This program; children are started from it.
+    pub program: PathBuf,
+    /// As typed, secrets redacted.
+    pub command_line: Vec<String>,
+    /// Secrets redacted.
+    pub scenario: ScenarioText,
+}
+
+/// What happens while a run goes on.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    Calibrating,
+    TrialStarted { arm: &'a str, number: u32, of: u32 },
+    Live { arm: &'a str, live: Live },
+    /// The document holds everything measured so far: the moment to save it.
+    TrialEnded { arm: &'a str, trial: &'a Trial, document: &'a Document },
+}
+
+/// Becomes true when someone wants the run to end, in order.
+#[derive(Debug, Clone)]
+pub struct Halt(watch::Receiver<bool>);
+
+impl Halt {
+    pub fn new(wanted: watch::Receiver<bool>) -> Halt {
+        Halt(wanted)
+    }
+
+    fn is_wanted(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Until it is wanted; forever, if nobody can want it any more.
+    pub(super) async fn wait(&mut self) {
+        if self.0.wait_for(|wanted| *wanted).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// A run that couldn't begin.
+#[derive(Debug, thiserror::Error)]
+#[error("the run could not begin: {0}")]
+pub struct RunError(#[from] ChildError);
+
+/// Runs `plan` to its end or to `halt`; tells `progress` what happens. The document is complete in either case.
+pub async fn run(
+    plan: &Plan,
+    options: &RunOptions,
+    mut halt: Halt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Document, RunError> {
+    let began = clock::now();
+    let mut document = document::begin(plan, options);
+    progress(Progress::Calibrating);
+    document.calibration = trial::calibrate(&options.program).await.ok();
+    let of = plan.trials * plan.cells.len() as u32;
+    let token = format!("{:016x}", rand::random::<u64>());
+    let mut number = 0;
+    for block in 0..plan.trials {
+        let order = seed::shuffled(seed::mix(plan.seed, u64::from(block)), plan.cells.len());
+        for (place, index) in order.into_iter().enumerate() {
+            if halt.is_wanted() {
+                document.partial = true;
+                break;
+            }
+            number += 1;
+            let cell = &plan.cells[index as usize];
+            progress(Progress::TrialStarted { arm: &cell.arm, number, of });
+            let started = clock::now() - began;
+            let assignment = Assignment {
+                program: &options.program,
+                cell,
+                embedded: plan.embedded.as_ref(),
+                run: seed::mix(plan.seed, (u64::from(number) << 32) | rand::random::<u64>() >> 32) as u32,
+                token: &token,
+                interval: plan.output.interval.nanos(),
+            };
+            let tried = trial::attempt(&assignment, &mut halt, &mut |live| {
+                progress(Progress::Live { arm: &cell.arm, live });
+            })
+            .await;
+            let facts = &mut document.cells[index as usize];
+            let mut trial = Trial {
+                block,
+                place: place as u32,
+                started,
+                outcome: tried.outcome,
+                generator: tried.generator,
+                target: tried.target,
+                invalid: Vec::new(),
+                warnings: Vec::new(),
+                failure: tried.failure,
+            };
+            let judgement = judge(&Evidence {
+                outcome: &trial.outcome,
+                generator: &trial.generator,
+                target: trial.target.as_ref(),
+                load: &facts.load,
+                calibration: document.calibration.as_ref(),
+            });
+            (trial.invalid, trial.warnings) = (judgement.invalid, judgement.warnings);
+            document.partial |= trial.outcome.interrupted;
+            facts.trials.push(trial);
+            document::touch(&mut document);
+            let trial = document.cells[index as usize].trials.last();
+            if let Some(trial) = trial {
+                progress(Progress::TrialEnded { arm: &cell.arm, trial, document: &document });
+            }
+        }
+    }
+    Ok(document)
+}

@@ -1,0 +1,140 @@
+//! The document of a run before its first trial: what was asked, of what, on which machine.
+
+use super::coordinator::RunOptions;
+use super::host::host;
+use crate::catalog::{HeaderProfile, Http, Transport};
+use crate::clock;
+use crate::plan::{self, Plan, Target};
+use crate::result::{Cell, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION};
+use sha2::{Digest, Sha256};
+
+pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
+    let now = timestamp();
+    let resolved = serde_json::to_value(plan).unwrap_or_default();
+    Document {
+        schema_version: SCHEMA_VERSION,
+        meta: Meta {
+            wsbench_version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_revision: git_revision(),
+            started: now.clone(),
+            finished: now,
+            command_line: options.command_line.clone(),
+            host: host(),
+        },
+        scenario: options.scenario.clone(),
+        plan_hash: hex(&Sha256::digest(resolved.to_string())),
+        plan: resolved,
+        seed: plan.seed,
+        reference: plan.reference.clone(),
+        partial: false,
+        calibration: None,
+        cells: plan.cells.iter().map(cell).collect(),
+        omitted: plan.omitted.iter().map(|o| OmittedArm { arm: o.arm.clone(), reason: o.reason.clone() }).collect(),
+    }
+}
+
+/// The run went on until now.
+pub(super) fn touch(document: &mut Document) {
+    document.meta.finished = timestamp();
+}
+
+fn timestamp() -> String {
+    clock::today().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Of the directory we run in; absent outside a git checkout.
+fn git_revision() -> Option<String> {
+    let output = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned()).filter(|t| !t.is_empty())
+}
+
+fn cell(cell: &plan::Cell) -> Cell {
+    Cell {
+        arm: cell.arm.clone(),
+        transport: cell.transport.kind().to_string(),
+        workload: cell.workload.kind().to_string(),
+        dialect: cell.dialect.to_string(),
+        engine: cell.transport.engine().map(|e| e.to_string()),
+        target: match &cell.target {
+            Target::Embedded => "embedded".to_owned(),
+            Target::Url(url) => url.to_string(),
+        },
+        settings: settings(&cell.transport),
+        load: load(cell),
+        trials: Vec::new(),
+    }
+}
+
+/// What a reader needs to know of an arm's settings to tell it from another arm.
+fn settings(transport: &Transport) -> Vec<(String, String)> {
+    let pair = |name: &str, value: String| (name.to_owned(), value);
+    let headers = |profile: HeaderProfile| pair("headers", profile.to_string());
+    let http = |http: &Http| {
+        let mut all = vec![pair("keep-alive", yes_no(http.keep_alive)), headers(http.headers)];
+        if matches!(transport, Transport::LongPolling(_) | Transport::ShortPolling(_)) {
+            all.push(pair("batch", yes_no(http.batch)));
+        }
+        if let Some(interval) = http.interval {
+            all.push(pair("interval", interval.to_string()));
+        }
+        all
+    };
+    match transport {
+        Transport::Websocket(w) => {
+            let mut all = vec![headers(w.headers)];
+            all.extend(w.fragment.map(|size| pair("fragment", size.to_string())));
+            all.extend(w.ping_every.map(|every| pair("ping every", every.to_string())));
+            if !w.subprotocols.is_empty() {
+                all.push(pair("subprotocols", w.subprotocols.join(", ")));
+            }
+            all
+        }
+        Transport::Tcp(t) => vec![pair("framing", t.framing.to_string()), pair("nodelay", yes_no(t.nodelay))],
+        Transport::Udp(_) => Vec::new(),
+        Transport::LongPolling(h)
+        | Transport::ShortPolling(h)
+        | Transport::Sse(h)
+        | Transport::HttpStreaming(h) => http(h),
+    }
+}
+
+fn yes_no(yes: bool) -> String {
+    if yes { "yes".to_owned() } else { "no".to_owned() }
+}
+
+fn load(cell: &plan::Cell) -> LoadFacts {
+    let load = &cell.load;
+    let (http, is_polling) = match &cell.transport {
+        Transport::LongPolling(h) | Transport::ShortPolling(h) => (Some(h), true),
+        _ => (None, false),
+    };
+    LoadFacts {
+        sessions: load.sessions.into(),
+        arrival: load.schedule.arrival.to_string(),
+        rate: asked_rate(load),
+        warmup: load.warmup.nanos(),
+        duration: load.duration.nanos(),
+        timeout: load.timeout.nanos(),
+        delay: cell.network.delay.nanos(),
+        groups: cell.workload.groups().unwrap_or(0).into(),
+        payload: cell.workload.payload().range(),
+        poll_interval: http.and_then(|h| h.interval).map(|i| i.nanos()),
+        batch: http.filter(|_| is_polling).map(|h| h.batch),
+    }
+}
+
+/// Mean over the measured window's stages (the first stage is warmup's); 0 for closed arrival.
+fn asked_rate(load: &plan::Load) -> f64 {
+    if !load.schedule.arrival.is_open() || load.duration.nanos() == 0 {
+        return 0.0;
+    }
+    let area = |s: &crate::schedule::Stage| {
+        (s.from.per_second() + s.to.per_second()) / 2.0 * s.over.nanos() as f64
+    };
+    load.schedule.stages.iter().skip(1).map(area).sum::<f64>() / load.duration.nanos() as f64
+}

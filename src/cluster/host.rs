@@ -1,0 +1,41 @@
+//! Facts about this machine that a reader of the result needs.
+
+use crate::result::Host;
+
+/// What this machine is. What can't be read is empty or zero.
+pub fn host() -> Host {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let value = |text: &str, key: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(key)).unwrap_or_default();
+        line.trim_start_matches([' ', '\t', ':']).trim().to_owned()
+    };
+    let memory = value(&read("/proc/meminfo"), "MemTotal");
+    Host {
+        os: std::env::consts::OS.to_owned(),
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        cpu_model: value(&read("/proc/cpuinfo"), "model name"),
+        cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
+        memory_bytes: memory.trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024,
+        open_files_limit: open_files_limit(),
+        ephemeral_ports: ephemeral_ports(&read("/proc/sys/net/ipv4/ip_local_port_range")),
+    }
+}
+
+/// Files that a process may hold open.
+fn open_files_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit};
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
+}
+
+/// Raises this process's limit of open files, and so its children's, as far as the system allows without asking.
+pub fn raise_open_files_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+fn ephemeral_ports(text: &str) -> Option<(u16, u16)> {
+    let mut ports = text.split_whitespace().map(str::parse);
+    Some((ports.next()?.ok()?, ports.next()?.ok()?))
+}

@@ -1,0 +1,66 @@
+//! What coordinator and worker say to each other. Over a child's pipes it is a JSON line a message.
+
+use super::child::{Child, ChildError};
+use crate::clock::Nanos;
+use crate::engine::Live;
+use crate::measure::Outcome;
+use crate::plan::Cell;
+use crate::result::{Calibration, Usage};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A worker's share of one trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Slice {
+    pub cell: Cell,
+    /// Where to connect: the cell's URL, or the embedded target's.
+    pub url: String,
+    pub token: String,
+    pub run: u32,
+    /// Length of the time slices, nanoseconds.
+    pub interval: Nanos,
+    pub worker: u32,
+    pub workers: u32,
+    /// Core to run on; `None`: wherever.
+    pub core: Option<usize>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum ToWorker {
+    /// Measure for this long how late this machine wakes an idle worker, nanoseconds.
+    Calibrate { length: Nanos },
+    /// Connect everyone, and say when that is done.
+    Prepare(Box<Slice>),
+    /// The schedule starts at this instant of the monotonic clock.
+    Start { at: Nanos },
+    /// End early and in order.
+    Stop,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum FromWorker {
+    Calibrated(Calibration),
+    /// Every session has been tried; this many are open.
+    Ready { open: u64 },
+    Live(Live),
+    Done { outcome: Box<Outcome>, usage: Usage },
+    /// It can't go on, and why.
+    Failed { problem: String },
+}
+
+/// A worker on this machine: a child process.
+pub(super) struct Link(Child);
+
+impl Link {
+    pub(super) fn start(program: &Path) -> Result<Link, ChildError> {
+        Child::start(program, "worker", "worker").map(Link)
+    }
+
+    pub(super) async fn tell(&mut self, message: &ToWorker) -> Result<(), ChildError> {
+        self.0.tell(message).await
+    }
+
+    pub(super) async fn hear(&mut self) -> Result<FromWorker, ChildError> {
+        self.0.hear().await
+    }
+}

@@ -1,0 +1,23 @@
+//! Runs a plan: starts the target and the workers of each trial, merges what they send, writes the document.
+//!
+//! | file | what |
+//! |---|---|
+//! | `coordinator.rs` | blocks and trials, in seeded random order |
+//! | `trial.rs` | one trial from the first process to the last |
+//! | `link.rs` | what coordinator and worker say to each other, over a child's pipes |
+//! | `child.rs` | child processes that speak JSON lines and die with us |
+//! | `worker.rs` | the other end: one process, one single-threaded runtime, one share of one trial |
+//! | `document.rs`, `host.rs`, `usage.rs` | what the document says of the plan, the machine and the processes |
+
+mod child;
+mod coordinator;
+mod document;
+mod host;
+mod link;
+mod trial;
+mod usage;
+mod worker;
+
+pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
+pub use host::{host, raise_open_files_limit};
+pub use worker::work;
