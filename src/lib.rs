@@ -5,6 +5,7 @@ pub mod codec;
 pub mod measure;
 pub mod plan;
 pub mod result;
+pub mod scenario;
 pub mod schedule;
 pub mod seed;
 pub mod target;
