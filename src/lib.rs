@@ -6,6 +6,7 @@ pub mod engine;
 pub mod measure;
 pub mod plan;
 pub mod result;
+pub mod scenario;
 pub mod schedule;
 pub mod seed;
 pub mod target;

@@ -174,7 +174,7 @@ impl fmt::Display for Rate {
 }
 
 macro_rules! text_serde {
-    ($($type:ty),*) => {$(
+    ($($type:ident: $unit:literal, $example:literal;)*) => {$(
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_str(self)
@@ -190,12 +190,17 @@ macro_rules! text_serde {
                 stringify!($type).into()
             }
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string" })
+                // `x-unit` tells the scenario's reader which type's parser judges the text.
+                schemars::json_schema!({ "type": "string", "x-unit": $unit, "examples": [$example] })
             }
         }
     )*};
 }
-text_serde!(Span, ByteSize, Rate);
+text_serde! {
+    Span: "duration", "250ms";
+    ByteSize: "size", "128B";
+    Rate: "rate", "500/s";
+}
 
 /// Nanoseconds for a reader: three significant digits and a fitting unit (`42.0 µs`, `1.23 ms`).
 pub fn show_nanos(nanos: f64) -> String {

@@ -108,6 +108,16 @@ kinds! {
     Closer { Client = "client", Server = "server" }
 }
 
+kinds! {
+    /// What a connect workload waits for.
+    FirstMessage {
+        /// The target speaks first, as the wsbench dialect lets a session ask.
+        Greeting = "greeting",
+        /// The session sends one message and waits for its echo: works with any echo server.
+        Echo = "echo",
+    }
+}
+
 impl TransportKind {
     /// Nothing is lost or reordered between two live ends.
     pub fn is_reliable(self) -> bool {

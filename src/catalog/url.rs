@@ -110,6 +110,16 @@ impl<'de> Deserialize<'de> for TargetUrl {
     }
 }
 
+impl schemars::JsonSchema for TargetUrl {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TargetUrl".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "x-unit": "URL", "examples": ["ws://127.0.0.1:9001/echo"] })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

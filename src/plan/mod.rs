@@ -2,11 +2,23 @@
 //!
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
-use crate::catalog::{Closer, DialectKind, TargetUrl, Transport, WorkloadKind};
+pub use crate::catalog::FirstMessage;
+use crate::catalog::{Closer, DialectKind, Engine, TargetUrl, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::units::{Rate, Span};
 use crate::wire::PayloadSpec;
 use serde::{Deserialize, Serialize};
+
+mod arm;
+mod build;
+mod facts;
+mod load;
+mod overrides;
+mod workload;
+
+pub use build::{PlanError, build};
+pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
+pub use overrides::{Overrides, TargetFlag};
 
 /// Everything that a run does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +33,17 @@ pub struct Plan {
     pub cells: Vec<Cell>,
     /// Arms of the scenario that make no sense with its workload, with the reason.
     pub omitted: Vec<Omitted>,
+    /// How the embedded target is to be; `None` when every cell has a URL.
+    pub embedded: Option<Embedded>,
     pub output: Output,
+}
+
+/// Settings of the embedded target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Embedded {
+    pub engine: Engine,
+    /// How long a held GET waits for a message before it is answered with none.
+    pub hold: Span,
 }
 
 /// Workload × arm × load.
@@ -82,16 +104,6 @@ pub enum Workload {
         first: FirstMessage,
         closer: Closer,
     },
-}
-
-/// What a connect workload waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FirstMessage {
-    /// The target speaks first, as the wsbench dialect lets a session ask.
-    Greeting,
-    /// The session sends one message and waits for its echo: works with any echo server.
-    Echo,
 }
 
 /// How much, how fast, for how long.

@@ -1,0 +1,234 @@
+//! `[transports.NAME]` resolved: each transport takes the settings that it knows and refuses the rest.
+
+use super::load::{MILLISECOND, within};
+use crate::catalog::{
+    DialectKind, Engine, Format, Framing, HeaderProfile, Http, Tcp, Transport, TransportKind, Udp, Websocket,
+};
+use crate::scenario::{self, Arm, At, Named, Place, Problem};
+use crate::units::{ByteSize, Span};
+use crate::wire::PayloadSpec;
+
+use TransportKind::{HttpStreaming, LongPolling, ShortPolling, Sse, Tcp as TcpKind, Udp as UdpKind, Websocket as Ws};
+
+/// A setting, the transports that know it, and where an arm gave it.
+type Setting = (&'static str, &'static [TransportKind], fn(&Arm) -> Option<&Place>);
+
+const HTTP: &[TransportKind] = &[LongPolling, ShortPolling, Sse, HttpStreaming];
+const WITH_HEADERS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming];
+const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse, HttpStreaming];
+
+const SETTINGS: &[Setting] = &[
+    ("engine", &[Ws], |arm| place(&arm.engine)),
+    ("fragment", &[Ws], |arm| place(&arm.fragment)),
+    ("subprotocols", &[Ws], |arm| place(&arm.subprotocols)),
+    ("ping_every", &[Ws], |arm| place(&arm.ping_every)),
+    ("close_code", &[Ws], |arm| place(&arm.close_code)),
+    ("headers", WITH_HEADERS, |arm| place(&arm.headers)),
+    ("extra_headers", WITH_HEADERS, |arm| place(&arm.extra_headers)),
+    ("nodelay", OVER_TCP, |arm| place(&arm.nodelay)),
+    ("framing", &[TcpKind], |arm| place(&arm.framing)),
+    ("receive_buffer", &[UdpKind], |arm| place(&arm.receive_buffer)),
+    ("keep_alive", HTTP, |arm| place(&arm.keep_alive)),
+    ("batch", &[LongPolling, ShortPolling], |arm| place(&arm.batch)),
+    ("interval", &[ShortPolling], |arm| place(&arm.interval)),
+];
+
+fn place<T>(setting: &Option<At<T>>) -> Option<&Place> {
+    setting.as_ref().map(|s| &s.place)
+}
+
+/// The largest datagram that IPv4 carries, less its headers.
+const LARGEST_DATAGRAM: u64 = 65_507;
+
+/// Which transport the arm is of: its `transport`, or else its name.
+pub(super) fn kind(name: &At<String>, arm: &Arm, problems: &mut Vec<Problem>) -> Option<TransportKind> {
+    if !scenario::is_name(name) {
+        let hint = "up to 64 letters, digits, `-`, `_` and `.`, the first a letter or a digit";
+        problems.push(Problem::at(name, format!("`{}` can't name an arm", name.value)).hint(hint));
+    }
+    if let Some(kind) = &arm.transport {
+        return Some(kind.value);
+    }
+    let kind = name.parse().ok();
+    if kind.is_none() {
+        let kinds = || TransportKind::ALL.iter().map(|k| k.name());
+        let hint = match scenario::nearest(name, kinds()) {
+            Some(near) => format!("did you mean `[transports.{near}]`? Otherwise add `transport = \"{near}\"` to it"),
+            None => scenario::hint("", "add `transport = …` with one of", kinds()),
+        };
+        let message = format!("`{}` is no transport's name, and the arm doesn't say its transport", name.value);
+        problems.push(Problem::at(name, message).hint(hint));
+    }
+    kind
+}
+
+/// The transport with its settings, defaults filled in.
+pub(super) fn transport(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) -> Transport {
+    check_known(kind, arm, problems);
+    check_values(arm, problems);
+    match kind {
+        Ws => Transport::Websocket(websocket(arm)),
+        TcpKind => Transport::Tcp(Tcp { framing: value(&arm.framing, Framing::Length), nodelay: nodelay(arm) }),
+        UdpKind => Transport::Udp(Udp { receive_buffer: value(&arm.receive_buffer, ByteSize(1 << 20)) }),
+        LongPolling => Transport::LongPolling(http(arm, None)),
+        ShortPolling => Transport::ShortPolling(http(arm, Some(value(&arm.interval, Span::from_millis(250))))),
+        Sse => Transport::Sse(http(arm, None)),
+        HttpStreaming => Transport::HttpStreaming(http(arm, None)),
+    }
+}
+
+fn value<T: Copy>(setting: &Option<At<T>>, default: T) -> T {
+    setting.as_ref().map_or(default, |s| s.value)
+}
+
+fn nodelay(arm: &Arm) -> bool {
+    value(&arm.nodelay, true)
+}
+
+fn websocket(arm: &Arm) -> Websocket {
+    let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
+    Websocket {
+        engine: value(&arm.engine, Engine::Fastwebsockets),
+        fragment: arm.fragment.as_ref().map(|f| f.value),
+        subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
+        ping_every: arm.ping_every.as_ref().map(|p| p.value),
+        close_code: value(&arm.close_code, 1000),
+        headers: value(&arm.headers, HeaderProfile::Minimal),
+        extra_headers: extra_headers(arm),
+        nodelay: nodelay(arm),
+    }
+}
+
+fn http(arm: &Arm, interval: Option<Span>) -> Http {
+    Http {
+        keep_alive: value(&arm.keep_alive, true),
+        batch: value(&arm.batch, true),
+        interval,
+        headers: value(&arm.headers, HeaderProfile::Minimal),
+        extra_headers: extra_headers(arm),
+        nodelay: nodelay(arm),
+    }
+}
+
+fn extra_headers(arm: &Arm) -> Vec<(String, String)> {
+    let headers = arm.extra_headers.iter().flat_map(|named| &named.0);
+    headers.map(|(name, text)| (name.value.clone(), text.value.clone())).collect()
+}
+
+fn check_known(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) {
+    for (setting, knowers, place) in SETTINGS {
+        let Some(place) = place(arm).filter(|_| !knowers.contains(&kind)) else { continue };
+        let knowers: Vec<&str> = knowers.iter().map(|k| k.name()).collect();
+        let own: Vec<String> =
+            SETTINGS.iter().filter(|(_, k, _)| k.contains(&kind)).map(|(s, ..)| format!("`{s}`")).collect();
+        let message = format!("`{setting}` is a setting of {}, not of {kind}", knowers.join(", "));
+        problems.push(Problem::new(place, message).hint(format!("{kind} knows {}", own.join(", "))));
+    }
+}
+
+fn check_values(arm: &Arm, problems: &mut Vec<Problem>) {
+    if let Some(fragment) = &arm.fragment {
+        within(problems, "fragment", fragment, |size| size.0 > 0, "at least 1B");
+    }
+    if let Some(every) = &arm.ping_every {
+        within(problems, "ping_every", every, |span| *span >= MILLISECOND, "at least 1ms");
+    }
+    if let Some(interval) = &arm.interval {
+        within(problems, "interval", interval, |span| *span >= MILLISECOND, "at least 1ms");
+    }
+    if let Some(buffer) = &arm.receive_buffer {
+        within(problems, "receive_buffer", buffer, |size| (1..=1 << 30).contains(&size.0), "between 1B and 1GiB");
+    }
+    if let Some(code) = arm.close_code.as_ref().filter(|code| !is_sendable(code.value)) {
+        let problem = Problem::at(code, format!("an endpoint may not send close code {}", code.value));
+        problems.push(problem.hint("RFC 6455 §7.4 allows 1000–1003, 1007–1011 and 3000–4999"));
+    }
+    let mut offered = Vec::new();
+    for protocol in arm.subprotocols.iter().flat_map(|list| list.iter()) {
+        if !is_token(protocol) {
+            problems.push(Problem::at(protocol, format!("`{}` is not a subprotocol's name", protocol.value)));
+        } else if offered.contains(&&protocol.value) {
+            problems.push(Problem::at(protocol, format!("subprotocol `{}` is offered twice", protocol.value)));
+        }
+        offered.push(&protocol.value);
+    }
+    arm.extra_headers.iter().for_each(|headers| check_headers(headers, problems));
+}
+
+/// Headers that the protocol fixes; a second one would make requests ambiguous.
+const OUR_HEADERS: &[&str] =
+    &["host", "connection", "upgrade", "content-length", "transfer-encoding", "te", "trailer", "expect", "keep-alive"];
+
+fn check_headers(headers: &Named<At<String>>, problems: &mut Vec<Problem>) {
+    for (name, text) in &headers.0 {
+        let lower = name.to_ascii_lowercase();
+        if !is_token(name) {
+            problems.push(Problem::at(name, format!("`{}` is not a header's name", name.value)));
+        } else if OUR_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
+            let problem = Problem::at(name, format!("header `{}` is set by wsbench itself", name.value));
+            problems.push(problem.hint("subprotocols and keep_alive have settings of their own"));
+        }
+        // RFC 9110 §5.5: visible characters with spaces and tabs between them.
+        let inside = |b: u8| (b' '..=b'~').contains(&b) || b == b'\t';
+        if !text.bytes().all(inside) || text.trim() != text.value {
+            problems.push(Problem::at(text, format!("the value of header `{}` can't be sent as it is", name.value)));
+        }
+    }
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn is_sendable(close_code: u16) -> bool {
+    matches!(close_code, 1000..=1003 | 1007..=1011 | 3000..=4999)
+}
+
+/// The dialect that the arm asks for, or the one that its target will understand.
+pub(super) fn dialect(kind: TransportKind, arm: &Arm, embedded: bool, problems: &mut Vec<Problem>) -> DialectKind {
+    let usual = if embedded || kind.is_http() { DialectKind::Wsbench } else { DialectKind::Raw };
+    let Some(asked) = &arm.dialect else { return usual };
+    if asked.value == DialectKind::Raw && kind.is_http() {
+        let message = format!("{kind} has no raw dialect: HTTP says nothing about cursors and where to publish");
+        problems.push(Problem::at(asked, message).hint("leave `dialect` out: docs/protocol.md is what it speaks"));
+    } else if asked.value == DialectKind::Raw && embedded {
+        let message = "the embedded target speaks the wsbench dialect alone";
+        problems.push(Problem::at(asked, message).hint("leave `dialect` out, or name a server in `[target.urls]`"));
+    }
+    asked.value
+}
+
+/// Whether every payload fits the transport's way of cutting messages apart.
+pub(super) fn check_payload(
+    name: &At<String>,
+    arm: &Arm,
+    transport: &Transport,
+    payload: &PayloadSpec,
+    problems: &mut Vec<Problem>,
+) {
+    let (least, most) = payload.range();
+    let place = arm.framing.as_ref().map_or(&name.place, |f| &f.place);
+    let (message, hint) = match transport {
+        Transport::Udp(_) if most > LARGEST_DATAGRAM => (
+            format!("payloads of {} don't fit a datagram, {LARGEST_DATAGRAM} bytes", ByteSize(most)),
+            "smaller payloads, or leave this arm out",
+        ),
+        Transport::Tcp(Tcp { framing: Framing::Fixed, .. }) if least != most => (
+            format!("fixed framing needs one size of payload, not {} to {}", ByteSize(least), ByteSize(most)),
+            "choose `framing = \"length\"`, or one size",
+        ),
+        Transport::Tcp(Tcp { framing: Framing::Newline, .. })
+            if payload.template.is_none() && payload.format == Format::Binary =>
+        {
+            ("newline framing can't carry binary payloads".to_owned(), "choose `framing = \"length\"`, or text")
+        }
+        Transport::Tcp(Tcp { framing: Framing::Newline, .. })
+            if payload.template.as_ref().is_some_and(|t| t.contains('\n')) =>
+        {
+            ("newline framing can't carry a template with a line feed".to_owned(), "choose `framing = \"length\"`")
+        }
+        _ => return,
+    };
+    problems.push(Problem::new(place, format!("arm `{}`: {message}", name.value)).hint(hint));
+}

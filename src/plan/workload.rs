@@ -1,0 +1,171 @@
+//! `[workload.…]` resolved: groups that fit the sessions, and payloads that can hold the tag.
+
+use super::Workload;
+use crate::catalog::{Arrival, Closer, DialectKind, FirstMessage, Format};
+use crate::scenario::{self, At, Payload, PayloadKeys, Place, Problem};
+use crate::units::ByteSize;
+use crate::wire::{FILL_MARK, PayloadSpec, Sizes, TAG_MARK};
+use std::num::NonZeroU32;
+
+/// The largest payload, which is also what the embedded target takes.
+const LARGEST: u64 = 16 << 20;
+const USUAL: ByteSize = ByteSize(128);
+
+/// The workload as an arm that speaks `dialect` runs it. The arm's own reasons against it are reported at `arm`.
+pub(super) fn build(
+    workload: &scenario::Workload,
+    payload: PayloadSpec,
+    dialect: DialectKind,
+    arm: &At<String>,
+    problems: &mut Vec<Problem>,
+) -> Workload {
+    match workload {
+        scenario::Workload::Echo(_) => Workload::Echo { payload },
+        scenario::Workload::Chat(chat) => {
+            let echo_self = chat.echo_self.as_ref().is_none_or(|e| e.value);
+            Workload::Chat { payload, rooms: chat.rooms.get(), echo_self }
+        }
+        scenario::Workload::Push(push) => Workload::Push { payload, topics: push.topics.get() },
+        scenario::Workload::Connect(connect) => {
+            let (first, closer) = resolve_connect(connect, dialect, arm, problems);
+            Workload::Connect { payload, first, closer }
+        }
+    }
+}
+
+fn resolve_connect(
+    connect: &scenario::Connect,
+    dialect: DialectKind,
+    arm: &At<String>,
+    problems: &mut Vec<Problem>,
+) -> (FirstMessage, Closer) {
+    let is_raw = dialect == DialectKind::Raw;
+    let usual = if is_raw { FirstMessage::Echo } else { FirstMessage::Greeting };
+    let first = connect.first.as_ref().map_or(usual, |f| f.value);
+    let closer = connect.close.as_ref().map_or(Closer::Client, |c| c.value);
+    let mut refuse = |place: &Place, what: &str, hint: &str| {
+        let message = format!("{what}, which arm `{}` can't ask for: it speaks the raw dialect", arm.value);
+        problems.push(Problem::new(place, message).hint(hint));
+    };
+    if let (true, Some(asked), FirstMessage::Greeting) = (is_raw, &connect.first, first) {
+        refuse(&asked.place, "the target is to greet", "choose `first = \"echo\"`, which works with any echo server");
+    }
+    if let (true, Some(asked), Closer::Server) = (is_raw, &connect.close, closer) {
+        refuse(&asked.place, "the server is to close", "choose `close = \"client\"`");
+    }
+    (first, closer)
+}
+
+/// Checks that hold for every arm.
+pub(super) fn check(workload: &scenario::Workload, load: &scenario::Load, problems: &mut Vec<Problem>) {
+    let sessions = &load.sessions;
+    match workload {
+        scenario::Workload::Chat(chat) => {
+            check_groups("rooms", &chat.rooms, sessions, problems);
+            if let Some(asked) = chat.echo_self.as_ref().filter(|e| !e.value) {
+                check_without_echo(asked, &chat.rooms, load, problems);
+            }
+        }
+        scenario::Workload::Push(push) => check_groups("topics", &push.topics, sessions, problems),
+        scenario::Workload::Echo(_) | scenario::Workload::Connect(_) => {}
+    }
+}
+
+/// Every room and topic has somebody in it.
+fn check_groups(what: &str, groups: &At<NonZeroU32>, sessions: &At<NonZeroU32>, problems: &mut Vec<Problem>) {
+    if groups.value > sessions.value {
+        // The flag is the newcomer where one was given.
+        let place = if let Place::Flag(_) = sessions.place { &sessions.place } else { &groups.place };
+        let message = format!("{} {what} for {} sessions: some would be empty", groups.value, sessions.value);
+        problems.push(Problem::new(place, message).hint(format!("at least as many sessions as {what}")));
+    }
+}
+
+fn check_without_echo(asked: &At<bool>, rooms: &At<NonZeroU32>, load: &scenario::Load, problems: &mut Vec<Problem>) {
+    if *load.arrival == Arrival::Closed {
+        let message = "a closed chat waits for a publisher's own copy, so it needs `echo_self`";
+        problems.push(Problem::at(asked, message).hint("leave `echo_self` out, or choose open arrival"));
+    } else if load.sessions.get() < rooms.get().saturating_mul(2) {
+        let message = "somebody would be alone in a room, and receive nothing without `echo_self`";
+        problems.push(Problem::at(asked, message).hint("at least two sessions for each room"));
+    }
+}
+
+/// The payload that the workload's keys describe; `None` when they contradict each other, which has been reported.
+pub(super) fn payload(keys: PayloadKeys, problems: &mut Vec<Problem>) -> Option<PayloadSpec> {
+    let found = problems.len();
+    if let Some(template) = keys.template {
+        check_template(template, keys, problems);
+    }
+    let sizes = keys.payload.map_or(Sizes::Fixed(USUAL), |payload| sizes(payload, problems));
+    if problems.len() > found {
+        return None;
+    }
+    let spec = PayloadSpec {
+        format: keys.format.map_or(Format::Text, |f| f.value),
+        sizes,
+        template: keys.template.map(|t| t.value.clone()),
+    };
+    let place = keys.payload.map(|p| &p.place).or(keys.template.map(|t| &t.place)).unwrap_or(&Place::Default);
+    let ((least, most), needed) = (spec.range(), spec.smallest());
+    if least < needed {
+        let what = if spec.template.is_some() { "the template with its tag" } else { "the tag that identifies it" };
+        let message = format!("a payload of {least} bytes can't hold {what}, {needed} bytes");
+        problems.push(Problem::new(place, message).hint(format!("write `payload = \"{needed}B\"` or more")));
+    } else if most > LARGEST {
+        let message = format!("a payload of {} is larger than 16MiB", ByteSize(most));
+        problems.push(Problem::new(place, message));
+    }
+    (problems.len() == found).then_some(spec)
+}
+
+fn check_template(template: &At<String>, keys: PayloadKeys, problems: &mut Vec<Problem>) {
+    let count = |mark| template.matches(mark).count();
+    if let Some(format) = keys.format.filter(|f| f.value == Format::Binary) {
+        let problem = Problem::at(format, "a template is text, not binary");
+        problems.push(problem.hint("leave `format` out, or the template"));
+    }
+    if let Some(mark) = marks(template).find(|mark| ![TAG_MARK, FILL_MARK].contains(mark)) {
+        let hint = scenario::hint(mark, "known marks", [TAG_MARK, FILL_MARK]);
+        problems.push(Problem::at(template, format!("the template has an unknown mark `{mark}`")).hint(hint));
+    } else if count(TAG_MARK) != 1 {
+        let message = format!("the template has `{TAG_MARK}` {} times instead of once", count(TAG_MARK));
+        let hint = "it stands where the message's identity goes, such as {\"id\":\"{{tag}}\"}";
+        problems.push(Problem::at(template, message).hint(hint));
+    } else if count(FILL_MARK) > 1 {
+        problems.push(Problem::at(template, format!("the template has `{FILL_MARK}` more than once")));
+    } else if let (0, Some(payload)) = (count(FILL_MARK), keys.payload) {
+        let message = format!("the template has no `{FILL_MARK}`, so a size of the payload means nothing");
+        let hint = format!("leave `payload` out, or put `{FILL_MARK}` into the template");
+        problems.push(Problem::at(payload, message).hint(hint));
+    }
+}
+
+/// Everything in a template that looks like a mark: `{{word}}`.
+fn marks(template: &str) -> impl Iterator<Item = &str> {
+    template.match_indices("{{").filter_map(|(start, _)| {
+        let inside = &template[start + 2..];
+        let end = inside.find(|c: char| !c.is_ascii_alphabetic() && c != '_')?;
+        (end > 0 && inside[end..].starts_with("}}")).then(|| &template[start..start + end + 4])
+    })
+}
+
+fn sizes(payload: &At<Payload>, problems: &mut Vec<Problem>) -> Sizes {
+    match &payload.value {
+        Payload::Fixed(size) => Sizes::Fixed(*size),
+        Payload::Between(range) => {
+            if range.min.value > range.max.value {
+                let message = format!("the smallest size, {}, is above the largest, {}", *range.min, *range.max);
+                problems.push(Problem::at(&range.min, message));
+            }
+            Sizes::Uniform { min: range.min.value, max: range.max.value }
+        }
+        Payload::Weighted(list) => {
+            if list.is_empty() {
+                let problem = Problem::at(payload, "the list of sizes is empty");
+                problems.push(problem.hint("write `payload = [{ size = \"128B\", weight = 9 }, …]`"));
+            }
+            Sizes::Weighted(list.iter().map(|entry| (entry.size.value, entry.weight.get())).collect())
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `[transports.NAME]`: one arm of the comparison.
+
+use super::at::{At, Named};
+use crate::catalog::{DialectKind, Engine, Framing, HeaderProfile, TransportKind};
+use crate::units::{ByteSize, Span};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A transport with its settings. Which transport knows which setting is checked by the plan.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Arm {
+    /// How bytes travel. Default: the arm's name, where that is a transport's.
+    pub transport: Option<At<TransportKind>>,
+    /// The application protocol. Default: wsbench, but raw for WebSocket, TCP and UDP at a URL.
+    pub dialect: Option<At<DialectKind>>,
+    /// websocket: the client's WebSocket library. Default: fastwebsockets.
+    pub engine: Option<At<Engine>>,
+    /// websocket: largest payload of one frame; longer messages are fragmented. Default: never fragment.
+    pub fragment: Option<At<ByteSize>>,
+    /// websocket: subprotocols to offer. Default: none.
+    pub subprotocols: Option<At<Vec<At<String>>>>,
+    /// websocket: how often the client pings each session. Default: never.
+    pub ping_every: Option<At<Span>>,
+    /// websocket: close code that the client sends. Default: 1000.
+    pub close_code: Option<At<u16>>,
+    /// websocket and HTTP: which headers requests carry. Default: minimal.
+    pub headers: Option<At<HeaderProfile>>,
+    /// websocket and HTTP: headers to add, name to value. Default: none.
+    pub extra_headers: Option<At<Named<At<String>>>>,
+    /// All but udp: TCP_NODELAY. Default: true.
+    pub nodelay: Option<At<bool>>,
+    /// tcp: how the stream is cut into messages. Default: length.
+    pub framing: Option<At<Framing>>,
+    /// udp: SO_RCVBUF to ask for. Default: 1MiB.
+    pub receive_buffer: Option<At<ByteSize>>,
+    /// HTTP: false opens a new connection for every request. Default: true.
+    pub keep_alive: Option<At<bool>>,
+    /// long-polling and short-polling: may one response carry several messages? Default: true.
+    pub batch: Option<At<bool>>,
+    /// short-polling: pause between a response and the next request. Default: 250ms.
+    pub interval: Option<At<Span>>,
+}

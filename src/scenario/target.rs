@@ -1,0 +1,51 @@
+//! `[target.…]` and `[network]`: the server under test, and the network in between.
+
+use super::at::{At, Named};
+use crate::catalog::{Engine, TargetUrl};
+use crate::units::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The server under test: one of these tables. Default: the embedded target.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The reference target that wsbench starts itself, for each trial.
+    Embedded(Embedded),
+    /// A server of your own: a URL for each arm. The path may hold `{room}` and `{session}`.
+    Urls(Named<At<TargetUrl>>),
+}
+
+/// Settings of the embedded target.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Embedded {
+    /// The WebSocket library of the target; that of the client is a setting of the arm.
+    pub engine: At<Engine>,
+    /// How long a held GET waits for a message before it is answered with none.
+    pub hold: At<Span>,
+}
+
+/// The emulated network between generator and embedded target.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// One transit, each direction; a TCP connect takes a round trip more. Embedded target only. Default: 0s, the
+    /// loopback as it is.
+    pub delay: Option<At<Span>>,
+}
+
+impl Default for Target {
+    fn default() -> Target {
+        Target::Embedded(Embedded::default())
+    }
+}
+
+impl Default for Embedded {
+    fn default() -> Embedded {
+        Embedded {
+            engine: At::default_value(Engine::Fastwebsockets),
+            hold: At::default_value(Span::from_millis(25_000)),
+        }
+    }
+}

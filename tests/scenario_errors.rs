@@ -1,0 +1,209 @@
+//! What a person sees who made a mistake in a scenario: file, line, column, a caret, and what to do.
+
+use proptest::prelude::*;
+use wsbench::plan::{self, Overrides, PlanError};
+use wsbench::scenario::{self, ScenarioError};
+
+/// A scenario with nothing wrong, for one line to be replaced in.
+const GOOD: &str = r#"name = "mine"
+
+[workload.chat]
+rooms = 10
+payload = "128B"
+
+[load]
+sessions = 100
+rate = "500/s"
+duration = "1s"
+
+[transports.websocket]
+[transports.tcp]
+[transports.long-polling]
+"#;
+
+fn seen(text: &str) -> String {
+    seen_with(text, &Overrides::default())
+}
+
+fn seen_with(text: &str, overrides: &Overrides) -> String {
+    let parsed: Result<_, ScenarioError> = scenario::parse("mine.toml", text);
+    match parsed.map(|scenario| plan::build(&scenario, overrides)) {
+        Err(error) => error.render(false),
+        Ok(Err(error)) => error.render(false),
+        Ok(Ok(_)) => panic!("nothing is wrong with\n{text}"),
+    }
+}
+
+fn with(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    GOOD.replacen(from, to, 1)
+}
+
+/// One snapshot for each: its name, and the good scenario with one thing changed.
+macro_rules! mistakes {
+    ($($name:ident: $from:literal => $to:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(stringify!($name), seen(&with($from, $to)));
+        }
+    )*};
+}
+
+mistakes! {
+    a_misspelt_key: "sessions = 100" => "sesions = 100";
+    a_misspelt_table: "[load]" => "[laod]";
+    an_unknown_key_that_resembles_none: "rooms = 10" => "rooms = 10\ncolour = \"red\"";
+    a_key_in_the_wrong_table: "rooms = 10" => "rooms = 10\ntrials = 3";
+    a_key_that_stands_above_its_table: "name = \"mine\"" => "name = \"mine\"\nrate = \"500/s\"";
+    a_bad_duration: "duration = \"1s\"" => "duration = \"1 parsec\"";
+    a_bare_number_for_a_duration: "duration = \"1s\"" => "duration = 1";
+    a_bad_rate: "\"500/s\"" => "\"fast\"";
+    text_for_a_number: "sessions = 100" => "sessions = \"100\"";
+    a_negative_number: "sessions = 100" => "sessions = -1";
+    no_rooms: "rooms = 10" => "rooms = 0";
+    a_fraction: "rooms = 10" => "rooms = 2.5";
+    a_missing_key: "rooms = 10\n" => "";
+    a_syntax_error: "rooms = 10" => "rooms = = 10";
+    an_unclosed_string: "\"128B\"" => "\"128B";
+    a_duplicate_key: "rooms = 10" => "rooms = 10\nrooms = 11";
+    two_workloads: "[load]" => "[workload.echo]\n\n[load]";
+    an_unknown_workload: "[workload.chat]" => "[workload.chatt]";
+    two_targets: "[load]" => "[target.embedded]\n[target.urls]\n[load]";
+    an_unknown_arrival: "rate = \"500/s\"" => "rate = \"500/s\"\narrival = \"poison\"";
+    duration_beside_stages: "duration = \"1s\"" => "duration = \"1s\"\nstages = [{ to = \"1k/s\", over = \"1s\" }]";
+    a_stage_without_its_length: "duration = \"1s\"" => "stages = [{ to = \"1k/s\" }]";
+    a_window_without_length: "duration = \"1s\"" => "duration = \"0s\"";
+    neither_duration_nor_stages: "duration = \"1s\"\n" => "";
+    no_rate: "rate = \"500/s\"\n" => "";
+    a_rate_of_zero: "\"500/s\"" => "\"0/s\"";
+    a_rate_with_closed_arrival: "rate = \"500/s\"" => "rate = \"500/s\"\narrival = \"closed\"";
+    think_time_with_open_arrival: "rate = \"500/s\"" => "rate = \"500/s\"\nthink = \"10ms\"";
+    more_messages_than_anyone_means: "duration = \"1s\"" => "stages = [{ to = \"5M/s\", over = \"1h\" }]";
+    a_payload_smaller_than_the_tag: "\"128B\"" => "\"16B\"";
+    a_payload_range_upside_down: "\"128B\"" => "{ min = \"1KiB\", max = \"100B\" }";
+    a_payload_of_the_wrong_type: "\"128B\"" => "128";
+    a_misspelt_key_in_a_payload_range: "\"128B\"" => "{ min = \"64B\", mx = \"100B\" }";
+    a_huge_payload: "\"128B\"" => "\"17MiB\"";
+    a_datagram_too_large: "\"128B\"" => "\"64KiB\"\n[transports.udp]";
+    a_template_without_its_tag: "payload = \"128B\"" => "template = '{\"text\":\"{{fill}}\"}'";
+    a_template_with_a_misspelt_mark: "payload = \"128B\"" => "template = '{\"id\":\"{{tag}}\",\"text\":\"{{fil}}\"}'";
+    a_template_that_leaves_no_room_for_the_size: "payload = \"128B\"" => "payload = \"128B\"\ntemplate = '<{{tag}}>'";
+    a_binary_template: "payload = \"128B\"" => "format = \"binary\"\ntemplate = '<{{tag}}>'";
+    more_rooms_than_sessions: "rooms = 10" => "rooms = 1000";
+    nobody_to_hear: "rooms = 10" => "rooms = 100\necho_self = false";
+    an_arm_that_is_no_transport: "[transports.websocket]" => "[transports.websockets]";
+    an_arm_with_a_bad_name: "[transports.websocket]" => "[transports.\"web socket\"]\ntransport = \"websocket\"";
+    a_setting_of_another_transport: "[transports.tcp]" => "[transports.tcp]\nengine = \"tungstenite\"";
+    an_unknown_engine: "[transports.websocket]" => "[transports.websocket]\nengine = \"tungsten\"";
+    newline_framing_of_binary_payloads: "payload = \"128B\"" => "format = \"binary\"\n[transports.nl]\ntransport = \"tcp\"\nframing = \"newline\"";
+    fixed_framing_of_several_sizes: "payload = \"128B\"" => "payload = [{ size = \"64B\", weight = 1 }, { size = \"1KiB\", weight = 1 }]\n[transports.fixed]\ntransport = \"tcp\"\nframing = \"fixed\"";
+    a_close_code_that_may_not_be_sent: "[transports.websocket]" => "[transports.websocket]\nclose_code = 1006";
+    a_header_that_wsbench_sets: "[transports.websocket]" => "[transports.websocket]\nextra_headers = { Host = \"x\" }";
+    a_header_that_can_not_be_sent: "[transports.websocket]" => "[transports.websocket]\nextra_headers = { \"X Y\" = \"a\", X = \"a\\nb\" }";
+    a_raw_dialect_over_http: "[transports.long-polling]" => "[transports.long-polling]\ndialect = \"raw\"";
+    an_unknown_reference: "name = \"mine\"" => "name = \"mine\"\nreference = \"long-poling\"";
+    a_name_with_a_slash: "\"mine\"" => "\"a/b\"";
+    an_arm_without_a_url: "[load]" => "[target.urls]\nwebsocket = \"ws://127.0.0.1:9001/\"\nlong-polling = \"http://127.0.0.1/\"\n[load]";
+    a_url_of_the_wrong_scheme: "[load]" => "[target.urls]\nwebsocket = \"http://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    a_url_for_an_unknown_arm: "[load]" => "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\nudpp = \"udp://h:1\"\n[load]";
+    a_url_that_is_none: "[load]" => "[target.urls]\nwebsocket = \"localhost:80\"\n[load]";
+    an_emulated_network_before_a_real_server: "[load]" => "[network]\ndelay = \"10ms\"\n[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    several_at_once: "rooms = 10\npayload = \"128B\"" => "rums = 10\npayload = \"128 bananas\"";
+}
+
+#[test]
+fn an_empty_file() {
+    insta::assert_snapshot!(seen(""));
+}
+
+#[test]
+fn closed_push() {
+    let text = with("[workload.chat]\nrooms", "[workload.push]\ntopics");
+    insta::assert_snapshot!(seen(&text.replace("rate = \"500/s\"", "arrival = \"closed\"")));
+}
+
+#[test]
+fn connect_over_udp_alone() {
+    let text = with("[workload.chat]\nrooms = 10", "[workload.connect]");
+    let text = text.replace("[transports.tcp]\n[transports.long-polling]\n", "").replace("websocket", "udp");
+    insta::assert_snapshot!(seen(&text));
+}
+
+#[test]
+fn a_greeting_from_a_server_that_knows_no_greeting() {
+    let text = with("[workload.chat]\nrooms = 10", "[workload.connect]\nfirst = \"greeting\"\nclose = \"server\"");
+    let urls = "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    insta::assert_snapshot!(seen(&text.replace("[load]", urls)));
+}
+
+#[test]
+fn flags_are_named_where_they_are_wrong() {
+    let overrides = Overrides {
+        sessions: 5.try_into().ok(),
+        rate: "0/s".parse().ok(),
+        transports: vec!["websocket".into(), "tpc".into()],
+        targets: vec!["websokcet=ws://h".parse().unwrap()],
+        reference: Some("tcp".into()),
+        ..Overrides::default()
+    };
+    insta::assert_snapshot!(seen_with(GOOD, &overrides));
+}
+
+#[test]
+fn a_rate_flag_over_stages() {
+    let text = with("duration = \"1s\"", "stages = [{ to = \"1k/s\", over = \"1s\" }]");
+    insta::assert_snapshot!(seen_with(&text, &Overrides { rate: "9/s".parse().ok(), ..Overrides::default() }));
+}
+
+#[test]
+fn in_colour_and_in_one_line() {
+    let error = scenario::parse("mine.toml", &with("sessions", "sesions")).unwrap_err();
+    assert!(error.render(true).contains("\u{1b}["));
+    assert_eq!(error.to_string(), "mine.toml:8:1: unknown key `sesions` in `[load]`");
+    let plain = scenario::parse("mine.toml", &with("duration = \"1s\"\n", "")).unwrap();
+    let error: PlanError = plan::build(&plain, &Overrides::default()).unwrap_err();
+    assert!(error.to_string().starts_with("mine.toml:7:"), "{error}");
+}
+
+#[test]
+fn a_hostile_key_sends_nothing_to_the_terminal() {
+    let text = with("rooms = 10", "rooms = 10\n\"\\u001b[2J\" = 1");
+    let seen = seen(&text);
+    assert!(!seen.contains('\u{1b}'), "{seen:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn arbitrary_text_never_panics(text in "(?s).{0,300}") {
+        check(&text);
+    }
+
+    #[test]
+    fn a_damaged_scenario_never_panics(at in 0..GOOD.len(), cut in 0usize..40, put in "[\\PC\n]{0,12}") {
+        let end = (at + cut).min(GOOD.len());
+        check(&format!("{}{put}{}", &GOOD[..at], &GOOD[end..]));
+    }
+
+    #[test]
+    fn any_value_for_any_key_never_panics(key in 0..20usize, value in "(-?[0-9]{1,22}|\"[0-9]{0,20}[a-zA-Z/µ]{0,4}\"|[\\[{]{1,200}|nan|1e999|1979-05-27)") {
+        let mut lines: Vec<String> = GOOD.lines().map(str::to_owned).collect();
+        let at = key % lines.len();
+        if let Some((name, _)) = lines[at].clone().split_once(" = ") {
+            lines[at] = format!("{name} = {value}");
+        }
+        check(&lines.join("\n"));
+    }
+}
+
+/// Parses, plans and renders whatever is wrong.
+fn check(text: &str) {
+    match scenario::parse("any.toml", text) {
+        Err(error) => assert!(!error.render(true).is_empty() && !error.to_string().is_empty()),
+        Ok(scenario) => match plan::build(&scenario, &Overrides::default()) {
+            Err(error) => assert!(!error.render(false).is_empty()),
+            Ok(plan) => assert!(!plan.cells.is_empty()),
+        },
+    }
+}

@@ -1,0 +1,79 @@
+//! The scenarios that are shipped parse, make plans, and are what their descriptions promise.
+
+use std::path::Path;
+use wsbench::catalog::TransportKind;
+use wsbench::plan::{self, Facts, Overrides, Plan};
+use wsbench::scenario::{self, Scenario};
+use wsbench::units::Span;
+
+fn read(name: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    scenario::parse(name, &text).unwrap_or_else(|e| panic!("{}", e.render(false)))
+}
+
+fn planned(name: &str) -> (Plan, Facts) {
+    let plan = plan::build(&read(name), &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    let facts = plan::facts(&plan);
+    (plan, facts)
+}
+
+#[test]
+fn every_shipped_scenario_makes_a_plan_named_like_its_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let (plan, facts) = planned(&name);
+        assert_eq!(format!("{}.toml", plan.name), name);
+        assert!(facts.scheduled.measured > 0, "{name}");
+        assert!(plan.omitted.is_empty(), "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}
+
+#[test]
+fn the_plain_arm_of_a_transport_is_named_like_it_in_every_scenario() {
+    for name in ["chat", "echo", "live-scores", "connect", "collaborative-editing", "smoke"] {
+        let (plan, _) = planned(&format!("{name}.toml"));
+        for cell in &plan.cells {
+            let kind = cell.transport.kind().name();
+            assert!(plan.cells.iter().any(|c| c.arm == kind), "{name} has {kind} only under another name");
+        }
+        assert_eq!(plan.reference.as_deref(), Some("long-polling"), "{name}");
+    }
+}
+
+#[test]
+fn chat_runs_all_seven_transports_six_times_within_ninety_seconds() {
+    let (plan, facts) = planned("chat.toml");
+    let kinds: Vec<_> = plan.cells.iter().map(|cell| cell.transport.kind()).collect();
+    assert_eq!(kinds, TransportKind::ALL);
+    assert_eq!((plan.trials, plan.cells[0].load.sessions), (6, 1000));
+    assert!(facts.expected < Span::from_millis(90_000), "{}", facts.expected);
+}
+
+#[test]
+fn smoke_measures_all_seven_transports_briefly() {
+    let (plan, facts) = planned("smoke.toml");
+    assert_eq!(plan.cells.len(), 7);
+    assert!(facts.expected < Span::from_millis(7000), "{}", facts.expected);
+}
+
+#[test]
+fn the_starter_makes_a_plan_and_so_does_what_it_has_commented_out() {
+    let starter = scenario::parse("starter.toml", scenario::STARTER).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    let plan = plan::build(&starter, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    assert_eq!(plan.cells.len(), 2);
+
+    // A commented line such as `# drain = "1s"` holds a setting; the alternatives that exclude others stay out.
+    let uncomment = |line: &str| match line.strip_prefix("# ") {
+        Some(rest) if rest.contains(" = ") && !rest.starts_with("stages") && !rest.starts_with(' ') => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    let text: Vec<String> = scenario::STARTER.lines().map(uncomment).collect();
+    assert_ne!(text.join("\n"), scenario::STARTER.trim_end());
+    let fuller = scenario::parse("starter.toml", &text.join("\n")).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    plan::build(&fuller, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
+}
