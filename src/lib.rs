@@ -1,7 +1,10 @@
 //! wsbench.
 pub mod catalog;
+pub mod chart;
 pub mod clock;
 pub mod codec;
+pub mod compare;
+pub mod export;
 pub mod measure;
 pub mod plan;
 pub mod result;
