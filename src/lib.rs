@@ -1,8 +1,16 @@
-//! wsbench.
+//! wsbench compares how servers talk to their clients: WebSocket, TCP, UDP, SSE and HTTP polling, on one schedule, in one
+//! run. `ARCHITECTURE.md` walks through these modules; data flows through them one way, from top to bottom:
+//!
+//! scenario → plan → cluster (workers: engine, transport; the embedded target) → result → compare · chart · export
+
 pub mod catalog;
+pub mod chart;
 pub mod clock;
+pub mod cluster;
 pub mod codec;
+pub mod compare;
 pub mod engine;
+pub mod export;
 pub mod measure;
 pub mod plan;
 pub mod result;

@@ -59,16 +59,34 @@ pub struct Traffic {
     pub wire_known: u64,
 }
 
-/// Declares field-by-field addition.
+/// Declares field-by-field addition. It saturates: the counts of a result that was edited by hand may be anything.
 macro_rules! adds {
     ($type:ty { $($field:ident),* }) => {
         impl AddAssign for $type {
             fn add_assign(&mut self, other: $type) {
-                $(self.$field += other.$field;)*
+                $(self.$field.add_saturating(other.$field);)*
             }
         }
     };
 }
+
+/// Addition that stops at the largest value; nested sums are followed.
+trait AddSaturating {
+    fn add_saturating(&mut self, other: Self);
+}
+
+impl AddSaturating for u64 {
+    fn add_saturating(&mut self, other: u64) {
+        *self = self.saturating_add(other);
+    }
+}
+
+impl AddSaturating for Volume {
+    fn add_saturating(&mut self, other: Volume) {
+        *self += other;
+    }
+}
+
 adds!(Counters {
     scheduled,
     sent,
@@ -88,13 +106,14 @@ adds!(Traffic { sent, received, connections, handshake, polls, empty_polls, wire
 impl Counters {
     /// Whether both sums hold.
     pub fn balance(&self) -> bool {
-        self.scheduled == self.sent + self.skipped
-            && self.expected == self.delivered + self.late + self.lost + self.unfinished
+        let sum = |parts: &[u64]| parts.iter().try_fold(0u64, |sum, n| sum.checked_add(*n));
+        sum(&[self.sent, self.skipped]) == Some(self.scheduled)
+            && sum(&[self.delivered, self.late, self.lost, self.unfinished]) == Some(self.expected)
     }
 
     /// Deliveries ÷ expected deliveries, late ones included; `None` when nothing was expected.
     pub fn reach(&self) -> Option<f64> {
-        (self.expected > 0).then(|| (self.delivered + self.late) as f64 / self.expected as f64)
+        (self.expected > 0).then(|| self.delivered.saturating_add(self.late) as f64 / self.expected as f64)
     }
 }
 

@@ -37,7 +37,7 @@ impl Histogram {
 
     pub fn merge(&mut self, other: &Histogram) {
         self.inner.add(&other.inner).expect("all histograms have the same bounds");
-        self.overflow += other.overflow;
+        self.overflow = self.overflow.saturating_add(other.overflow);
     }
 
     pub fn clear(&mut self) {
@@ -82,7 +82,7 @@ impl Histogram {
     /// The value at `q` of these samples and `missing` others that never arrived and count as infinite.
     /// Outer `None`: too few samples; inner `None`: infinite.
     pub fn quantile_with_missing(&self, q: f64, missing: u64, beyond: u64) -> Option<Option<u64>> {
-        let total = self.count() + missing;
+        let total = self.count().saturating_add(missing);
         if (total as f64) * (1.0 - q) + 1e-6 < beyond as f64 {
             return None;
         }

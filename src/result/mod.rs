@@ -5,6 +5,18 @@ use crate::clock::Nanos;
 use crate::measure::{Histogram, Outcome};
 use serde::{Deserialize, Serialize};
 
+mod redact;
+mod store;
+mod summary;
+#[cfg(test)]
+pub(crate) mod testing;
+mod validity;
+
+pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
+pub use store::{LoadError, SaveError, write_atomically};
+pub use summary::*;
+pub use validity::{Evidence, Judgement, judge};
+
 /// The version that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;
 

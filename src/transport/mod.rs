@@ -122,3 +122,7 @@ pub async fn open(
     let _ = (endpoint, place, session, sink);
     Err(Failure::new(ErrorClass::Io, "not built yet"))
 }
+/// placeholder
+pub async fn resolve(_host: &str, _port: u16) -> Result<(SocketAddr, Nanos), Failure> {
+    Err(Failure::new(ErrorClass::Io, "not built yet"))
+}

@@ -1,0 +1,236 @@
+//! Secrets stay out of results: values of headers, keys and options whose names say that they are secret, and what
+//! stands before the `@` of a URL.
+
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// What stands where a secret stood.
+pub const REDACTED: &str = "[redacted]";
+
+/// Parts of a name that make its value a secret, compared without case and punctuation.
+const SECRET_WORDS: &[&str] = &[
+    "accesskey",
+    "apikey",
+    "authorization",
+    "bearer",
+    "cookie",
+    "credential",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "secret",
+    "sessionkey",
+    "signature",
+    "token",
+    "xauth",
+];
+
+/// Whether a value under this name is kept out of results.
+fn is_secret(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    SECRET_WORDS.iter().any(|word| plain.contains(word))
+}
+
+/// A header's value as a result may show it.
+pub fn redact_header_value(name: &str, value: &str) -> String {
+    if is_secret(name) { REDACTED.to_owned() } else { redact_url(value) }
+}
+
+/// `text` with the userinfo of every URL in it, and the values of secret query parameters, taken out.
+pub fn redact_url(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "\"'<>`".contains(c)).unwrap_or(after.len());
+        let (url, tail) = after.split_at(end);
+        out.push_str(&redact_authority_and_query(url));
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// What follows `://`, up to the URL's end.
+fn redact_authority_and_query(url: &str) -> String {
+    let (authority, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
+    let host = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{REDACTED}@{host}"),
+        None => authority.to_owned(),
+    };
+    let Some((path, query)) = path.split_once('?') else { return host + path };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
+            _ => pair.to_owned(),
+        })
+        .collect();
+    format!("{host}{path}?{}", pairs.join("&"))
+}
+
+/// A command line as a result may show it.
+pub fn redact_arguments(arguments: &[String]) -> Vec<String> {
+    let mut value_of_secret = false;
+    arguments
+        .iter()
+        .map(|argument| {
+            let is_option = argument.starts_with('-');
+            if std::mem::take(&mut value_of_secret) && !is_option {
+                return REDACTED.to_owned();
+            }
+            value_of_secret = is_option && is_secret(argument) && !argument.contains('=');
+            redact_pair(argument)
+        })
+        .collect()
+}
+
+/// `name=value` or `Name: value` with the value taken out if the name says so; else as a URL. An arm's URL
+/// (`token-arm=ws://…`) is no secret because of the arm's name.
+fn redact_pair(text: &str) -> String {
+    match text.find(['=', ':']) {
+        Some(at) if is_secret(&text[..at]) && !text[at..].contains("://") => {
+            let space = if text[at..].starts_with(": ") { " " } else { "" };
+            format!("{}{space}{REDACTED}", &text[..=at])
+        }
+        _ => redact_url(text),
+    }
+}
+
+/// A scenario's text as a result may show it: everything as it was written but for the secrets.
+pub fn redact_scenario(text: &str) -> String {
+    // A text that isn't TOML never became a run; whatever it is, it isn't shown.
+    let Ok(table) = DeTable::parse(text) else { return REDACTED.to_owned() };
+    let mut edits = Vec::new();
+    edits_of_table(table.get_ref(), false, &mut edits);
+    edits.sort_by_key(|(range, _)| range.start);
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (range, replacement) in edits {
+        out.push_str(&redact_comments(&text[at..range.start]));
+        out.push_str(&replacement);
+        at = range.end;
+    }
+    out.push_str(&redact_comments(&text[at..]));
+    out
+}
+
+type Edits = Vec<(Range<usize>, String)>;
+
+fn edits_of_table(table: &DeTable, secret: bool, edits: &mut Edits) {
+    for (key, value) in table.iter() {
+        edits_of_value(value, secret || is_secret(key.get_ref()), edits);
+    }
+}
+
+fn edits_of_value(value: &Spanned<DeValue>, secret: bool, edits: &mut Edits) {
+    match value.get_ref() {
+        DeValue::Table(table) => edits_of_table(table, secret, edits),
+        DeValue::Array(list) => list.iter().for_each(|value| edits_of_value(value, secret, edits)),
+        // The span replaced is the value with its quotes.
+        DeValue::String(_) if !secret => edits_of_string(value, edits),
+        _ if secret => edits.push((value.span(), format!("\"{REDACTED}\""))),
+        _ => {}
+    }
+}
+
+/// A string under a harmless name may still hold a URL, or a header line.
+fn edits_of_string(value: &Spanned<DeValue>, edits: &mut Edits) {
+    let Some(text) = value.get_ref().as_str() else { return };
+    let redacted = redact_pair(text);
+    if redacted != text {
+        edits.push((value.span(), toml::Value::String(redacted).to_string()));
+    }
+}
+
+/// Settings that were commented out are settings all the same. What comes here lies between values that were replaced,
+/// so a `#` may also stand within a harmless string; redacting too much there does no harm.
+fn redact_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let Some((before, comment)) = line.split_once('#') else {
+            out.push_str(line);
+            continue;
+        };
+        let ending = if line.ends_with('\n') { "\n" } else { "" };
+        let comment = comment.trim_end_matches('\n');
+        let shown = match comment.find(['=', ':']) {
+            Some(at) if is_secret(&comment[..at]) => format!("{} {REDACTED}", &comment[..=at]),
+            _ => redact_url(comment),
+        };
+        out.push_str(&format!("{before}#{shown}{ending}"));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn headers_that_say_who_one_is_are_redacted() {
+        for name in ["Authorization", "proxy-authorization", "Cookie", "Set-Cookie", "X-API-Key", "x_auth_token"] {
+            assert_eq!(redact_header_value(name, "hunter2"), REDACTED, "{name}");
+        }
+        assert_eq!(redact_header_value("User-Agent", "wsbench"), "wsbench");
+        assert_eq!(redact_header_value("Origin", "https://a:b@h"), "https://[redacted]@h");
+    }
+
+    #[test]
+    fn urls_lose_their_userinfo_and_secret_parameters() {
+        assert_eq!(redact_url("ws://joe:hunter2@host:80/p"), "ws://[redacted]@host:80/p");
+        assert_eq!(redact_url("see ws://h/p?room=1&token=x&a=b."), "see ws://h/p?room=1&token=[redacted]&a=b.");
+        assert_eq!(redact_url("ws://h/a@b"), "ws://h/a@b");
+        assert_eq!(redact_url("ws://a@b@h tcp://x:y@z"), "ws://[redacted]@h tcp://[redacted]@z");
+    }
+
+    #[test]
+    fn a_command_line_keeps_its_shape() {
+        let line =
+            ["run", "a.toml", "--target", "ws=ws://u:p@h/", "--token", "abc", "--api-key=abc", "-H", "Cookie: a=b"];
+        let line: Vec<String> = line.iter().map(|s| s.to_string()).collect();
+        assert_eq!(
+            redact_arguments(&line).join(" "),
+            "run a.toml --target ws=ws://[redacted]@h/ --token [redacted] --api-key=[redacted] -H Cookie: [redacted]"
+        );
+    }
+
+    #[test]
+    fn a_scenario_keeps_everything_but_its_secrets() {
+        let text = r#"# token = "in a comment"
+name = "chat" # url ws://a:b@h
+[target.urls]
+websocket = "ws://joe:hunter2@example.org/chat?access_token=abc&room=#1"
+[transports.websocket.extra_headers]
+Authorization = "Bearer abc"
+X-Trace = "yes"
+[transports.sse]
+extra_headers = { cookie = 'sid=1; theme=dark', Accept-Language = "en" }
+list = ["Authorization: Basic abc", "Accept: x"]
+api-keys = [1, """two
+lines"""]
+"#;
+        let shown = redact_scenario(text);
+        for secret in ["hunter2", "abc", "sid=1", "two", "in a comment", "a:b@"] {
+            assert!(!shown.contains(secret), "{secret} in:\n{shown}");
+        }
+        for kept in ["name = \"chat\"", "example.org/chat", "room=#1", "X-Trace = \"yes\"", "Accept: x", "\"en\""] {
+            assert!(shown.contains(kept), "{kept} not in:\n{shown}");
+        }
+        assert!(DeTable::parse(&shown).is_ok(), "{shown}");
+        assert_eq!(redact_scenario("not = = toml"), REDACTED);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".*") {
+            redact_url(&text);
+            redact_scenario(&text);
+            redact_arguments(&[text.clone(), text]);
+        }
+    }
+}

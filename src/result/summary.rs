@@ -1,0 +1,510 @@
+//! The flat summary: one row a cell, every figure that a person or a script asks for. Its names are a contract
+//! (`docs/result.md`); `--format json` prints it as it is.
+//!
+//! Figures rest on the cell's valid trials. If none is valid they rest on all of them, and `valid: 0` says so.
+//! Histograms are merged, never averaged; a quantile that too few samples support is `null`.
+
+use super::{Cell, Document, Trial, Usage};
+use crate::clock::{Nanos, SECOND};
+use crate::measure::{
+    BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Metric, Sessions, Traffic, Volume,
+};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// One cell. Times are nanoseconds, sizes bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CellSummary {
+    pub arm: String,
+    pub workload: String,
+    pub transport: String,
+    pub engine: Option<String>,
+    pub trials: usize,
+    /// Trials in which the generator could be trusted.
+    pub valid: usize,
+    /// `constant`, `poisson` or `closed`.
+    pub arrival: String,
+    /// Emulated one-way delay, 0 for none.
+    pub emulated_delay: Nanos,
+    pub response_time: Quantiles,
+    /// The same with every lost and unfinished delivery counted as infinite.
+    pub response_time_with_missing: QuantilesWithMissing,
+    pub service_time: Quantiles,
+    pub send_lateness: Quantiles,
+    pub queueing: Quantiles,
+    pub last_receipt: Quantiles,
+    pub counters: CountersOfCell,
+    /// (delivered + late) ÷ expected; `null` when nothing was expected.
+    pub reach: Option<f64>,
+    /// Deliveries a second of the measured window.
+    pub delivered_rate: Option<f64>,
+    pub errors: BTreeMap<String, u64>,
+    pub connect: Connect,
+    pub close: Quantiles,
+    pub ping: Quantiles,
+    /// `null` where nothing polls.
+    pub polls: Option<Polls>,
+    /// Both directions ÷ messages delivered.
+    pub bytes_per_message: BytesPerMessage,
+    /// One direction ÷ messages of that direction.
+    pub bytes_sent_per_message: BytesPerMessage,
+    pub bytes_received_per_message: BytesPerMessage,
+    pub connections_per_session: Option<f64>,
+    pub cpu_us_per_message: BothEnds,
+    pub rss_per_session: BothEnds,
+    /// Every trial, valid or not, in the order in which they ran.
+    pub per_trial: Vec<TrialSummary>,
+}
+
+/// Of a histogram: nanoseconds, but for `messages_per_poll`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Quantiles {
+    pub p50: Option<u64>,
+    pub p90: Option<u64>,
+    pub p99: Option<u64>,
+    pub p999: Option<u64>,
+    pub max: Option<u64>,
+    pub mean: Option<f64>,
+    pub count: u64,
+    /// Samples over the highest value that is kept apart (60 s); they count as that.
+    pub overflow: u64,
+}
+
+/// A quantile of a set in which some never arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reached {
+    /// Too few samples; `null`.
+    #[default]
+    Unsupported,
+    At(u64),
+    /// `"inf"`.
+    Never,
+}
+
+/// Quantiles of delivered and missing together.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct QuantilesWithMissing {
+    pub p50: Reached,
+    pub p90: Reached,
+    pub p99: Reached,
+    pub p999: Reached,
+    /// Lost and unfinished.
+    pub missing: u64,
+}
+
+/// [`Counters`] of the measured window, with `reordered` absent where order wasn't tracked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct CountersOfCell {
+    pub scheduled: u64,
+    pub sent: u64,
+    pub skipped: u64,
+    pub expected: u64,
+    pub delivered: u64,
+    pub late: u64,
+    pub lost: u64,
+    pub unfinished: u64,
+    pub duplicate: u64,
+    pub reordered: Option<u64>,
+    pub unmatched: u64,
+}
+
+/// Connecting; successes only.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Connect {
+    pub sessions: Sessions,
+    pub resolve: Quantiles,
+    pub tcp: Quantiles,
+    pub tls: Quantiles,
+    pub upgrade: Quantiles,
+    pub total: Quantiles,
+    pub first_message: Quantiles,
+    /// Bytes of opening handshakes ÷ sessions connected.
+    pub handshake_bytes_per_session: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Polls {
+    pub requests: u64,
+    pub empty: u64,
+    /// In responses that had any.
+    pub messages_per_poll: Quantiles,
+    /// From a response to the next request.
+    pub gap: Quantiles,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct BytesPerMessage {
+    pub payload: Option<f64>,
+    pub framing: Option<f64>,
+    /// From the IP header up; `null` unless every connection's bytes are known.
+    pub wire: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct BothEnds {
+    pub generator: Option<f64>,
+    /// `null` where the target isn't the embedded one.
+    pub target: Option<f64>,
+}
+
+/// One trial, for the spread over trials.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrialSummary {
+    pub block: u32,
+    pub valid: bool,
+    pub p50: Option<u64>,
+    pub p99: Option<u64>,
+    pub reach: Option<f64>,
+}
+
+impl Document {
+    /// One summary a cell, in the document's order.
+    pub fn summary(&self) -> Vec<CellSummary> {
+        self.cells.iter().map(Cell::summary).collect()
+    }
+}
+
+impl Cell {
+    /// The trials that figures rest on: the valid ones, or all if none is.
+    pub fn trusted(&self) -> Vec<&Trial> {
+        let valid: Vec<&Trial> = self.trials.iter().filter(|t| t.is_valid()).collect();
+        if valid.is_empty() { self.trials.iter().collect() } else { valid }
+    }
+
+    /// The histogram of `metric` merged over the trusted trials; empty where nothing was recorded.
+    pub fn merged(&self, metric: Metric) -> Histogram {
+        let mut merged = Histogram::default();
+        self.trusted().iter().filter_map(|t| t.outcome.histograms.get(metric)).for_each(|h| merged.merge(h));
+        merged
+    }
+
+    /// Bytes and connections, summed over the trusted trials.
+    pub fn traffic(&self) -> Traffic {
+        let mut sum = Traffic::default();
+        self.trusted().iter().for_each(|t| sum += t.outcome.traffic);
+        sum
+    }
+
+    /// Whether answers are waited for, so that latency hides a stall.
+    pub fn is_closed(&self) -> bool {
+        self.load.arrival == "closed"
+    }
+
+    pub fn summary(&self) -> CellSummary {
+        let trusted = self.trusted();
+        let quantiles = |metric| Quantiles::of(&self.merged(metric));
+        let counters = sum_counters(&trusted);
+        let traffic = self.traffic();
+        let sessions = sum_sessions(&trusted);
+        let delivered = trusted.iter().map(|t| t.delivered_in_all()).fold(0, u64::saturating_add);
+        CellSummary {
+            arm: self.arm.clone(),
+            workload: self.workload.clone(),
+            transport: self.transport.clone(),
+            engine: self.engine.clone(),
+            trials: self.trials.len(),
+            valid: self.trials.iter().filter(|t| t.is_valid()).count(),
+            arrival: self.load.arrival.clone(),
+            emulated_delay: self.load.delay,
+            response_time: quantiles(Metric::ResponseTime),
+            response_time_with_missing: QuantilesWithMissing::of(
+                &self.merged(Metric::ResponseTime),
+                counters.lost.saturating_add(counters.unfinished),
+            ),
+            service_time: quantiles(Metric::ServiceTime),
+            send_lateness: quantiles(Metric::SendLateness),
+            queueing: quantiles(Metric::Queueing),
+            last_receipt: quantiles(Metric::LastReceipt),
+            counters: CountersOfCell::of(&counters, trusted.iter().all(|t| t.outcome.order_tracked)),
+            reach: counters.reach(),
+            delivered_rate: ratio(
+                counters.delivered.saturating_add(counters.late) as f64 * SECOND as f64,
+                self.load.duration as f64 * trusted.len() as f64,
+            ),
+            errors: sum_errors(&trusted),
+            connect: Connect {
+                sessions,
+                resolve: quantiles(Metric::Resolve),
+                tcp: quantiles(Metric::Tcp),
+                tls: quantiles(Metric::Tls),
+                upgrade: quantiles(Metric::Upgrade),
+                total: quantiles(Metric::Connect),
+                first_message: quantiles(Metric::FirstMessage),
+                handshake_bytes_per_session: ratio(traffic.handshake as f64, sessions.connected as f64),
+            },
+            close: quantiles(Metric::Close),
+            ping: quantiles(Metric::Ping),
+            polls: (traffic.polls > 0).then(|| Polls {
+                requests: traffic.polls,
+                empty: traffic.empty_polls,
+                messages_per_poll: quantiles(Metric::MessagesPerPoll),
+                gap: quantiles(Metric::PollGap),
+            }),
+            bytes_per_message: BytesPerMessage::of_both(&traffic, delivered),
+            bytes_sent_per_message: BytesPerMessage::of(&traffic.sent, traffic.wire_complete()),
+            bytes_received_per_message: BytesPerMessage::of(&traffic.received, traffic.wire_complete()),
+            connections_per_session: ratio(traffic.connections as f64, sessions.connected as f64),
+            cpu_us_per_message: BothEnds {
+                generator: ratio(sum(&trusted, |t| t.generator.cpu_nanos) / 1e3, delivered as f64),
+                target: every_target(&trusted, |u| u.cpu_nanos).and_then(|cpu| ratio(cpu / 1e3, delivered as f64)),
+            },
+            rss_per_session: BothEnds {
+                generator: ratio(sum(&trusted, |t| t.generator.grown()), sessions.peak as f64),
+                target: every_target(&trusted, Usage::grown).and_then(|rss| ratio(rss, sessions.peak as f64)),
+            },
+            per_trial: self.trials.iter().map(TrialSummary::of).collect(),
+        }
+    }
+}
+
+impl Trial {
+    /// Deliveries of all phases, late ones included: what the trial's bytes and CPU time were spent on.
+    pub fn delivered_in_all(&self) -> u64 {
+        [self.outcome.warmup, self.outcome.measure]
+            .iter()
+            .fold(0u64, |sum, c| sum.saturating_add(c.delivered).saturating_add(c.late))
+    }
+
+    /// The response time at `q` of this trial alone, if it is supported well enough for statistics.
+    pub fn response_time(&self, q: f64) -> Option<u64> {
+        self.outcome.histograms.get(Metric::ResponseTime)?.quantile(q, BEYOND_TRIAL)
+    }
+
+    /// The intervals with their histograms unpacked.
+    pub fn intervals(&self) -> impl Iterator<Item = Result<(&crate::measure::Interval, Histogram), HistogramError>> {
+        self.outcome.intervals.iter().map(|i| Ok((i, i.response_time.unpack()?)))
+    }
+}
+
+impl Usage {
+    /// Memory taken since before connecting, bytes.
+    pub fn grown(&self) -> u64 {
+        self.rss_peak.saturating_sub(self.rss_before_connecting)
+    }
+
+    /// Share of a core that was busy.
+    pub fn share(&self) -> Option<f64> {
+        ratio(self.cpu_nanos as f64, self.wall_nanos as f64)
+    }
+}
+
+impl Quantiles {
+    pub fn of(histogram: &Histogram) -> Quantiles {
+        let at = |q| histogram.quantile(q, BEYOND_MERGED);
+        let some = !histogram.is_empty();
+        Quantiles {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: some.then(|| histogram.max()),
+            mean: some.then(|| histogram.mean().round()),
+            count: histogram.count(),
+            overflow: histogram.overflow(),
+        }
+    }
+}
+
+impl QuantilesWithMissing {
+    fn of(histogram: &Histogram, missing: u64) -> QuantilesWithMissing {
+        let at = |q| match histogram.quantile_with_missing(q, missing, BEYOND_MERGED) {
+            None => Reached::Unsupported,
+            Some(None) => Reached::Never,
+            Some(Some(value)) => Reached::At(value),
+        };
+        QuantilesWithMissing { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), missing }
+    }
+}
+
+impl Serialize for Reached {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Reached::Unsupported => to.serialize_none(),
+            Reached::At(value) => to.serialize_u64(*value),
+            Reached::Never => to.serialize_str("inf"),
+        }
+    }
+}
+
+impl CountersOfCell {
+    fn of(c: &Counters, order_tracked: bool) -> CountersOfCell {
+        CountersOfCell {
+            scheduled: c.scheduled,
+            sent: c.sent,
+            skipped: c.skipped,
+            expected: c.expected,
+            delivered: c.delivered,
+            late: c.late,
+            lost: c.lost,
+            unfinished: c.unfinished,
+            duplicate: c.duplicate,
+            reordered: order_tracked.then_some(c.reordered),
+            unmatched: c.unmatched,
+        }
+    }
+}
+
+impl BytesPerMessage {
+    fn of(volume: &Volume, wire_complete: bool) -> BytesPerMessage {
+        let each = |bytes: u64| ratio(bytes as f64, volume.messages as f64);
+        BytesPerMessage {
+            payload: each(volume.payload),
+            framing: each(volume.framing),
+            wire: each(volume.wire).filter(|_| wire_complete),
+        }
+    }
+
+    fn of_both(traffic: &Traffic, delivered: u64) -> BytesPerMessage {
+        let mut both = traffic.sent;
+        both += traffic.received;
+        BytesPerMessage::of(&Volume { messages: delivered, ..both }, traffic.wire_complete())
+    }
+}
+
+impl TrialSummary {
+    fn of(trial: &Trial) -> TrialSummary {
+        TrialSummary {
+            block: trial.block,
+            valid: trial.is_valid(),
+            p50: trial.response_time(0.5),
+            p99: trial.response_time(0.99),
+            reach: trial.outcome.measure.reach(),
+        }
+    }
+}
+
+/// `a ÷ b`, where there is something to divide by.
+fn ratio(a: f64, b: f64) -> Option<f64> {
+    (b > 0.0).then(|| a / b)
+}
+
+fn sum(trials: &[&Trial], of: impl Fn(&Trial) -> u64) -> f64 {
+    trials.iter().map(|t| of(t) as f64).sum()
+}
+
+/// A sum over the targets' processes, if every trial had one to look at.
+fn every_target(trials: &[&Trial], of: impl Fn(&Usage) -> u64) -> Option<f64> {
+    trials.iter().map(|t| t.target.as_ref().map(|facts| of(&facts.usage) as f64)).sum()
+}
+
+fn sum_counters(trials: &[&Trial]) -> Counters {
+    let mut sum = Counters::default();
+    trials.iter().for_each(|t| sum += t.outcome.measure);
+    sum
+}
+
+fn sum_sessions(trials: &[&Trial]) -> Sessions {
+    trials.iter().fold(Sessions::default(), |sum, t| Sessions {
+        asked: sum.asked.saturating_add(t.outcome.sessions.asked),
+        connected: sum.connected.saturating_add(t.outcome.sessions.connected),
+        peak: sum.peak.saturating_add(t.outcome.sessions.peak),
+    })
+}
+
+fn sum_errors(trials: &[&Trial]) -> BTreeMap<String, u64> {
+    let mut sum: BTreeMap<String, u64> = BTreeMap::new();
+    for (class, n) in trials.iter().flat_map(|t| &t.outcome.errors) {
+        let total = sum.entry(class.clone()).or_default();
+        *total = total.saturating_add(*n);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Finding, testing};
+    use super::*;
+
+    #[test]
+    fn the_contract_has_every_name() {
+        let rows = serde_json::to_value(testing::document().summary()).unwrap();
+        for row in rows.as_array().unwrap() {
+            for path in CONTRACT.split_whitespace() {
+                assert!(row.pointer(path).is_some(), "{path} is missing from {}", row["arm"]);
+            }
+        }
+    }
+
+    const CONTRACT: &str = "/arm /workload /transport /engine /trials /valid
+        /response_time/p50 /response_time/p90 /response_time/p99 /response_time/p999 /response_time/max
+        /response_time/mean /response_time/count /service_time/p50 /service_time/count /send_lateness/p99
+        /send_lateness/count /counters/scheduled /counters/sent /counters/skipped /counters/delivered
+        /counters/expected /counters/lost /counters/duplicate /counters/reordered /counters/late /counters/unfinished
+        /counters/unmatched /errors /connect /bytes_per_message/payload /bytes_per_message/framing
+        /bytes_per_message/wire /connections_per_session /cpu_us_per_message/generator /cpu_us_per_message/target
+        /rss_per_session/generator /rss_per_session/target /reach /polls /ping /close";
+
+    #[test]
+    fn figures_rest_on_valid_trials_and_on_all_if_there_is_none() {
+        let mut document = testing::document();
+        let cell = &mut document.cells[0];
+        let all = cell.summary().response_time.count;
+        let finding = Finding { code: "late-sends".into(), message: String::new(), advice: String::new() };
+        cell.trials[0].invalid.push(finding.clone());
+        let two = cell.summary();
+        assert_eq!((two.trials, two.valid), (3, 2));
+        assert!(two.response_time.count < all);
+        assert_eq!(two.per_trial.len(), 3);
+        cell.trials.iter_mut().for_each(|t| t.invalid = vec![finding.clone()]);
+        let none = cell.summary();
+        assert_eq!((none.valid, none.response_time.count), (0, all));
+    }
+
+    #[test]
+    fn a_quantile_without_support_is_null_and_a_missing_message_is_infinite() {
+        let mut histogram = Histogram::default();
+        (0..9_000).for_each(|_| histogram.record(5));
+        assert_eq!((Quantiles::of(&histogram).p90, Quantiles::of(&histogram).p99), (Some(5), None));
+        let missing = QuantilesWithMissing::of(&histogram, 1_000);
+        assert_eq!(
+            serde_json::to_string(&missing).unwrap(),
+            r#"{"p50":5,"p90":5,"p99":"inf","p999":null,"missing":1000}"#
+        );
+    }
+
+    #[test]
+    fn bytes_are_shared_out_over_what_was_delivered_in_all_phases() {
+        let volume = |messages, payload, framing, wire| Volume { messages, payload, framing, wire };
+        let mut cell = testing::document().cells[0].clone();
+        cell.trials.truncate(1);
+        let outcome = &mut cell.trials[0].outcome;
+        outcome.warmup = Counters { delivered: 4, ..Counters::default() };
+        outcome.measure = Counters { delivered: 5, late: 1, expected: 10, unfinished: 4, ..Counters::default() };
+        outcome.traffic = Traffic {
+            sent: volume(2, 64, 12, 300),
+            received: volume(10, 320, 20, 1380),
+            connections: 3,
+            wire_known: 3,
+            ..Traffic::default()
+        };
+        let summary = cell.summary();
+        let expected = BytesPerMessage { payload: Some(38.4), framing: Some(3.2), wire: Some(168.0) };
+        assert_eq!(summary.bytes_per_message, expected);
+        assert_eq!(summary.bytes_sent_per_message.framing, Some(6.0));
+        assert_eq!(summary.bytes_received_per_message.framing, Some(2.0));
+        assert_eq!(summary.reach, Some(0.6));
+        cell.trials[0].outcome.traffic.wire_known = 2;
+        assert_eq!(cell.summary().bytes_per_message.wire, None);
+        cell.trials[0].outcome.warmup.delivered = 0;
+        cell.trials[0].outcome.measure = Counters::default();
+        assert_eq!(cell.summary().bytes_per_message, BytesPerMessage::default());
+    }
+
+    #[test]
+    fn order_that_was_not_tracked_is_not_reported() {
+        let mut cell = testing::document().cells[0].clone();
+        assert!(cell.summary().counters.reordered.is_some());
+        cell.trials[1].outcome.order_tracked = false;
+        assert_eq!(cell.summary().counters.reordered, None);
+    }
+
+    #[test]
+    fn a_foreign_target_has_no_cost_that_we_can_see() {
+        let mut cell = testing::document().cells[0].clone();
+        assert!(cell.summary().cpu_us_per_message.target.is_some());
+        cell.trials[2].target = None;
+        let summary = cell.summary();
+        assert_eq!((summary.cpu_us_per_message.target, summary.rss_per_session.target), (None, None));
+        assert!(summary.rss_per_session.generator.is_some());
+    }
+}

@@ -1,0 +1,409 @@
+//! Was the generator the bottleneck? A trial whose generator can't be trusted is INVALID, with the reason; what a
+//! reader should know although the trial stands is a warning. Every rule is a pure function, one row in a table.
+
+use super::{Calibration, Finding, LoadFacts, TargetFacts, Usage};
+use crate::clock::{MILLI, Nanos};
+use crate::measure::{BEYOND_TRIAL, Histogram, Metric, Outcome};
+use crate::units::show_nanos;
+
+/// Lateness may be this share of the response time at the same quantile.
+pub const LATENESS_SHARE: f64 = 0.10;
+/// Lateness up to this never invalidates: no system promises to wake a process sooner.
+pub const LATENESS_FLOOR: Nanos = MILLI / 2;
+/// Lateness up to this many times what idle pacing showed before the run never invalidates.
+pub const LATENESS_OVER_CALIBRATION: f64 = 3.0;
+/// The worker may stand still for this share of the measured window.
+pub const STANDSTILL_SHARE: f64 = 0.01;
+/// The generator may skip this share of the schedule by its own fault.
+pub const SKIPPED_SHARE: f64 = 0.01;
+/// From this share of a core on, a process counts as busy.
+pub const BUSY_SHARE: f64 = 0.9;
+
+/// What a trial is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    pub outcome: &'a Outcome,
+    pub generator: &'a Usage,
+    pub target: Option<&'a TargetFacts>,
+    pub load: &'a LoadFacts,
+    pub calibration: Option<&'a Calibration>,
+}
+
+/// Empty `invalid`: the generator can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judgement {
+    pub invalid: Vec<Finding>,
+    pub warnings: Vec<Finding>,
+}
+
+type Rule = fn(&Evidence) -> Option<Finding>;
+
+const INVALIDATING: &[Rule] = &[late_sends, late_target_sends, standstill, skipped_by_generator];
+
+const WARNING: &[Rule] = &[
+    busy_core,
+    busy_target,
+    not_all_connected,
+    no_reorder_tracking,
+    target_dropped,
+    values_overflowed,
+    unbalanced_counts,
+    few_samples,
+];
+
+/// Judges one trial.
+pub fn judge(evidence: &Evidence) -> Judgement {
+    let apply = |rules: &[Rule]| rules.iter().filter_map(|rule| rule(evidence)).collect();
+    Judgement { invalid: apply(INVALIDATING), warnings: apply(WARNING) }
+}
+
+fn finding(code: &str, message: String, advice: &str) -> Option<Finding> {
+    Some(Finding { code: code.to_owned(), message, advice: advice.to_owned() })
+}
+
+fn late_sends(e: &Evidence) -> Option<Finding> {
+    let lateness = e.outcome.histograms.get(Metric::SendLateness)?;
+    let message = too_late(lateness, e)?;
+    finding(
+        "late-sends",
+        format!("the generator sent late: {message}"),
+        "lower the rate or the number of sessions, or give the generator idle cores of its own",
+    )
+}
+
+/// Push: the target holds the schedule, so its lateness is judged as the generator's is.
+fn late_target_sends(e: &Evidence) -> Option<Finding> {
+    let message = too_late(&e.target?.lateness, e)?;
+    finding(
+        "late-target-sends",
+        format!("the embedded target originated events late: {message}"),
+        "lower the event rate or the number of subscribers, or give the target an idle core of its own",
+    )
+}
+
+/// Says so if `lateness` is over what the response time and the calibration allow. Judged at p99; with fewer than
+/// 1,000 samples at the highest of p90 and p50 that ten samples lie beyond; with fewer still, not at all.
+fn too_late(lateness: &Histogram, e: &Evidence) -> Option<String> {
+    let judged_at = [(0.99, "p99"), (0.9, "p90"), (0.5, "p50")];
+    let (late, q, name) =
+        judged_at.iter().find_map(|&(q, name)| Some((lateness.quantile(q, BEYOND_TRIAL)?, q, name)))?;
+    let response = e.outcome.histograms.get(Metric::ResponseTime).map_or(0, |h| h.at(q));
+    let calibrated = e.calibration.map_or(0, |c| c.lateness_p99);
+    let allowed = (LATENESS_SHARE * response as f64)
+        .max(LATENESS_FLOOR as f64)
+        .max(LATENESS_OVER_CALIBRATION * calibrated as f64);
+    (late as f64 > allowed).then(|| {
+        format!(
+            "{name} of lateness is {}, more than {} (10 % of the response time's {name} of {}, at least {} and 3 × the {} \
+             of idle pacing)",
+            show_nanos(late as f64),
+            show_nanos(allowed),
+            show_nanos(response as f64),
+            show_nanos(LATENESS_FLOOR as f64),
+            show_nanos(calibrated as f64),
+        )
+    })
+}
+
+fn standstill(e: &Evidence) -> Option<Finding> {
+    let (stood, window) = (e.outcome.standstill as f64, e.load.duration as f64);
+    if stood <= STANDSTILL_SHARE * window {
+        return None;
+    }
+    finding(
+        "standstill",
+        format!(
+            "a worker of the generator stood still for {} of the {} measured, more than 1 %",
+            show_nanos(stood),
+            show_nanos(window)
+        ),
+        "something else had its core: stop other programs, or use fewer sessions a core",
+    )
+}
+
+fn skipped_by_generator(e: &Evidence) -> Option<Finding> {
+    let (skipped, scheduled) = (e.outcome.skipped_by_generator, e.outcome.measure.scheduled);
+    if skipped as f64 <= SKIPPED_SHARE * scheduled as f64 {
+        return None;
+    }
+    finding(
+        "skipped-by-generator",
+        format!("the generator skipped {skipped} of {scheduled} scheduled messages by its own fault, more than 1 %"),
+        "lower the rate: more was due than could be kept track of",
+    )
+}
+
+/// With closed arrival a full core means that the generator, not the target, set the pace.
+fn busy_core(e: &Evidence) -> Option<Finding> {
+    let share = e.generator.share().filter(|s| *s > BUSY_SHARE)?;
+    let seen = format!("the generator used {:.0} % of its core", share * 100.0);
+    if e.load.arrival == "closed" {
+        return finding(
+            "generator-limited",
+            format!("{seen} under closed arrival: the rate is a lower bound of what the target can do"),
+            "use more workers, or read the rate as “at least”",
+        );
+    }
+    finding("busy-core", seen, "latencies may include the generator's own waiting; lower the rate to be sure")
+}
+
+fn busy_target(e: &Evidence) -> Option<Finding> {
+    let share = e.target?.usage.share().filter(|s| *s > BUSY_SHARE)?;
+    finding(
+        "busy-target",
+        format!("the embedded target used {:.0} % of its core", share * 100.0),
+        "latencies are those of a saturated server; lower the rate to compare transports below saturation",
+    )
+}
+
+fn not_all_connected(e: &Evidence) -> Option<Finding> {
+    let sessions = e.outcome.sessions;
+    if sessions.connected >= sessions.asked {
+        return None;
+    }
+    finding(
+        "not-all-connected",
+        format!("{} of {} sessions connected", sessions.connected, sessions.asked),
+        "see the errors by class; the load on those that connected is not the one asked for",
+    )
+}
+
+fn no_reorder_tracking(e: &Evidence) -> Option<Finding> {
+    if e.outcome.order_tracked {
+        return None;
+    }
+    finding(
+        "no-reorder-tracking",
+        "there were too many pairs of sender and receiver to follow the order of each".to_owned(),
+        "“reordered” is unknown here; use fewer sessions or smaller rooms to see it",
+    )
+}
+
+fn target_dropped(e: &Evidence) -> Option<Finding> {
+    let dropped = e.target?.dropped;
+    if dropped == 0 {
+        return None;
+    }
+    finding(
+        "target-dropped",
+        format!("the embedded target dropped {dropped} messages because a client's outbox or a room's log was full"),
+        "the load is more than this transport's clients took; lower the rate",
+    )
+}
+
+fn values_overflowed(e: &Evidence) -> Option<Finding> {
+    let overflow = e.outcome.histograms.get(Metric::ResponseTime)?.overflow();
+    if overflow == 0 {
+        return None;
+    }
+    finding(
+        "values-overflowed",
+        format!("{overflow} response times were over a minute and count as a minute"),
+        "the highest quantiles and the mean are lower bounds",
+    )
+}
+
+fn unbalanced_counts(e: &Evidence) -> Option<Finding> {
+    if e.outcome.warmup.balance() && e.outcome.measure.balance() {
+        return None;
+    }
+    finding(
+        "unbalanced-counts",
+        "scheduled ≠ sent + skipped, or expected ≠ delivered + late + lost + unfinished".to_owned(),
+        "this is a defect of wsbench or an edited result; please report it with the result file",
+    )
+}
+
+fn few_samples(e: &Evidence) -> Option<Finding> {
+    let response = e.outcome.histograms.get(Metric::ResponseTime)?;
+    if response.quantile(0.99, BEYOND_TRIAL).is_some() {
+        return None;
+    }
+    finding(
+        "few-samples",
+        format!("{} response times are too few for a p99 of this trial", response.count()),
+        "1,000 a trial support it: measure longer or raise the rate",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SECOND;
+    use crate::measure::{Counters, Sessions};
+
+    /// A trial of a second with 2,000 answers of 10 ms, sent `late` nanoseconds late.
+    fn outcome(late: u64) -> Outcome {
+        let mut outcome = Outcome {
+            order_tracked: true,
+            sessions: Sessions { asked: 5, connected: 5, peak: 5 },
+            measure: Counters { scheduled: 2000, sent: 2000, expected: 2000, delivered: 2000, ..Counters::default() },
+            ..Outcome::default()
+        };
+        for _ in 0..2000 {
+            outcome.histograms.record(Metric::ResponseTime, 10 * MILLI);
+            outcome.histograms.record(Metric::SendLateness, late);
+        }
+        outcome
+    }
+
+    struct Case {
+        outcome: Outcome,
+        generator: Usage,
+        target: Option<TargetFacts>,
+        load: LoadFacts,
+        calibration: Option<Calibration>,
+    }
+
+    impl Case {
+        fn new(late: u64) -> Case {
+            Case {
+                outcome: outcome(late),
+                generator: Usage { cpu_nanos: SECOND / 2, wall_nanos: SECOND, ..Usage::default() },
+                target: None,
+                load: LoadFacts { duration: SECOND, arrival: "poisson".into(), ..LoadFacts::default() },
+                calibration: None,
+            }
+        }
+
+        fn codes(&self) -> (Vec<String>, Vec<String>) {
+            let judgement = judge(&Evidence {
+                outcome: &self.outcome,
+                generator: &self.generator,
+                target: self.target.as_ref(),
+                load: &self.load,
+                calibration: self.calibration.as_ref(),
+            });
+            let codes = |list: Vec<Finding>| {
+                assert!(list.iter().all(|f| !f.message.is_empty() && !f.advice.is_empty()));
+                list.into_iter().map(|f| f.code).collect()
+            };
+            (codes(judgement.invalid), codes(judgement.warnings))
+        }
+
+        fn invalid(&self) -> Vec<String> {
+            self.codes().0
+        }
+
+        fn warnings(&self) -> Vec<String> {
+            assert_eq!(self.codes().0, [""; 0]);
+            self.codes().1
+        }
+    }
+
+    fn target(late: u64) -> TargetFacts {
+        let mut lateness = Histogram::default();
+        (0..2000).for_each(|_| lateness.record(late));
+        let usage = Usage { cpu_nanos: SECOND / 2, wall_nanos: SECOND, ..Usage::default() };
+        TargetFacts { usage, events: 2000, lateness, accepted: 5, received: 0, delivered: 2000, dropped: 0 }
+    }
+
+    #[test]
+    fn an_honest_trial_is_valid_and_without_warnings() {
+        assert_eq!(Case::new(100_000).warnings(), [""; 0]);
+    }
+
+    #[test]
+    fn lateness_over_a_tenth_of_the_response_time_invalidates() {
+        assert_eq!(Case::new(990_000).invalid(), [""; 0]);
+        assert_eq!(Case::new(1_020_000).invalid(), ["late-sends"]);
+    }
+
+    #[test]
+    fn lateness_under_the_floor_is_never_held_against_a_fast_target() {
+        let fast = |late| {
+            let mut case = Case::new(late);
+            case.outcome.histograms = Default::default();
+            for _ in 0..2000 {
+                case.outcome.histograms.record(Metric::ResponseTime, 50_000);
+                case.outcome.histograms.record(Metric::SendLateness, late);
+            }
+            case.invalid()
+        };
+        assert_eq!(fast(495_000), [""; 0]);
+        assert_eq!(fast(505_000), ["late-sends"]);
+    }
+
+    #[test]
+    fn lateness_that_the_machine_shows_when_idle_is_allowed_threefold() {
+        let calibrated = |late| {
+            let calibration = Calibration { lateness_p50: 50_000, lateness_p99: MILLI, samples: 1000 };
+            Case { calibration: Some(calibration), ..Case::new(late) }.invalid()
+        };
+        assert_eq!(calibrated(2_980_000), [""; 0]);
+        assert_eq!(calibrated(3_020_000), ["late-sends"]);
+    }
+
+    #[test]
+    fn a_short_trial_is_judged_by_a_quantile_that_it_supports() {
+        let short = |slow: u64| {
+            let mut case = Case::new(1);
+            case.outcome.histograms = Default::default();
+            for n in 0..200 {
+                case.outcome.histograms.record(Metric::ResponseTime, 10 * MILLI);
+                case.outcome.histograms.record(Metric::SendLateness, if n < slow { 5 * MILLI } else { 1000 });
+            }
+            case.invalid()
+        };
+        assert_eq!(short(15), [""; 0]);
+        assert_eq!(short(25), ["late-sends"]);
+    }
+
+    #[test]
+    fn the_target_of_a_push_workload_is_judged_by_the_same_rule() {
+        assert_eq!(Case { target: Some(target(990_000)), ..Case::new(1) }.invalid(), [""; 0]);
+        assert_eq!(Case { target: Some(target(1_020_000)), ..Case::new(1) }.invalid(), ["late-target-sends"]);
+    }
+
+    #[test]
+    fn standing_still_for_more_than_a_hundredth_invalidates() {
+        let mut case = Case::new(1);
+        case.outcome.standstill = SECOND / 100;
+        assert_eq!(case.invalid(), [""; 0]);
+        case.outcome.standstill += 1;
+        assert_eq!(case.invalid(), ["standstill"]);
+    }
+
+    #[test]
+    fn skipping_more_than_a_hundredth_by_its_own_fault_invalidates() {
+        let mut case = Case::new(1);
+        case.outcome.skipped_by_generator = 20;
+        assert_eq!(case.invalid(), [""; 0]);
+        case.outcome.skipped_by_generator = 21;
+        assert_eq!(case.invalid(), ["skipped-by-generator"]);
+    }
+
+    #[test]
+    fn a_busy_core_is_a_warning_and_under_closed_arrival_a_lower_bound() {
+        let mut case = Case::new(1);
+        case.generator.cpu_nanos = SECOND * 9 / 10;
+        assert_eq!(case.warnings(), [""; 0]);
+        case.generator.cpu_nanos += 1000;
+        assert_eq!(case.warnings(), ["busy-core"]);
+        case.load.arrival = "closed".into();
+        assert_eq!(case.warnings(), ["generator-limited"]);
+    }
+
+    #[test]
+    fn what_a_reader_should_know_is_a_warning() {
+        let warned = |change: fn(&mut Case)| {
+            let mut case = Case { target: Some(target(1)), ..Case::new(1) };
+            change(&mut case);
+            case.warnings()
+        };
+        assert_eq!(warned(|c| c.outcome.order_tracked = false), ["no-reorder-tracking"]);
+        assert_eq!(warned(|c| c.outcome.sessions.connected = 4), ["not-all-connected"]);
+        assert_eq!(warned(|c| c.outcome.measure.unfinished = 1), ["unbalanced-counts"]);
+        assert_eq!(warned(|c| c.outcome.warmup.sent = u64::MAX), ["unbalanced-counts"]);
+        assert_eq!(warned(|c| c.outcome.histograms.record(Metric::ResponseTime, 61 * SECOND)), ["values-overflowed"]);
+        assert_eq!(warned(|c| c.target.as_mut().unwrap().dropped = 1), ["target-dropped"]);
+        assert_eq!(warned(|c| c.target.as_mut().unwrap().usage.cpu_nanos = SECOND), ["busy-target"]);
+        assert_eq!(
+            warned(|c| {
+                c.outcome.histograms = Default::default();
+                (0..999).for_each(|_| c.outcome.histograms.record(Metric::ResponseTime, MILLI));
+            }),
+            ["few-samples"]
+        );
+    }
+}
