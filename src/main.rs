@@ -1,2 +1,7 @@
 //! The `wsbench` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wsbench::cli::main()
+}

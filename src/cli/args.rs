@@ -1,0 +1,240 @@
+//! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
+
+use crate::catalog::Engine;
+use crate::plan::{Overrides, TargetFlag};
+use crate::units::{Rate, Span};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+/// Load-test WebSocket, TCP, UDP, SSE and HTTP polling on one schedule, and compare them.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wsbench init                              write a commented starter scenario
+  wsbench check scenarios/chat.toml         what would be run; starts nothing
+  wsbench run scenarios/chat.toml           run it; the report is in reports/
+  wsbench run scenarios/echo.toml --transport websocket --target websocket=ws://127.0.0.1:9001/echo
+  wsbench report reports/chat-…/result.json redraw a saved result";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a scenario and write its report
+    Run(Box<RunArgs>),
+    /// Validate a scenario and show what it would run; starts nothing
+    Check(CheckArgs),
+    /// Redraw everything from a saved result
+    Report(ReportArgs),
+    /// Start the reference target alone, for pointing other tools at it
+    Serve(ServeArgs),
+    /// Write a commented starter scenario
+    Init {
+        /// File to write; never overwritten
+        #[arg(default_value = "scenario.toml")]
+        path: PathBuf,
+    },
+    /// Print a shell's completion script
+    Completions { shell: Shell },
+    /// Print the JSON Schema of scenarios, for editors
+    Schema,
+    /// (internal) a worker of a run
+    #[command(hide = true)]
+    Worker,
+    /// (internal) the embedded target of a run
+    #[command(hide = true)]
+    Target,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Folder for the report; must not exist yet, or be empty [default: reports/<scenario>-<date-time>]
+    #[arg(short, long, value_name = "DIR", env = "WSBENCH_OUT")]
+    pub out: Option<PathBuf>,
+    /// What to print when done: a table, or a flat JSON summary and nothing else
+    #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
+    pub format: Format,
+    /// Draw no charts
+    #[arg(long, env = "WSBENCH_NO_CHARTS")]
+    pub no_charts: bool,
+    /// Show no progress
+    #[arg(short, long, env = "WSBENCH_QUIET")]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub color: ColorArgs,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  wsbench run scenarios/chat.toml -d 10s --trials 3
+  wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
+  wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
+
+Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
+Exit codes: 0 done, 1 could not be done, 2 command line wrong, 95 the generator was the bottleneck,
+104 scenario invalid, 105 interrupted. Proxy variables are ignored.";
+
+/// The scenario, and what may be said over it.
+#[derive(Debug, ClapArgs)]
+pub(super) struct PlanArgs {
+    /// Scenario file (TOML)
+    pub scenario: PathBuf,
+    /// Concurrent clients
+    #[arg(short = 'c', long, value_name = "N", env = "WSBENCH_SESSIONS")]
+    pub sessions: Option<NonZeroU32>,
+    /// Messages scheduled over all sessions, such as 500/s or 2k/s
+    #[arg(short, long, env = "WSBENCH_RATE")]
+    pub rate: Option<Rate>,
+    /// Length of the measured window, such as 10s
+    #[arg(short, long, value_name = "TIME", env = "WSBENCH_DURATION")]
+    pub duration: Option<Span>,
+    /// Length of the warmup before it
+    #[arg(long, value_name = "TIME", env = "WSBENCH_WARMUP")]
+    pub warmup: Option<Span>,
+    /// How often each arm is run
+    #[arg(long, value_name = "N", env = "WSBENCH_TRIALS")]
+    pub trials: Option<NonZeroU32>,
+    /// Seed of the schedule, the payloads and the order of trials
+    #[arg(long, value_name = "N", env = "WSBENCH_SEED")]
+    pub seed: Option<u64>,
+    /// Arms to run, by their names in the scenario
+    #[arg(short, long, value_name = "ARM,…", value_delimiter = ',', env = "WSBENCH_TRANSPORT")]
+    pub transport: Vec<String>,
+    /// Where an arm finds its target; replaces the embedded target
+    #[arg(long, value_name = "ARM=URL", value_delimiter = ' ', env = "WSBENCH_TARGET")]
+    pub target: Vec<TargetFlag>,
+    /// Arm that the others are compared with
+    #[arg(long, value_name = "ARM", env = "WSBENCH_REFERENCE")]
+    pub reference: Option<String>,
+}
+
+impl PlanArgs {
+    pub(super) fn overrides(&self, no_charts: bool) -> Overrides {
+        Overrides {
+            sessions: self.sessions,
+            rate: self.rate,
+            duration: self.duration,
+            warmup: self.warmup,
+            trials: self.trials,
+            seed: self.seed,
+            transports: self.transport.clone(),
+            targets: self.target.clone(),
+            reference: self.reference.clone(),
+            charts: no_charts.then_some(false),
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    #[command(flatten)]
+    pub color: ColorArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReportArgs {
+    /// A saved result.json, of this or an older version
+    pub result: PathBuf,
+    /// Folder to write to [default: the folder of the result]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Draw no charts
+    #[arg(long)]
+    pub no_charts: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ServeArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub bind: IpAddr,
+    /// Port for WebSocket; 0: any free one
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub websocket: u16,
+    /// Port for TCP
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub tcp: u16,
+    /// Port for UDP
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub udp: u16,
+    /// Port for HTTP: long and short polling, SSE, streaming
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub http: u16,
+    /// Token that clients must bring; drawn and printed unless given
+    #[arg(long, env = "WSBENCH_TOKEN", conflicts_with = "open", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Let anyone join who reaches the port
+    #[arg(long)]
+    pub open: bool,
+    /// WebSocket library
+    #[arg(long, default_value = "fastwebsockets", value_parser = engine)]
+    pub engine: Engine,
+    /// Emulated one-way network delay, such as 10ms
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    pub delay: Span,
+}
+
+fn engine(text: &str) -> Result<Engine, String> {
+    text.parse().map_err(|()| {
+        let names: Vec<&str> = Engine::ALL.iter().map(|e| e.name()).collect();
+        format!("choose one of {}", names.join(", "))
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(super) struct ColorArgs {
+    /// Colour in messages
+    #[arg(long, value_enum, default_value = "auto", env = "WSBENCH_COLOR")]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl ColorArgs {
+    /// Whether messages on standard error are coloured.
+    pub(super) fn on_stderr(self) -> bool {
+        use std::io::IsTerminal;
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+                !refused && std::io::stderr().is_terminal()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

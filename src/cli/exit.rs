@@ -1,0 +1,46 @@
+//! Exit codes, a contract with scripts: a tool that failed and a product that regressed never share one.
+
+use crate::result::Document;
+use std::process::ExitCode;
+
+/// How a command ended. The numbers 99, 104 and 105 are k6's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    Done = 0,
+    /// Could not be done: target unreachable, I/O.
+    Failed = 1,
+    /// The generator was the bottleneck.
+    Invalid = 95,
+    BadScenario = 104,
+    /// What was measured is saved and marked partial.
+    Interrupted = 105,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// The first that applies, in the order 1, 105, 95, 0. Some sessions failing is not a failure of the run: that is for
+    /// the counts to say. An arm that connected nobody or completed nothing is.
+    pub(super) fn of(document: &Document) -> Exit {
+        let did_nothing = |trial: &crate::result::Trial| {
+            let counters = trial.outcome.measure;
+            let empty = counters.scheduled > 0 && counters.delivered + counters.late == 0;
+            trial.failure.is_some() || (empty && !trial.outcome.interrupted)
+        };
+        let mut trials = document.cells.iter().flat_map(|cell| &cell.trials);
+        let failed = document
+            .cells
+            .iter()
+            .any(|cell| !cell.trials.is_empty() && cell.trials.iter().all(did_nothing));
+        match () {
+            () if failed => Exit::Failed,
+            () if document.partial => Exit::Interrupted,
+            () if trials.any(|trial| !trial.is_valid()) => Exit::Invalid,
+            () => Exit::Done,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Arguments, live progress, exit codes. The only place that prints.
+
+mod args;
+mod check;
+mod exit;
+mod live;
+mod report;
+mod run;
+mod scenario;
+mod serve;
+mod summary;
+mod write;
+
+use args::{Args, Command};
+use clap::{CommandFactory, Parser};
+use exit::Exit;
+use std::process::ExitCode;
+
+/// Runs the command line that this process was given.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let exit = match args.command {
+        Command::Run(run) => run::run(*run),
+        Command::Check(check) => check::check(&check),
+        Command::Report(report) => report::report(&report),
+        Command::Serve(serve) => serve::serve(&serve),
+        Command::Init { path } => scenario::init(&path),
+        Command::Schema => scenario::schema(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "wsbench", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::Worker => crate::cluster::work().map(|()| Exit::Done).map_err(Into::into),
+        Command::Target => crate::target::controlled().map(|()| Exit::Done).map_err(Into::into),
+    };
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::Failed.into()
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `wsbench report`: redraws a saved result.
+
+use super::args::ReportArgs;
+use super::exit::Exit;
+use super::write;
+use crate::result::Document;
+use anyhow::Context;
+use std::path::Path;
+
+pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
+    let document = Document::load(&args.result)?;
+    let dir = match &args.out {
+        Some(dir) => dir.as_path(),
+        None => args.result.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+    };
+    if args.out.is_some() {
+        write::prepare(dir)?;
+    }
+    write::render(&document, dir, !args.no_charts).with_context(|| format!("redrawing into {}", dir.display()))?;
+    println!("wrote {}", dir.join("report.html").display());
+    Ok(Exit::Done)
+}

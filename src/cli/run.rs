@@ -1,0 +1,84 @@
+//! `wsbench run`: from a scenario file to a folder with its report.
+
+use super::args::{Format, RunArgs};
+use super::exit::Exit;
+use super::live::Display;
+use super::scenario::{self, Read};
+use super::{summary, write};
+use crate::cluster::{self, Halt, Progress, RunOptions};
+use crate::plan;
+use crate::result::{Document, redact_arguments};
+use anyhow::Context;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
+    let read = match scenario::read(&args.plan, args.no_charts, args.color.on_stderr()) {
+        Ok(read) => read,
+        Err(exit) => return Ok(exit),
+    };
+    let shortages = plan::shortages(&read.plan, &scenario::limits());
+    if !shortages.is_empty() {
+        shortages.iter().for_each(|shortage| eprintln!("error: {shortage}"));
+        return Ok(Exit::Failed);
+    }
+    let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&read.plan.name));
+    write::prepare(&dir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let document = runtime.block_on(measure(&read, args.quiet, &dir))?;
+    write::save(&document, &dir)?;
+    write::render(&document, &dir, read.plan.output.charts)?;
+    match args.format {
+        Format::Json => println!("{}", crate::export::json_summary(&document)?),
+        Format::Text => print!("{}", summary::text(&document, &dir)),
+    }
+    Ok(Exit::of(&document))
+}
+
+/// Measures; saves after each trial, so that nothing that was measured is ever lost.
+async fn measure(read: &Read, is_quiet: bool, dir: &Path) -> anyhow::Result<Document> {
+    let (want, wanted) = watch::channel(false);
+    let mut display = Display::new(&read.plan, is_quiet);
+    watch_signals(want)?;
+    let options = RunOptions {
+        program: std::env::current_exe().context("this program can't find itself to start its workers")?,
+        command_line: redact_arguments(&std::env::args().collect::<Vec<_>>()),
+        scenario: read.text.clone(),
+    };
+    let mut unsaved = None;
+    let mut progress = |progress: Progress| {
+        display.show(&progress);
+        if let Progress::TrialEnded { document, .. } = &progress {
+            // Said once: the run goes on, and the last save will fail aloud if the disk is still full.
+            let failed = write::save(document, dir).err();
+            if let (Some(error), None) = (&failed, &unsaved) {
+                display.note(&format!("warning: what was measured so far could not be saved: {error:#}"));
+            }
+            unsaved = failed;
+        }
+    };
+    let document = cluster::run(&read.plan, &options, Halt::new(wanted), &mut progress).await?;
+    display.finish();
+    Ok(document)
+}
+
+/// The first Ctrl-C (or SIGTERM) ends the run in order, the second at once.
+fn watch_signals(want: watch::Sender<bool>) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        next().await;
+        eprintln!("\nending in order; once more ends at once");
+        let _ = want.send(true);
+        next().await;
+        std::process::exit(Exit::Interrupted as i32);
+    });
+    Ok(())
+}
