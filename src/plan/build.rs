@@ -208,3 +208,6 @@ fn reference(file: &File, cells: &[Cell], overrides: &Overrides, problems: &mut 
     let long_polling = cells.iter().find(|cell| cell.transport.kind() == TransportKind::LongPolling);
     long_polling.or(cells.first()).filter(|_| cells.len() > 1).map(|cell| cell.arm.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,16 +2,15 @@
 
 use super::{Cell, Plan, Target, Workload};
 use crate::catalog::{Closer, TransportKind};
-use crate::clock::{Nanos, SECOND};
 use crate::units::Span;
 use std::time::Duration;
 
 /// Starting the processes of a trial, and draining what is owed when all goes well.
-const TRIAL_ALLOWANCE: Nanos = 7 * SECOND / 10;
+const TRIAL_ALLOWANCE: Duration = Duration::from_millis(700);
 /// Descriptors of a process beside its sessions' sockets: standard streams, the runtime, listeners, files.
 const RESERVE: u64 = 64;
 /// How long a port is held after this end has closed the connection first (TIME_WAIT, `TCP_TIMEWAIT_LEN` of Linux).
-const TIME_WAIT: Nanos = 60 * SECOND;
+const TIME_WAIT: Duration = Duration::from_secs(60);
 
 /// What `wsbench check` shows and the run relies on.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,8 +69,8 @@ pub enum Shortage {
 /// Works out what `plan` takes. Counts the drawn schedule, so it takes some nanoseconds for each message.
 pub fn facts(plan: &Plan) -> Facts {
     let cells: Vec<CellFacts> = plan.cells.iter().map(cell_facts).collect();
-    let one_block: Nanos = cells.iter().map(|cell| cell.expected.nanos()).sum();
-    let expected = span(one_block.saturating_mul(plan.trials.into()));
+    let one_block = cells.iter().fold(Duration::ZERO, |sum, cell| sum.saturating_add(cell.expected.0));
+    let expected = Span(one_block.saturating_mul(plan.trials));
     Facts { scheduled: plan.cells.first().map(totals).unwrap_or_default(), expected, cells }
 }
 
@@ -99,7 +98,7 @@ fn cell_facts(cell: &Cell) -> CellFacts {
         generator_descriptors: sockets + RESERVE,
         target_descriptors: (cell.target == Target::Embedded).then_some(at_target + RESERVE),
         ports: sockets.max(ports_in_time_wait(cell)),
-        expected: span(trial(cell)),
+        expected: trial(cell),
     }
 }
 
@@ -112,18 +111,21 @@ fn ports_in_time_wait(cell: &Cell) -> u64 {
     }
     let stages = &cell.load.schedule.stages;
     let peak = stages.iter().map(|s| s.from.per_second().max(s.to.per_second())).fold(0.0, f64::max);
-    let seconds = cell.load.schedule.length().min(TIME_WAIT) as f64 / SECOND as f64;
+    let seconds = (cell.load.warmup.0 + cell.load.duration.0).min(TIME_WAIT).as_secs_f64();
     (peak * seconds) as u64 * cell.transport.sockets_per_session()
 }
 
 /// Connecting, warmup, measured window, and the allowance for start and drain.
-fn trial(cell: &Cell) -> Nanos {
+fn trial(cell: &Cell) -> Span {
     let connecting = match cell.workload {
-        Workload::Connect { .. } => 0.0,
-        _ => f64::from(cell.load.sessions) / cell.load.connect_rate.per_second(),
+        Workload::Connect { .. } => Duration::ZERO,
+        _ => seconds(f64::from(cell.load.sessions) / cell.load.connect_rate.per_second()),
     };
-    let connecting = (connecting * SECOND as f64) as Nanos;
-    connecting.saturating_add(cell.load.warmup.nanos() + cell.load.duration.nanos() + TRIAL_ALLOWANCE)
+    Span(connecting.saturating_add(cell.load.warmup.0 + cell.load.duration.0 + TRIAL_ALLOWANCE))
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 fn cell_shortages(cell: &Cell, limits: &Limits) -> Vec<Shortage> {
@@ -141,6 +143,73 @@ fn cell_shortages(cell: &Cell, limits: &Limits) -> Vec<Shortage> {
     found
 }
 
-fn span(nanos: Nanos) -> Span {
-    Span(Duration::from_nanos(nanos))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Overrides, build};
+    use crate::scenario;
+
+    fn plan(workload: &str, load: &str, transports: &str) -> Plan {
+        let text = format!("{workload}\n[load]\nduration = \"2s\"\n{load}\n{transports}");
+        let scenario = scenario::parse("t.toml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)))
+    }
+
+    const LIMITS: Limits = Limits { descriptors: 1024, ports: 28_232 };
+
+    #[test]
+    fn messages_are_counted_as_they_are_drawn() {
+        let load = "rate = \"100/s\"\narrival = \"constant\"\nwarmup = \"1s\"";
+        let facts = facts(&plan("[workload.echo]", load, "[transports.tcp]"));
+        assert_eq!(facts.scheduled, Totals { warmup: 100, measured: 200 });
+        let poisson = plan("[workload.echo]", "rate = \"100/s\"", "[transports.tcp]");
+        let drawn = poisson.cells[0].load.schedule.arrivals().count() as u64;
+        assert_eq!(super::facts(&poisson).scheduled, Totals { warmup: 0, measured: drawn });
+        let closed = plan("[workload.echo]", "arrival = \"closed\"", "[transports.tcp]");
+        assert_eq!(super::facts(&closed).scheduled, Totals::default());
+    }
+
+    #[test]
+    fn time_is_that_of_every_trial_of_every_arm() {
+        let load = "rate = \"1/s\"\nsessions = 50\nconnect_rate = \"100/s\"\nwarmup = \"250ms\"\ntrials = 3";
+        let facts = facts(&plan("[workload.echo]", load, "[transports.tcp]\n[transports.udp]"));
+        assert_eq!(facts.cells[0].expected, Span::from_millis(500 + 250 + 2000 + 700));
+        assert_eq!(facts.expected, Span::from_millis(6 * 3450));
+    }
+
+    #[test]
+    fn http_takes_two_sockets_a_session_and_a_udp_target_one_in_all() {
+        let load = "rate = \"1/s\"\nsessions = 100";
+        let arms = "[transports.udp]\n[transports.sse]";
+        let facts = facts(&plan("[workload.echo]", load, arms));
+        let taken: Vec<_> =
+            facts.cells.iter().map(|c| (c.generator_descriptors, c.target_descriptors, c.ports)).collect();
+        assert_eq!(taken, [(164, Some(65), 100), (264, Some(264), 200)]);
+    }
+
+    #[test]
+    fn too_few_descriptors_are_told_with_the_fix() {
+        let load = "rate = \"1/s\"\nsessions = 500";
+        let plan = plan("[workload.echo]", load, "[transports.sse]\n[transports.tcp]");
+        let texts: Vec<String> = shortages(&plan, &LIMITS).iter().map(Shortage::to_string).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert_eq!(
+            texts[0],
+            "arm `sse` needs 1064 descriptors in the generator process, and 1024 are allowed; \
+             run `ulimit -n 2048` first, or take at most 480 sessions"
+        );
+        assert!(texts[1].contains("target process"), "{}", texts[1]);
+        assert_eq!(shortages(&plan, &Limits { descriptors: 1064, ports: 1000 }), []);
+    }
+
+    #[test]
+    fn a_storm_of_connects_needs_a_port_for_every_connection_of_the_last_minute() {
+        let load = "rate = \"1k/s\"";
+        let storm = |target: &str| plan(&format!("[workload.connect]\n{target}"), load, "[transports.tcp]");
+        let remote = storm("[target.urls]\ntcp = \"tcp://192.0.2.1:7\"");
+        let limits = Limits { ports: 1500, ..LIMITS };
+        let shortage = Shortage::Ports { arm: "tcp".into(), needed: 2000, available: 1500 };
+        assert_eq!(shortages(&remote, &limits), [shortage]);
+        assert_eq!(shortages(&storm(""), &limits), []);
+    }
 }

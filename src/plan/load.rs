@@ -2,11 +2,11 @@
 
 use super::Load;
 use crate::catalog::{Arrival, WorkloadKind};
-use crate::clock::{Nanos, SECOND};
 use crate::scenario::{self, At, Problem};
 use crate::schedule::{Schedule, Stage};
 use crate::units::{Rate, Span};
 use std::fmt::Display;
+use std::time::Duration;
 
 /// More than this in one trial is a typing error rather than a plan.
 const MOST_MESSAGES: f64 = 1e8;
@@ -22,7 +22,7 @@ pub(super) fn build(
     check_bounds(load, problems);
     check_arrival(load, workload, problems);
     let (start, mut measured) = measured_stages(load, problems)?;
-    let duration: Nanos = measured.iter().map(|stage| stage.over.nanos()).sum();
+    let duration = Span(measured.iter().map(|stage| stage.over.0).sum());
     let mut stages = vec![Stage { from: start, to: start, over: load.warmup.value }];
     stages.append(&mut measured);
     Some(Load {
@@ -33,19 +33,16 @@ pub(super) fn build(
         connect_rate: load.connect_rate.value,
         connect_timeout: connect_timeout(load, duration),
         warmup: load.warmup.value,
-        duration: span(duration),
+        duration,
         timeout: load.timeout.value,
         drain: load.drain.value,
     })
 }
 
 /// So that a short run against a target that never answers is short.
-fn connect_timeout(load: &scenario::Load, duration: Nanos) -> Span {
-    load.connect_timeout.as_ref().map_or_else(|| span(duration.clamp(SECOND, 5 * SECOND)), |t| t.value)
-}
-
-fn span(nanos: Nanos) -> Span {
-    Span(std::time::Duration::from_nanos(nanos))
+fn connect_timeout(load: &scenario::Load, duration: Span) -> Span {
+    let usual = Span(duration.0.clamp(Duration::from_secs(1), Duration::from_secs(5)));
+    load.connect_timeout.as_ref().map_or(usual, |t| t.value)
 }
 
 /// The rate that the measured window starts from, and its stages.

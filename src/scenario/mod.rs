@@ -132,7 +132,7 @@ static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema);
 pub fn schema() -> serde_json::Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<File>();
-    shape::forbid_null(&mut schema);
+    shape::for_toml(&mut schema);
     schema.to_value()
 }
 

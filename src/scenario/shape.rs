@@ -12,7 +12,7 @@ use crate::catalog::TargetUrl;
 use crate::units::{ByteSize, Rate, Span};
 use schemars::Schema;
 use schemars::transform::transform_subschemas;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -24,10 +24,22 @@ pub fn check(file: &Spanned<DeTable>, schema: &Json) -> Vec<Problem> {
     check.problems
 }
 
-/// Removes `null` from a schema, which TOML doesn't have: an optional key is left out.
-pub fn forbid_null(schema: &mut Schema) {
-    transform_subschemas(&mut forbid_null, schema);
+/// Makes a schema one for TOML, which has no `null`: an optional key is left out. And a table that is one choice of
+/// several carries the description of that choice, where editors look for it.
+pub fn for_toml(schema: &mut Schema) {
+    transform_subschemas(&mut for_toml, schema);
     let Some(object) = schema.as_object_mut() else { return };
+    forbid_null(object);
+    for choice in object.get_mut("oneOf").and_then(Json::as_array_mut).into_iter().flatten() {
+        let description = choice["description"].clone();
+        let table = choice.get_mut("properties").and_then(Json::as_object_mut).and_then(|p| p.values_mut().next());
+        if let (Some(table), true) = (table, description.is_string()) {
+            table["description"] = description;
+        }
+    }
+}
+
+fn forbid_null(object: &mut Map<String, Json>) {
     if object.get("default").is_some_and(Json::is_null) {
         object.remove("default");
     }
