@@ -2,6 +2,18 @@
 //!
 //! It is a process of its own. The coordinator speaks to it by JSON lines: [`Config`] and then [`Order`]s on its standard
 //! input, [`Reply`]s on its standard output.
+//!
+//! | file | what |
+//! |---|---|
+//! | `control.rs`, `server.rs` | the process; binding and running |
+//! | `hub.rs`, `log.rs`, `outbox.rs` | places and their fan-out; what polls replay; what waits to be written |
+//! | `network.rs` | the emulated delay of each direction |
+//! | `place.rs`, `join.rs` | what a client may ask to join, and how it asks |
+//! | `session.rs`, `stream.rs` | a session on a byte stream, and its reading and writing |
+//! | `websocket.rs`, `tcp.rs`, `udp.rs`, `http.rs` | the faces |
+//! | `push.rs` | events by the schedule |
+//!
+//! Everything runs on one thread, so state is shared by `Rc` and `Cell`, and nothing is borrowed across an await.
 
 use crate::catalog::Engine;
 use crate::clock::Nanos;
@@ -11,6 +23,27 @@ use crate::units::Span;
 use crate::wire::PayloadSpec;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+
+mod control;
+mod counts;
+mod http;
+mod hub;
+mod join;
+mod listen;
+mod log;
+mod network;
+mod outbox;
+mod place;
+mod push;
+mod server;
+mod session;
+mod stream;
+mod tcp;
+mod udp;
+mod websocket;
+
+pub use control::{controlled, converse, standalone};
+pub use server::{Target, TargetError};
 
 /// How the target is to be; the first line it reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +131,8 @@ pub struct Report {
     /// Messages received from clients, and copies handed to clients' connections.
     pub received: u64,
     pub delivered: u64,
-    /// Messages dropped because a client's outbox or a room's log was full.
+    /// Messages dropped because a client's outbox or a room's log was full, or a datagram couldn't be sent.
     pub dropped: u64,
+    /// Failures to accept a connection, such as having no descriptor left.
+    pub accept_errors: u64,
 }

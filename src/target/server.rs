@@ -1,0 +1,142 @@
+//! The target itself: bound sockets, what its faces share, and running until told to stop.
+
+use super::counts::Counts;
+use super::hub::Hub;
+use super::join::Refusal;
+use super::listen::{self, listener};
+use super::network::Network;
+use super::place::PlaceName;
+use super::{Config, Order, Ports, Report, http, push, tcp, udp, websocket};
+use crate::catalog::Engine;
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+
+/// Why a target can't start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error("can't listen for {face} on {address}: {source}; choose another port, or 0 for any free one")]
+    Bind { face: &'static str, address: SocketAddr, source: io::Error },
+    #[error("can't run on core {core}: {source}; choose one that this process may use")]
+    Pin { core: usize, source: io::Error },
+    #[error("the first line is not a target's configuration: {0}")]
+    Config(serde_json::Error),
+    #[error("no configuration came")]
+    NoConfig,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A bound target that doesn't answer yet.
+pub struct Target {
+    core: Rc<Core>,
+    ports: Ports,
+    websocket: TcpListener,
+    tcp: TcpListener,
+    http: TcpListener,
+    udp: UdpSocket,
+}
+
+/// What the faces share.
+pub struct Core {
+    pub hub: Rc<Hub>,
+    pub network: Rc<Network>,
+    pub counts: Rc<Counts>,
+    pub engine: Engine,
+    pub nodelay: bool,
+    /// How long a held GET waits.
+    pub hold: Duration,
+    token: Option<String>,
+    /// Where everyone reads to, and encodes to, between two awaits: sessions at rest keep no buffers.
+    pub incoming: RefCell<Vec<u8>>,
+    pub outgoing: RefCell<Vec<u8>>,
+}
+
+/// Bytes taken from a socket in one go.
+const READ_CHUNK: usize = 64 * 1024;
+
+impl Core {
+    fn new(config: &Config) -> Rc<Core> {
+        let counts = Rc::new(Counts::default());
+        Rc::new(Core {
+            hub: Hub::new(&counts, config.echo_self),
+            network: Rc::new(Network::new(config.delay.nanos())),
+            counts,
+            engine: config.engine,
+            nodelay: config.nodelay,
+            hold: config.hold.0,
+            token: config.token.clone(),
+            incoming: RefCell::new(vec![0; READ_CHUNK]),
+            outgoing: RefCell::default(),
+        })
+    }
+
+    /// Whether who knows `token` may join `place`, and what that place is.
+    pub fn admit(&self, place: &str, token: Option<&str>) -> Result<PlaceName, Refusal> {
+        if self.token.as_deref().is_some_and(|due| token != Some(due)) {
+            self.counts.refused.add(1);
+            return Err(Refusal::Token);
+        }
+        PlaceName::parse(place).ok_or(Refusal::Place)
+    }
+}
+
+impl Target {
+    /// Listens on every face. Needs a running tokio runtime; clients may connect from now on, and are answered by
+    /// [`run`](Target::run).
+    pub fn bind(config: &Config) -> Result<Target, TargetError> {
+        let websocket = listener("websocket", config.bind, config.ports.websocket)?;
+        let tcp = listener("tcp", config.bind, config.ports.tcp)?;
+        let http = listener("http", config.bind, config.ports.http)?;
+        let udp = listen::datagrams(config.bind, config.ports.udp)?;
+        let ports = Ports {
+            websocket: websocket.local_addr()?.port(),
+            tcp: tcp.local_addr()?.port(),
+            udp: udp.local_addr()?.port(),
+            http: http.local_addr()?.port(),
+        };
+        Ok(Target { core: Core::new(config), ports, websocket, tcp, http, udp })
+    }
+
+    /// The ports as they are.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Serves until [`Order::Stop`] comes or `orders` is closed. Then every connection is dropped.
+    pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> Result<Report, TargetError> {
+        let core = self.core.clone();
+        let local = LocalSet::new();
+        local
+            .run_until(async move {
+                let network = core.network.clone();
+                self.serve();
+                tokio::select! {
+                    failed = network.run() => Ok(failed.map(|never| match never {})?),
+                    () = obey(&core, &mut orders) => Ok(core.counts.report()),
+                }
+            })
+            .await
+    }
+
+    fn serve(self) {
+        let Target { core, websocket, tcp, http, udp, .. } = self;
+        spawn_local(listen::accept(core.clone(), websocket, websocket::serve));
+        spawn_local(listen::accept(core.clone(), tcp, tcp::serve));
+        let face = http::Face::new(core.clone());
+        spawn_local(http::reap(face.clone()));
+        spawn_local(listen::accept(core.clone(), http, move |_, socket| http::serve(face.clone(), socket)));
+        spawn_local(udp::serve(core, udp));
+    }
+}
+
+async fn obey(core: &Rc<Core>, orders: &mut mpsc::Receiver<Order>) {
+    while let Some(Order::Push(push)) = orders.recv().await {
+        spawn_local(push::originate(core.clone(), push));
+    }
+}

@@ -1,0 +1,106 @@
+//! A session on a byte stream: its seat in a place, its outbox, and the network between it and its client.
+
+use super::hub::Member;
+use super::outbox::{Item, Message, Outbox};
+use super::place::PlaceName;
+use super::server::Core;
+use super::stream::{CLOSING, linger, write_out};
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::timeout;
+
+/// Close code of a target that ends a session itself: going away (RFC 6455 §7.4.1).
+const GOING_AWAY: u16 = 1001;
+
+pub struct Session {
+    core: Rc<Core>,
+    outbox: Rc<Outbox>,
+    /// `None` once the session has left.
+    member: RefCell<Option<Member>>,
+}
+
+impl Session {
+    /// Joins `place`: first the answer to the join, then the greeting, if the place has one.
+    pub fn join(core: &Rc<Core>, place: PlaceName, answer: Bytes) -> Rc<Session> {
+        let outbox = Outbox::new(&core.network, &core.counts);
+        outbox.send(Item::Raw(answer));
+        let greeting = place.greeting().cloned();
+        let member = core.hub.join(place, outbox.clone());
+        if let Some(greeting) = greeting {
+            member.greet(&greeting.message());
+            if greeting.then_close {
+                outbox.send(Item::Close(GOING_AWAY));
+            }
+        }
+        Rc::new(Session { core: core.clone(), outbox, member: RefCell::new(Some(member)) })
+    }
+
+    /// A message was read; it is published when it has crossed the network.
+    pub fn arrived(self: &Rc<Self>, message: Message) {
+        let session = self.clone();
+        self.core.network.inbound.carry(message.payload.len(), move || {
+            if let Some(member) = &*session.member.borrow() {
+                member.publish(&message);
+            }
+        });
+    }
+
+    /// Something was read that the transport itself answers.
+    pub fn answered(self: &Rc<Self>, answer: Bytes) {
+        let session = self.clone();
+        self.core.network.inbound.carry(answer.len(), move || {
+            session.outbox.send(Item::Raw(answer));
+        });
+    }
+
+    /// The client's last word was read: the session leaves and this end closes as well.
+    pub fn end(self: &Rc<Self>) {
+        let session = self.clone();
+        self.core.network.inbound.carry(0, move || {
+            session.member.take();
+            session.outbox.send(Item::End);
+        });
+    }
+
+    /// Starts writing what comes to the outbox.
+    pub fn start_writing(
+        self: &Rc<Self>,
+        socket: &Rc<TcpStream>,
+        encode: impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()> + 'static,
+    ) -> JoinHandle<io::Result<()>> {
+        let (session, socket) = (self.clone(), socket.clone());
+        spawn_local(async move {
+            let written = write_out(&session.core, &session.outbox, &socket, encode).await;
+            session.outbox.abandon();
+            written
+        })
+    }
+
+    /// Runs to the end: `reading` until the client's last word, then whatever is still to be written. With `closing`,
+    /// this end has begun to close, and waits only so long for the client to follow.
+    pub async fn run(
+        self: Rc<Self>,
+        socket: &TcpStream,
+        closing: bool,
+        reading: impl Future<Output = io::Result<()>>,
+        writing: JoinHandle<io::Result<()>>,
+    ) -> io::Result<()> {
+        let abort = writing.abort_handle();
+        let read = if closing { timeout(CLOSING, reading).await.unwrap_or(Ok(())) } else { reading.await };
+        self.end();
+        let done = async {
+            _ = writing.await;
+            if read.is_ok() { linger(&self.core, socket).await } else { Ok(()) }
+        };
+        let ended = timeout(CLOSING, done).await.unwrap_or(Ok(()));
+        abort.abort();
+        self.outbox.abandon();
+        read.and(ended)
+    }
+}
