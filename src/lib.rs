@@ -2,6 +2,7 @@
 pub mod catalog;
 pub mod clock;
 pub mod codec;
+pub mod dialect;
 pub mod measure;
 pub mod plan;
 pub mod result;
