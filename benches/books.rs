@@ -16,7 +16,11 @@ fn setup() -> Setup {
     let payload = PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(64)), template: None };
     let load = Load {
         sessions: 1000,
-        schedule: Schedule { arrival: Arrival::Constant, stages: vec![Stage { from: rate, to: rate, over: hour }], seed: 1 },
+        schedule: Schedule {
+            arrival: Arrival::Constant,
+            stages: vec![Stage { from: rate, to: rate, over: hour }],
+            seed: 1,
+        },
         outstanding: 1,
         think: Span::ZERO,
         connect_rate: Rate::new(1e9).unwrap_or_default(),

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cluster;
 pub mod codec;
 pub mod compare;
+pub mod dialect;
 pub mod engine;
 pub mod export;
 pub mod measure;

@@ -32,10 +32,18 @@ fn describe(plan: &Plan, facts: &Facts) -> String {
     text += &if load.schedule.arrival.is_open() {
         format!(
             "schedule   {} arrivals: {} in {} of warmup, {} in {} measured (seed {})\n",
-            load.schedule.arrival, facts.scheduled.warmup, load.warmup, facts.scheduled.measured, load.duration, plan.seed
+            load.schedule.arrival,
+            facts.scheduled.warmup,
+            load.warmup,
+            facts.scheduled.measured,
+            load.duration,
+            plan.seed
         )
     } else {
-        format!("schedule   closed: {} in flight, {} of thinking, {} measured\n", load.outstanding, load.think, load.duration)
+        format!(
+            "schedule   closed: {} in flight, {} of thinking, {} measured\n",
+            load.outstanding, load.think, load.duration
+        )
     };
     let (low, high) = plan.cells[0].workload.payload().range();
     let sizes = if low == high { format!("{low} bytes") } else { format!("{low} to {high} bytes") };

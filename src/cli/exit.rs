@@ -32,10 +32,7 @@ impl Exit {
             trial.failure.is_some() || (empty && !trial.outcome.interrupted)
         };
         let mut trials = document.cells.iter().flat_map(|cell| &cell.trials);
-        let failed = document
-            .cells
-            .iter()
-            .any(|cell| !cell.trials.is_empty() && cell.trials.iter().all(did_nothing));
+        let failed = document.cells.iter().any(|cell| !cell.trials.is_empty() && cell.trials.iter().all(did_nothing));
         match () {
             () if failed => Exit::Failed,
             () if document.partial => Exit::Interrupted,

@@ -13,7 +13,8 @@ pub(super) fn prepare(dir: &Path) -> anyhow::Result<()> {
         bail!("{} exists and isn't empty; nothing is overwritten: choose another folder with --out", dir.display());
     }
     let probe = dir.join(".writable");
-    std::fs::write(&probe, SCHEMA_VERSION.to_string()).with_context(|| format!("{} can't be written to", dir.display()))?;
+    std::fs::write(&probe, SCHEMA_VERSION.to_string())
+        .with_context(|| format!("{} can't be written to", dir.display()))?;
     std::fs::remove_file(&probe)?;
     Ok(())
 }

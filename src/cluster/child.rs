@@ -61,8 +61,8 @@ impl Child {
     }
 
     pub(super) async fn tell(&mut self, message: &impl Serialize) -> Result<(), ChildError> {
-        let mut line = serde_json::to_vec(message)
-            .map_err(|e| ChildError::Nonsense { name: self.name, detail: e.to_string() })?;
+        let mut line =
+            serde_json::to_vec(message).map_err(|e| ChildError::Nonsense { name: self.name, detail: e.to_string() })?;
         line.push(b'\n');
         match self.input.write_all(&line).await {
             Ok(()) => Ok(()),

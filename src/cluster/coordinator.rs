@@ -26,10 +26,21 @@ pub struct RunOptions {
 #[derive(Debug)]
 pub enum Progress<'a> {
     Calibrating,
-    TrialStarted { arm: &'a str, number: u32, of: u32 },
-    Live { arm: &'a str, live: Live },
+    TrialStarted {
+        arm: &'a str,
+        number: u32,
+        of: u32,
+    },
+    Live {
+        arm: &'a str,
+        live: Live,
+    },
     /// The document holds everything measured so far: the moment to save it.
-    TrialEnded { arm: &'a str, trial: &'a Trial, document: &'a Document },
+    TrialEnded {
+        arm: &'a str,
+        trial: &'a Trial,
+        document: &'a Document,
+    },
 }
 
 /// Becomes true when someone wants the run to end, in order.

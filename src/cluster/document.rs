@@ -96,10 +96,9 @@ fn settings(transport: &Transport) -> Vec<(String, String)> {
         }
         Transport::Tcp(t) => vec![pair("framing", t.framing.to_string()), pair("nodelay", yes_no(t.nodelay))],
         Transport::Udp(_) => Vec::new(),
-        Transport::LongPolling(h)
-        | Transport::ShortPolling(h)
-        | Transport::Sse(h)
-        | Transport::HttpStreaming(h) => http(h),
+        Transport::LongPolling(h) | Transport::ShortPolling(h) | Transport::Sse(h) | Transport::HttpStreaming(h) => {
+            http(h)
+        }
     }
 }
 
@@ -133,8 +132,6 @@ fn asked_rate(load: &plan::Load) -> f64 {
     if !load.schedule.arrival.is_open() || load.duration.nanos() == 0 {
         return 0.0;
     }
-    let area = |s: &crate::schedule::Stage| {
-        (s.from.per_second() + s.to.per_second()) / 2.0 * s.over.nanos() as f64
-    };
+    let area = |s: &crate::schedule::Stage| (s.from.per_second() + s.to.per_second()) / 2.0 * s.over.nanos() as f64;
     load.schedule.stages.iter().skip(1).map(area).sum::<f64>() / load.duration.nanos() as f64
 }

@@ -41,11 +41,18 @@ pub(super) enum ToWorker {
 pub(super) enum FromWorker {
     Calibrated(Calibration),
     /// Every session has been tried; this many are open.
-    Ready { open: u64 },
+    Ready {
+        open: u64,
+    },
     Live(Live),
-    Done { outcome: Box<Outcome>, usage: Usage },
+    Done {
+        outcome: Box<Outcome>,
+        usage: Usage,
+    },
     /// It can't go on, and why.
-    Failed { problem: String },
+    Failed {
+        problem: String,
+    },
 }
 
 /// A worker on this machine: a child process.

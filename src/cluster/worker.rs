@@ -146,10 +146,8 @@ fn window(load: &Load, start: Nanos) -> Window {
 /// Resolves the target once, for all sessions; also says how long that took.
 async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure> {
     let cell = &slice.cell;
-    let url: TargetUrl = slice
-        .url
-        .parse()
-        .map_err(|e| transport::Failure::new(transport::ErrorClass::Resolve, format!("{e}")))?;
+    let url: TargetUrl =
+        slice.url.parse().map_err(|e| transport::Failure::new(transport::ErrorClass::Resolve, format!("{e}")))?;
     let (address, resolve) = transport::resolve(&url.host, url.port).await?;
     let payload = cell.workload.payload();
     let endpoint = Endpoint {

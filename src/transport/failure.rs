@@ -1,5 +1,6 @@
 //! What can go wrong on a connection, each its own class; the class names are part of the result's contract.
 
+use crate::codec::CodecError;
 use std::borrow::Cow;
 use std::{fmt, io};
 
@@ -117,8 +118,21 @@ impl From<io::Error> for Failure {
                 }
                 io::ErrorKind::TimedOut => ErrorClass::ConnectTimeout,
                 io::ErrorKind::UnexpectedEof => ErrorClass::Truncated,
+                io::ErrorKind::InvalidData if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => {
+                    ErrorClass::Tls
+                }
                 _ => ErrorClass::Io,
             },
+        };
+        Failure::new(class, error.to_string())
+    }
+}
+
+impl From<CodecError> for Failure {
+    fn from(error: CodecError) -> Failure {
+        let class = match error {
+            CodecError::TooLarge { .. } => ErrorClass::TooLarge,
+            CodecError::Malformed(_) => ErrorClass::Garbage,
         };
         Failure::new(class, error.to_string())
     }

@@ -11,15 +11,32 @@
 //! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
 
 use crate::catalog::{DialectKind, Format, Transport};
-use crate::clock::Nanos;
+use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+mod counted;
 mod failure;
+mod headers;
+mod http;
+mod meter;
+mod net;
+mod outbox;
+mod session;
+mod stream;
+mod tcp;
+mod tcp_info;
+mod tls;
+mod udp;
+mod websocket;
+
+use net::Deadline;
+use session::Session;
 
 pub use failure::{ErrorClass, Failure};
+pub use net::resolve;
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
@@ -112,17 +129,43 @@ pub struct Opened {
 }
 
 /// Connects and joins. `place` is the path (and query) of what to join, such as `/room/7`. Messages may reach `sink`
-/// before this returns. Never takes longer than the endpoint's `connect_timeout`.
+/// before this returns. Never takes longer than the endpoint's `connect_timeout`. Must run within a `LocalSet` or a local
+/// runtime.
 pub async fn open(
     endpoint: Rc<Endpoint>,
     place: &str,
     session: SessionId,
     sink: Rc<dyn Sink>,
 ) -> Result<Opened, Failure> {
-    let _ = (endpoint, place, session, sink);
-    Err(Failure::new(ErrorClass::Io, "not built yet"))
+    let opening = Opening::new(endpoint.clone(), place, session, sink);
+    match &endpoint.transport {
+        Transport::Tcp(settings) => tcp::open(opening, settings).await,
+        Transport::Websocket(settings) => websocket::open(opening, settings).await,
+        Transport::Udp(settings) => udp::open(opening, settings).await,
+        Transport::LongPolling(settings)
+        | Transport::ShortPolling(settings)
+        | Transport::Sse(settings)
+        | Transport::HttpStreaming(settings) => http::open(opening, settings).await,
+    }
 }
-/// placeholder
-pub async fn resolve(_host: &str, _port: u16) -> Result<(SocketAddr, Nanos), Failure> {
-    Err(Failure::new(ErrorClass::Io, "not built yet"))
+
+/// A session on its way to being joined.
+struct Opening {
+    endpoint: Rc<Endpoint>,
+    place: String,
+    session: Rc<Session>,
+    deadline: Deadline,
+    began: Nanos,
+}
+
+impl Opening {
+    fn new(endpoint: Rc<Endpoint>, place: &str, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
+        let close_code = match &endpoint.transport {
+            Transport::Websocket(settings) => Some(settings.close_code),
+            _ => None,
+        };
+        let session = Session::new(id, sink, endpoint.outbox_limit, close_code);
+        let deadline = Deadline::after(endpoint.connect_timeout);
+        Opening { endpoint, place: place.to_owned(), session, deadline, began: now() }
+    }
 }

@@ -1,0 +1,152 @@
+//! HTTP: one connection receives, by the strategy of the transport, and another publishes by POST.
+//!
+//! | transport | receives by |
+//! |---|---|
+//! | long-polling | `polling.rs`: a GET that is held until there is a message, then the next |
+//! | short-polling | `polling.rs`: a GET at an interval |
+//! | sse | `streaming.rs`: an event stream |
+//! | http-streaming | `streaming.rs`: an endless chunked response of length-prefixed messages |
+
+use super::session::Session;
+use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening, headers};
+use crate::catalog::{Http, Transport, TransportKind};
+use crate::clock::{Nanos, now};
+use crate::dialect::{HttpFace, Receive, speak};
+use hyper::HeaderMap;
+use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue};
+use lane::Lane;
+use std::future::pending;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::time::Duration;
+
+mod lane;
+mod polling;
+mod publish;
+mod streaming;
+
+pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Failure> {
+    let Opening { endpoint, place, session, deadline, began } = opening;
+    let kind = endpoint.transport.kind();
+    let receive =
+        Receive { transport: kind, batch: settings.batch, headers: settings.headers, format: endpoint.format };
+    let face = speak(endpoint.dialect, &endpoint.token).http(&place, new_sid(), receive);
+    let requests = Rc::new(Requests::new(&endpoint, settings)?);
+    let mut lane = Lane::new(requests.clone(), session.meter.clone());
+    let dialed = lane.connect(deadline).await?;
+    let mut phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() };
+    let connected = now();
+    let publisher = publish::Publisher::new(&*face, Lane::new(requests, session.meter.clone()));
+    let join = Join { session: session.clone(), lane, face };
+    let strategy = match kind {
+        TransportKind::Sse | TransportKind::HttpStreaming => {
+            let streaming = deadline.bound(ErrorClass::HandshakeTimeout, "joining", streaming::join(join, receive));
+            Strategy::Streaming(streaming.await?)
+        }
+        _ => {
+            let interval = settings.interval.filter(|_| kind == TransportKind::ShortPolling).map(|span| span.0);
+            let polling = deadline.bound(ErrorClass::HandshakeTimeout, "joining", polling::join(join, interval));
+            Strategy::Polling(polling.await?)
+        }
+    };
+    let joined = now();
+    phases.upgrade = Some(joined - connected);
+    phases.total = joined - began;
+    Ok(Opened { connection: session.clone().run(live(session, strategy, publisher)), phases })
+}
+
+/// What joining works on.
+struct Join {
+    session: Rc<Session>,
+    lane: Lane,
+    face: Box<dyn HttpFace>,
+}
+
+/// A joined session, by how it receives.
+enum Strategy {
+    Polling(polling::Polling),
+    Streaming(streaming::Streaming),
+}
+
+async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publisher) -> Ended {
+    let receive = async {
+        let ended = match strategy {
+            Strategy::Polling(polling) => polling.receive().await,
+            Strategy::Streaming(streaming) => streaming.receive().await,
+        };
+        // A target that forgets a leaving session may refuse its last poll: how leaving went is the publisher's to say.
+        if ended.failure.is_some() && session.closed_by_us() { pending().await } else { ended }
+    };
+    tokio::select! {
+        biased;
+        ended = publisher.publish(&session) => ended,
+        ended = receive => ended,
+    }
+}
+
+/// What all requests of a session share.
+struct Requests {
+    endpoint: Rc<Endpoint>,
+    headers: HeaderMap,
+    keep_alive: bool,
+    nodelay: bool,
+}
+
+impl Requests {
+    fn new(endpoint: &Rc<Endpoint>, settings: &Http) -> Result<Requests, Failure> {
+        let mut headers = HeaderMap::new();
+        let host = HeaderValue::try_from(&endpoint.authority);
+        headers.insert(HOST, host.map_err(|_| not_a_header("Host", &endpoint.authority))?);
+        let profile = headers::of_request(settings.headers, &endpoint.authority, endpoint.tls_name.is_some());
+        for (name, value) in profile.iter().chain(&settings.extra_headers) {
+            let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+            let (name, value) = header.ok_or_else(|| not_a_header(name, value))?;
+            headers.append(name, value);
+        }
+        if !settings.keep_alive {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if matches!(endpoint.transport, Transport::Sse(_)) {
+            headers.insert(hyper::header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        }
+        let (keep_alive, nodelay) = (settings.keep_alive, settings.nodelay);
+        Ok(Requests { endpoint: endpoint.clone(), headers, keep_alive, nodelay })
+    }
+}
+
+fn not_a_header(name: &str, value: &str) -> Failure {
+    Failure::new(ErrorClass::HttpProtocol, format!("{:?} can't be sent as a header", format!("{name}: {value}")))
+}
+
+/// A number that no other session has: SipHash with keys that std draws anew for each.
+fn new_sid() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Longer and longer pauses between attempts that fail, so that a target in trouble isn't hammered.
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(20);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Notes a failure and waits. Returns how many there were in a row.
+    async fn failed(&mut self) -> u32 {
+        let pause = Backoff::FIRST * 2u32.saturating_pow(self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        tokio::time::sleep(pause.min(Backoff::LONGEST)).await;
+        self.failures
+    }
+}
+
+/// How long after `last` it is now.
+fn since(last: Option<Nanos>) -> Option<Nanos> {
+    last.map(|last| now() - last)
+}

@@ -1,0 +1,218 @@
+//! One request at a time on one connection, which is opened when it is needed and kept where that is asked.
+//!
+//! The connection is driven by whoever waits for its answer, not by a task of its own: a message is in the sink's hands
+//! in the same turn of the scheduler in which it was read.
+
+use super::Requests;
+use crate::transport::counted::Counted;
+use crate::transport::meter::Meter;
+use crate::transport::net::{Deadline, Dialed, dial};
+use crate::transport::{ErrorClass, Failure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// hyper's buffer would grow to 400 KiB for each connection, bytes.
+const MAX_BUFFER: usize = 16 * 1024;
+/// A body that nobody wants is read to its end up to this size, bytes; beyond it the connection is cheaper to replace.
+const MAX_DISCARDED: usize = 64 * 1024;
+
+pub(super) struct Lane {
+    requests: Rc<Requests>,
+    meter: Rc<Meter>,
+    live: Option<Live>,
+}
+
+struct Live {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Driver,
+    stream: Counted,
+    body: Option<Incoming>,
+    /// Has it carried a request already? The target may then close it at any moment.
+    is_used: bool,
+}
+
+struct Driver {
+    connection: Connection<TokioIo<Counted>, Full<Bytes>>,
+    is_done: bool,
+}
+
+/// The head of an answer; its body follows by [`Lane::chunk`].
+pub(super) struct Head {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+}
+
+/// A request without an answer.
+pub(super) struct Lost {
+    pub failure: Failure,
+    /// Certainly nothing of it was written.
+    pub is_unsent: bool,
+    /// It was lost on a connection that had been used before: the target may have closed it in good faith.
+    pub was_reused: bool,
+}
+
+impl Lane {
+    pub fn new(requests: Rc<Requests>, meter: Rc<Meter>) -> Lane {
+        Lane { requests, meter, live: None }
+    }
+
+    /// Opens the connection.
+    pub async fn connect(&mut self, deadline: Deadline) -> Result<Dialed, Failure> {
+        let dialed = dial(&self.requests.endpoint, self.requests.nodelay, &self.meter, deadline).await?;
+        let io = TokioIo::new(dialed.stream.clone());
+        let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(classify)?;
+        let driver = Driver { connection, is_done: false };
+        self.live = Some(Live { sender, driver, stream: dialed.stream.clone(), body: None, is_used: false });
+        Ok(dialed)
+    }
+
+    /// The connection as it counts, if there is one.
+    pub fn stream(&self) -> Option<Counted> {
+        self.live.as_ref().map(|live| live.stream.clone())
+    }
+
+    /// Waits for a connection that can take a request: the one there is, if the target hasn't closed it, or a new one.
+    pub async fn ready(&mut self) -> Result<(), Failure> {
+        if let Some(live) = &mut self.live {
+            live.body = None;
+            let ready = live.driver.drive(live.sender.ready()).await;
+            if ready.is_ok() && !live.driver.is_done {
+                return Ok(());
+            }
+            self.live = None;
+        }
+        let deadline = Deadline::after(self.requests.endpoint.connect_timeout);
+        self.connect(deadline).await.map(|_| ())
+    }
+
+    /// Sends a request on the connection that [`ready`](Self::ready) found, and waits for the head of its answer.
+    pub async fn ask(&mut self, method: Method, path: &str, body: Bytes) -> Result<Head, Lost> {
+        let unsent = |detail: String| Lost {
+            failure: Failure::new(ErrorClass::HttpProtocol, detail),
+            is_unsent: true,
+            was_reused: false,
+        };
+        let mut request = match Request::builder().method(method).uri(path).body(Full::new(body)) {
+            Ok(request) => request,
+            Err(error) => return Err(unsent(format!("{path:?} can't be asked for: {error}"))),
+        };
+        request.headers_mut().clone_from(&self.requests.headers);
+        let Some(live) = &mut self.live else { return Err(unsent("there is no connection".to_owned())) };
+        let was_reused = std::mem::replace(&mut live.is_used, true);
+        match live.driver.drive(live.sender.try_send_request(request)).await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                live.body = Some(body);
+                Ok(Head { status: head.status, headers: head.headers })
+            }
+            Err(mut error) => {
+                self.live = None;
+                let is_unsent = error.take_message().is_some();
+                Err(Lost { failure: classify(error.into_error()), is_unsent, was_reused })
+            }
+        }
+    }
+
+    /// The next piece of the body; `None` at its end. After an error the connection is gone.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let Some(live) = &mut self.live else { return Ok(None) };
+        let Some(body) = &mut live.body else { return Ok(None) };
+        loop {
+            match live.driver.drive(body.frame()).await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    // Trailers are nobody's message.
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.live = None;
+                    return Err(classify(error));
+                }
+            }
+        }
+    }
+
+    /// Done with the answer: reads what is left of a small body, so that the connection can be used again.
+    pub async fn finish(&mut self) {
+        let mut discarded = 0;
+        loop {
+            match self.chunk().await {
+                Ok(Some(bytes)) if discarded <= MAX_DISCARDED => discarded += bytes.len(),
+                Ok(None) if self.requests.keep_alive => return,
+                Ok(_) => break,
+                Err(_) => return,
+            }
+        }
+        self.live = None;
+    }
+
+    /// Waits until the target has closed the connection.
+    pub async fn until_closed(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.body = None;
+            let driver = &mut live.driver;
+            poll_fn(|cx| driver.poll(cx)).await;
+        }
+        self.live = None;
+    }
+}
+
+impl Driver {
+    /// Moves the connection on; ready once it is over. How it ended, whoever waits for an answer hears.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_done {
+            self.is_done = Pin::new(&mut self.connection).poll(cx).is_ready();
+        }
+        if self.is_done { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Waits for `work`, and moves the connection on meanwhile.
+    async fn drive<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            // First, so that a request is handed over before the connection looks for one.
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+            let _ = self.poll(cx);
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// What kind of failure hyper met.
+fn classify(error: hyper::Error) -> Failure {
+    if let Some(io) = io_source(&error) {
+        return io::Error::from(io.kind()).into();
+    }
+    let class = match () {
+        () if error.is_parse() => ErrorClass::HttpProtocol,
+        () if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => ErrorClass::Truncated,
+        () => ErrorClass::HttpProtocol,
+    };
+    Failure::new(class, error.to_string())
+}
+
+fn io_source(error: &hyper::Error) -> Option<&io::Error> {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return Some(io);
+        }
+        source = inner.source();
+    }
+    None
+}

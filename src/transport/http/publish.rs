@@ -1,0 +1,94 @@
+//! Publishing by POST: one after the other, in order, on a connection that is opened at the first.
+
+use super::Backoff;
+use super::lane::{Lane, Lost};
+use crate::clock::now;
+use crate::dialect::HttpFace;
+use crate::transport::outbox::{Item, Message};
+use crate::transport::session::Session;
+use crate::transport::{Ended, ErrorClass, Failure};
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+
+pub(super) struct Publisher {
+    lane: Lane,
+    publish: String,
+    leave: Option<String>,
+    backoff: Backoff,
+}
+
+impl Publisher {
+    pub fn new(face: &dyn HttpFace, lane: Lane) -> Publisher {
+        Publisher { lane, publish: face.publish(), leave: face.leave(), backoff: Backoff::default() }
+    }
+
+    /// Publishes what comes to the outbox, until that says close.
+    pub async fn publish(mut self, session: &Session) -> Ended {
+        loop {
+            match session.outbox.next().await {
+                Item::Message(message) => self.post(session, message).await,
+                Item::Close(_) => return self.leave(session).await,
+                Item::Ping | Item::Pong(_) => {}
+            }
+        }
+    }
+
+    /// A message that could not be published is named by its ticket; if even the connection failed, it was never sent.
+    async fn post(&mut self, session: &Session, message: Message) {
+        let (ticket, size) = (message.ticket, message.payload.len() as u64);
+        let mut is_stamped = false;
+        let status = self
+            .request(Method::POST, self.publish.clone(), message.payload.into(), || {
+                if !std::mem::replace(&mut is_stamped, true) {
+                    session.sending(ticket, now());
+                }
+            })
+            .await;
+        let failure = match status {
+            Ok(status) => {
+                session.meter.sent(1, size);
+                if !status.is_client_error() && !status.is_server_error() {
+                    return self.backoff.succeeded();
+                }
+                Failure::new(ErrorClass::HttpStatus(status.as_u16()), "the target did not take a message")
+            }
+            Err(failure) => failure,
+        };
+        session.fault(Some(ticket), failure);
+        self.backoff.failed().await;
+    }
+
+    /// Tells the target, where the dialect does. The closing lasts from that request to its answer.
+    async fn leave(&mut self, session: &Session) -> Ended {
+        let Some(path) = self.leave.clone() else { return session.closed() };
+        match self.request(Method::DELETE, path, Bytes::new(), || session.closing_began()).await {
+            Ok(_) => session.closed(),
+            Err(failure) => session.broken(failure),
+        }
+    }
+
+    /// Sends one request; `about_to_write` is called right before. A second attempt is made only where certainly nothing
+    /// of the first was written: a message must not be published twice.
+    async fn request(
+        &mut self,
+        method: Method,
+        path: String,
+        body: Bytes,
+        mut about_to_write: impl FnMut(),
+    ) -> Result<StatusCode, Failure> {
+        let mut attempts = 0;
+        loop {
+            self.lane.ready().await?;
+            about_to_write();
+            attempts += 1;
+            match self.lane.ask(method.clone(), &path, body.clone()).await {
+                Ok(head) => {
+                    self.lane.finish().await;
+                    return Ok(head.status);
+                }
+                Err(Lost { is_unsent: true, was_reused: true, .. }) if attempts == 1 => {}
+                Err(lost) => return Err(lost.failure),
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Connecting: one TCP connection, with TLS where the URL asks for it, within a deadline.
+
+use super::counted::{Counted, Io};
+use super::meter::Meter;
+use super::{Endpoint, ErrorClass, Failure, tls};
+use crate::clock::{Nanos, now};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpSocket;
+
+/// How long the system may take to resolve a name.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The address of `host`, and how long finding it took, nanoseconds. Of several addresses it is the first in the system's
+/// order (RFC 6724); an address as text takes no time. Proxies are not consulted.
+pub async fn resolve(host: &str, port: u16) -> Result<(SocketAddr, Nanos), Failure> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok((SocketAddr::new(ip, port), 0));
+    }
+    let began = now();
+    let failure = |problem: String| Failure::new(ErrorClass::Resolve, format!("{host}: {problem}"));
+    let found = tokio::time::timeout(RESOLVE_PATIENCE, tokio::net::lookup_host((host, port))).await;
+    let mut addresses = match found {
+        Err(_) => return Err(failure(format!("no answer within {RESOLVE_PATIENCE:?}"))),
+        Ok(Err(error)) => return Err(failure(error.to_string())),
+        Ok(Ok(addresses)) => addresses,
+    };
+    let address = addresses.next().ok_or_else(|| failure("it has no address".to_owned()))?;
+    Ok((address, now() - began))
+}
+
+/// When connecting and joining must be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    at: Nanos,
+    patience: Duration,
+}
+
+impl Deadline {
+    pub fn after(patience: Duration) -> Deadline {
+        let nanos = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        Deadline { at: now().saturating_add(nanos), patience }
+    }
+
+    /// Bounds `work`, which is what `class` is the timeout of.
+    pub async fn bound<T>(
+        self,
+        class: ErrorClass,
+        what: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let left = Duration::from_nanos(self.at.saturating_sub(now()));
+        let late = |_| Failure::new(class, format!("{what} took longer than {:?}", self.patience));
+        tokio::time::timeout(left, work).await.map_err(late)?
+    }
+}
+
+/// A connection that is ready to carry bytes, and how long each phase took.
+pub(super) struct Dialed {
+    pub stream: Counted,
+    pub tcp: Nanos,
+    pub tls: Option<Nanos>,
+}
+
+/// Connects to the endpoint. `nodelay` switches Nagle's algorithm off.
+pub(super) async fn dial(
+    endpoint: &Endpoint,
+    nodelay: bool,
+    meter: &Rc<Meter>,
+    deadline: Deadline,
+) -> Result<Dialed, Failure> {
+    let began = now();
+    let connecting = async {
+        let socket = if endpoint.address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+        socket.set_nodelay(nodelay)?;
+        Ok(socket.connect(endpoint.address).await?)
+    };
+    let stream = deadline.bound(ErrorClass::ConnectTimeout, "the TCP connect", connecting).await?;
+    let connected = now();
+    let tcp = connected - began;
+    let Some(name) = &endpoint.tls_name else {
+        return Ok(Dialed { stream: Counted::new(Io::Plain(stream), meter.clone()), tcp, tls: None });
+    };
+    let handshake = tls::handshake(stream, name);
+    let stream = deadline.bound(ErrorClass::HandshakeTimeout, "the TLS handshake", handshake).await?;
+    let stream = Counted::new(Io::Tls(Box::new(stream)), meter.clone());
+    Ok(Dialed { stream, tcp, tls: Some(now() - connected) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_address_needs_no_resolving_and_a_name_of_nobody_fails() {
+        assert_eq!(resolve("::1", 7).await.unwrap(), ("[::1]:7".parse().unwrap(), 0));
+        let (address, _) = resolve("localhost", 9).await.unwrap();
+        assert!(address.ip().is_loopback());
+        let failure = resolve("nobody.invalid", 1).await.unwrap_err();
+        assert_eq!(failure.class, ErrorClass::Resolve);
+        assert!(failure.detail.contains("nobody.invalid"), "{failure}");
+    }
+}

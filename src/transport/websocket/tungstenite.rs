@@ -1,0 +1,138 @@
+//! The tungstenite engine. It answers pings and closes by itself; a reader and a writer share it by turns, which it
+//! allows: it keeps a waker for each direction.
+
+use super::{Frames, Pings, broke, ended, keep_pinging};
+use crate::clock::now;
+use crate::codec::MAX_MESSAGE;
+use crate::transport::counted::Counted;
+use crate::transport::outbox::{Item, Message as Outgoing};
+use crate::transport::session::Session;
+use crate::transport::{Ended, ErrorClass, Failure};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+
+/// Instead of 128 KiB for each connection, bytes.
+const BUFFER: usize = 8 * 1024;
+
+type Socket = RefCell<WebSocketStream<Counted>>;
+
+pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> Ended {
+    // The write buffer is flushed before it is filled again, so it holds one message at most beyond its threshold.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_write_buffer_size(MAX_MESSAGE + 2 * BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let socket: Socket = RefCell::new(WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await);
+    let pings = Pings::default();
+    tokio::select! {
+        biased;
+        never = write(session, &socket, frames, &pings) => match never {},
+        never = keep_pinging(session, frames.ping_every) => match never {},
+        ended = read(session, &socket, &pings) => ended,
+    }
+}
+
+async fn write(session: &Session, socket: &Socket, frames: Frames, pings: &Pings) -> Infallible {
+    loop {
+        if let Err(error) = write_what_waits(session, socket, frames, pings).await {
+            session.write_failed(failure(error));
+            return pending().await;
+        }
+    }
+}
+
+/// Waits for an item, writes it and all that wait behind it.
+async fn write_what_waits(session: &Session, socket: &Socket, frames: Frames, pings: &Pings) -> Result<(), Error> {
+    let mut next = Some(session.outbox.next().await);
+    while let Some(item) = next {
+        match item {
+            Item::Message(message) => write_message(session, socket, frames, message).await?,
+            Item::Ping => put(socket, || Message::Ping(Bytes::copy_from_slice(&pings.send(now())))).await?,
+            // The engine answers pings and the target's Close by itself.
+            Item::Close(_) if session.target_closed() => {}
+            Item::Close(code) => {
+                session.closing_began();
+                let frame = code.map(|code| CloseFrame { code: code.into(), reason: Utf8Bytes::default() });
+                put(socket, || Message::Close(frame)).await?;
+            }
+            Item::Pong(_) => {}
+        }
+        next = session.outbox.try_next();
+    }
+    poll_fn(|cx| socket.borrow_mut().poll_flush_unpin(cx)).await
+}
+
+async fn write_message(session: &Session, socket: &Socket, frames: Frames, message: Outgoing) -> Result<(), Error> {
+    let data = if frames.is_text { Data::Text } else { Data::Binary };
+    let size = message.payload.len() as u64;
+    let payload = Bytes::from(message.payload);
+    for piece in frames.cut(&payload) {
+        let opcode = if piece.is_first { data } else { Data::Continue };
+        let frame = Frame::message(payload.slice_ref(piece.bytes), OpCode::Data(opcode), piece.is_last);
+        put(socket, || {
+            if piece.is_first {
+                session.sending(message.ticket, now());
+            }
+            Message::Frame(frame)
+        })
+        .await?;
+    }
+    session.meter.sent(1, size);
+    Ok(())
+}
+
+/// Hands one message to the engine when there is room for it; `make` is called right before.
+async fn put(socket: &Socket, make: impl FnOnce() -> Message) -> Result<(), Error> {
+    poll_fn(|cx| socket.borrow_mut().poll_ready_unpin(cx)).await?;
+    let message = make();
+    socket.borrow_mut().start_send_unpin(message)
+}
+
+async fn read(session: &Session, socket: &Socket, pings: &Pings) -> Ended {
+    loop {
+        let next = poll_fn(|cx| socket.borrow_mut().poll_next_unpin(cx)).await;
+        let at = now();
+        match next {
+            Some(Ok(Message::Text(text))) => session.deliver(text.as_bytes(), at),
+            Some(Ok(Message::Binary(bytes))) => session.deliver(&bytes, at),
+            Some(Ok(Message::Pong(payload))) => pings.answered(session, &payload),
+            Some(Ok(Message::Close(frame))) => match close_code(frame) {
+                Ok(code) => session.target_closes(code),
+                Err(failure) => return session.broken(failure),
+            },
+            Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) | None => return ended(session),
+            Some(Err(error)) => return broke(session, failure(error)),
+        }
+    }
+}
+
+/// The engine puts a Close of its own in the place of one with a code that may not be sent.
+fn close_code(frame: Option<CloseFrame>) -> Result<Option<u16>, Failure> {
+    match frame {
+        Some(frame) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
+            Err(Failure::new(ErrorClass::Protocol, "a Close with a code that may not be sent"))
+        }
+        frame => Ok(frame.map(|frame| frame.code.into())),
+    }
+}
+
+fn failure(error: Error) -> Failure {
+    let class = match error {
+        Error::Io(error) => return error.into(),
+        Error::Capacity(_) => ErrorClass::TooLarge,
+        Error::ConnectionClosed | Error::AlreadyClosed => ErrorClass::Reset,
+        _ => ErrorClass::Protocol,
+    };
+    Failure::new(class, error.to_string())
+}

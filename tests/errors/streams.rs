@@ -1,0 +1,233 @@
+//! TCP, TLS and UDP targets that misbehave.
+
+use crate::harness::*;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UdpSocket;
+use tokio_rustls::TlsAcceptor;
+use wsbench::catalog::{DialectKind, Engine, Framing, Transport};
+use wsbench::transport::{ErrorClass, Unsent};
+
+/// How a raw length-framed session ends whose target sends `bytes`, and then closes if `close`.
+async fn told(framing: Framing, bytes: &'static [u8], close: bool) -> ErrorClass {
+    let address = listen(move |mut stream| async move {
+        stream.write_all(bytes).await.unwrap();
+        if !close {
+            silence(stream).await;
+        }
+    });
+    open_at(endpoint(tcp(framing), address.await)).await.seen.failure().await
+}
+
+#[test]
+fn garbage_on_tcp_is_garbage() {
+    run(async {
+        assert_eq!(told(Framing::Length, b"SSH-2.0-OpenSSH_9.6\r\n", false).await, ErrorClass::Garbage);
+        assert_eq!(told(Framing::Length, b"\xFF\xFF\xFF\xFF", false).await, ErrorClass::Garbage);
+    });
+}
+
+#[test]
+fn the_end_of_a_tcp_stream_tells_a_close_from_a_cut() {
+    run(async {
+        assert_eq!(told(Framing::Length, b"\0\0\0\x01x", true).await, ErrorClass::ClosedByTarget(None));
+        assert_eq!(told(Framing::Length, b"\0\0\0\x02x", true).await, ErrorClass::Truncated);
+        assert_eq!(told(Framing::Newline, b"whole\nhal", true).await, ErrorClass::Truncated);
+        let address = listen(|mut stream| async move {
+            stream.read_u8().await.unwrap();
+            reset(&stream);
+        });
+        let mut client = open_at(endpoint(tcp(Framing::Length), address.await)).await;
+        client.send(1, b"x");
+        assert_eq!(client.seen.failure().await, ErrorClass::Reset);
+        assert_eq!(client.connection.send(2, b"x"), Err(Unsent::Closed));
+    });
+}
+
+#[test]
+fn a_tcp_target_that_never_closes_is_a_close_timeout() {
+    run(async {
+        let address = listen(silence).await;
+        let mut client = open_at(endpoint(tcp(Framing::Length), address)).await;
+        client.connection.close();
+        assert_eq!(client.seen.failure().await, ErrorClass::CloseTimeout);
+    });
+}
+
+/// The failure to join a TCP target that answers the join with `answer`, and then closes.
+async fn join_answered(answer: &'static [u8]) -> ErrorClass {
+    let address = listen(move |mut stream| async move {
+        while stream.read_u8().await.unwrap() != b'\n' {}
+        stream.write_all(answer).await.unwrap();
+        stream.shutdown().await.unwrap();
+        silence(stream).await;
+    });
+    let mut endpoint = endpoint(tcp(Framing::Length), address.await);
+    endpoint.dialect = DialectKind::Wsbench;
+    refusal(endpoint).await
+}
+
+#[test]
+fn a_tcp_join_that_fails_says_how() {
+    run(async {
+        assert_eq!(join_answered(b"ERR wrong token\n").await, ErrorClass::JoinRefused);
+        assert_eq!(join_answered(b"SSH-2.0-OpenSSH_9.6\r\n").await, ErrorClass::Garbage);
+        assert_eq!(join_answered(&[b'x'; 2000]).await, ErrorClass::Garbage);
+        assert_eq!(join_answered(b"O").await, ErrorClass::Truncated);
+        for transport in [tcp(Framing::Length), udp()] {
+            let tcp_address = listen(silence).await;
+            let socket = UdpSocket::bind(tcp_address).await.unwrap();
+            let mut endpoint = endpoint(transport, tcp_address);
+            endpoint.dialect = DialectKind::Wsbench;
+            assert_eq!(refusal(endpoint).await, ErrorClass::HandshakeTimeout);
+            drop(socket);
+        }
+    });
+}
+
+#[test]
+fn nobody_listening_is_refused() {
+    run(async {
+        for transport in [tcp(Framing::Length), udp(), Transport::LongPolling(http()), Transport::Sse(http())] {
+            let mut endpoint = endpoint(transport, nobody().await);
+            endpoint.dialect = DialectKind::Wsbench;
+            let what = format!("{:?}", endpoint.transport);
+            assert_eq!(refusal(endpoint).await, ErrorClass::Refused, "{what}");
+        }
+    });
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_a_tls_error() {
+    run(async {
+        let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let address = listen(move |stream| {
+            let acceptor = acceptor.clone();
+            async move { assert!(acceptor.accept(stream).await.is_err()) }
+        });
+        let address = address.await;
+        let engine = Engine::Fastwebsockets;
+        for transport in [Transport::Websocket(websocket(engine)), tcp(Framing::Length), Transport::LongPolling(http())]
+        {
+            let mut endpoint = endpoint(transport, address);
+            endpoint.tls_name = Some("localhost".to_owned());
+            assert_eq!(refusal(endpoint).await, ErrorClass::Tls);
+        }
+    });
+}
+
+#[test]
+fn a_target_without_tls_is_a_tls_error_and_a_silent_one_a_timeout() {
+    run(async {
+        let plain = listen(|mut stream| async move {
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            silence(stream).await;
+        });
+        for (address, class) in [(plain.await, ErrorClass::Tls), (listen(silence).await, ErrorClass::HandshakeTimeout)]
+        {
+            let mut endpoint = endpoint(tcp(Framing::Length), address);
+            endpoint.tls_name = Some("localhost".to_owned());
+            assert_eq!(refusal(endpoint).await, class);
+        }
+    });
+}
+
+/// A UDP target that joins whoever proves the cookie, dropping the first `deaf` datagrams; then echoes each datagram as
+/// `answers` has it.
+pub async fn udp_target(deaf: usize, answers: impl Fn(&[u8]) -> Vec<Vec<u8>> + 'static) -> std::net::SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::task::spawn_local(async move {
+        let mut buffer = vec![0; 65536];
+        for n in 0.. {
+            let (size, from) = socket.recv_from(&mut buffer).await.unwrap();
+            let datagram = &buffer[..size];
+            let replies = match datagram {
+                _ if n < deaf => Vec::new(),
+                d if d.starts_with(b"WSBENCH/1 JOIN") && d.ends_with(b"cookie=c00c1e") => {
+                    vec![b"WSBENCH/1 OK".to_vec()]
+                }
+                d if d.starts_with(b"WSBENCH/1 JOIN") => vec![b"WSBENCH/1 COOKIE c00c1e".to_vec()],
+                d => answers(d),
+            };
+            for reply in replies {
+                socket.send_to(&reply, from).await.unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_udp_join_is_asked_again_and_late_answers_are_no_messages() {
+    run(async {
+        let again = |datagram: &[u8]| vec![b"WSBENCH/1 OK".to_vec(), b"WSBENCH/1 WHAT".to_vec(), datagram.to_vec()];
+        let mut endpoint = endpoint(udp(), udp_target(1, again).await);
+        endpoint.dialect = DialectKind::Wsbench;
+        let mut client = open_at(endpoint).await;
+        assert!(client.phases.upgrade.unwrap() >= 200_000_000, "the first join was lost");
+        client.send(1, b"hello");
+        assert_eq!(client.seen.messages(1).await, [b"hello"]);
+        assert_eq!(*client.seen.faults.borrow(), [(None, ErrorClass::Foreign)]);
+    });
+}
+
+#[test]
+fn datagrams_of_others_never_arrive() {
+    run(async {
+        let target = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut client = open_at(endpoint(udp(), target.local_addr().unwrap())).await;
+        client.send(1, b"who am I");
+        let mut buffer = [0; 100];
+        let (_, from) = target.recv_from(&mut buffer).await.unwrap();
+        let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        stranger.send_to(b"foreign", from).await.unwrap();
+        target.send_to(b"ours", from).await.unwrap();
+        assert_eq!(client.seen.messages(1).await, [b"ours"]);
+    });
+}
+
+#[test]
+fn a_udp_join_can_be_refused() {
+    run(async {
+        let target = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut endpoint = endpoint(udp(), target.local_addr().unwrap());
+        endpoint.dialect = DialectKind::Wsbench;
+        let answer = async {
+            let (_, from) = target.recv_from(&mut [0; 100]).await.unwrap();
+            target.send_to(b"WSBENCH/1 ERR wrong token", from).await.unwrap();
+        };
+        assert_eq!(tokio::join!(refusal(endpoint), answer).0, ErrorClass::JoinRefused);
+    });
+}
+
+#[test]
+fn a_udp_target_that_goes_away_is_a_fault_and_the_session_goes_on() {
+    run(async {
+        let target = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = target.local_addr().unwrap();
+        let mut client = open_at(endpoint(udp(), address)).await;
+        drop(target);
+        client.send(1, b"to nobody");
+        client.seen.until("a fault", |s| !s.faults.borrow().is_empty()).await;
+        assert_eq!(client.seen.faults.borrow()[0], (None, ErrorClass::Refused));
+        let back = UdpSocket::bind(address).await.unwrap();
+        client.send(2, b"to somebody");
+        let mut buffer = [0; 100];
+        assert_eq!(back.recv(&mut buffer).await.unwrap(), 11);
+        client.send(3, &[0; 66_000]);
+        client.seen.until("a second fault", |s| s.faults.borrow().len() > 1).await;
+        assert_eq!(client.seen.faults.borrow()[1], (Some(3), ErrorClass::TooLarge));
+        client.connection.close();
+        assert!(client.seen.ended().await.failure.is_none());
+    });
+}
