@@ -4,6 +4,7 @@ use crate::units::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 
 mod kinds;
+mod settings;
 mod url;
 pub use kinds::*;
 pub use url::{TargetUrl, UrlError};

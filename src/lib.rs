@@ -1,5 +1,6 @@
 //! wsbench.
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod measure;
