@@ -4,6 +4,7 @@ use crate::units::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 
 mod kinds;
+mod settings;
 mod url;
 pub use kinds::*;
 pub use url::{TargetUrl, UrlError};
@@ -86,6 +87,18 @@ impl Transport {
         match self {
             Transport::Websocket(w) => Some(w.engine),
             _ => None,
+        }
+    }
+
+    /// Names and values that the arm adds to each request; none where there are no headers.
+    pub fn extra_headers_mut(&mut self) -> &mut [(String, String)] {
+        match self {
+            Transport::Websocket(w) => &mut w.extra_headers,
+            Transport::Tcp(_) | Transport::Udp(_) => &mut [],
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => &mut h.extra_headers,
         }
     }
 

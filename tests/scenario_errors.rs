@@ -108,6 +108,7 @@ mistakes! {
     a_url_for_an_unknown_arm: "[load]" => "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\nudpp = \"udp://h:1\"\n[load]";
     a_url_that_is_none: "[load]" => "[target.urls]\nwebsocket = \"localhost:80\"\n[load]";
     an_emulated_network_before_a_real_server: "[load]" => "[network]\ndelay = \"10ms\"\n[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    warmup_counts_too: "\"500/s\"" => "\"1M/s\"\nwarmup = \"1h\"";
     several_at_once: "rooms = 10\npayload = \"128B\"" => "rums = 10\npayload = \"128 bananas\"";
 }
 
@@ -134,6 +135,12 @@ fn a_greeting_from_a_server_that_knows_no_greeting() {
     let text = with("[workload.chat]\nrooms = 10", "[workload.connect]\nfirst = \"greeting\"\nclose = \"server\"");
     let urls = "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
     insta::assert_snapshot!(seen(&text.replace("[load]", urls)));
+}
+
+#[test]
+fn a_template_for_a_greeting() {
+    let text = with("[workload.chat]\nrooms = 10", "[workload.connect]\ntemplate = '<{{tag}}{{fill}}>'");
+    insta::assert_snapshot!(seen(&text));
 }
 
 #[test]

@@ -1,92 +1,147 @@
-//! `wsbench check`: what would be run.
+//! What `wsbench check` shows: the plan that a scenario comes to, and whether this machine can run it.
 
 use super::args::CheckArgs;
 use super::exit::Exit;
 use super::scenario;
-use crate::plan::{self, Facts, Plan, Target};
-use crate::units::Span;
-use comfy_table::{Table, presets};
-use std::time::Duration;
+use crate::plan::{self, Cell, Facts, Plan, Shortage, Target, Workload};
+use crate::units::{show_bytes, three_digits};
+use comfy_table::{CellAlignment, Table, presets};
 
-pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
-    let read = match scenario::read(&args.plan, false, args.color.on_stderr()) {
-        Ok(read) => read,
-        Err(exit) => return Ok(exit),
+/// Shows what would be run; starts nothing.
+pub(super) fn check(args: &CheckArgs) -> Exit {
+    let plan = match scenario::read(&args.plan, false, args.color.on_stderr()) {
+        Ok(read) => read.plan,
+        Err(exit) => return exit,
     };
-    let facts = plan::facts(&read.plan);
-    print!("{}", describe(&read.plan, &facts));
-    let shortages = plan::shortages(&read.plan, &scenario::limits());
-    for shortage in &shortages {
-        eprintln!("error: {shortage}");
-    }
-    Ok(if shortages.is_empty() { Exit::Done } else { Exit::Failed })
+    let shortages = plan::shortages(&plan, &scenario::limits());
+    print!("{}", render(&plan, &plan::facts(&plan), &shortages));
+    if shortages.is_empty() { Exit::Done } else { Exit::Failed }
 }
 
-fn describe(plan: &Plan, facts: &Facts) -> String {
-    let Some(load) = plan.cells.first().map(|cell| &cell.load) else { return String::new() };
-    let mut text = format!("{} — {}\n\n", plan.name, plan.cells[0].workload.kind());
-    if !plan.description.is_empty() {
-        text += &format!("{}\n\n", plan.description);
-    }
-    text += &format!("sessions   {}, opened at {}\n", load.sessions, load.connect_rate);
-    text += &if load.schedule.arrival.is_open() {
-        format!(
-            "schedule   {} arrivals: {} in {} of warmup, {} in {} measured (seed {})\n",
-            load.schedule.arrival,
-            facts.scheduled.warmup,
-            load.warmup,
-            facts.scheduled.measured,
-            load.duration,
-            plan.seed
-        )
-    } else {
-        format!(
-            "schedule   closed: {} in flight, {} of thinking, {} measured\n",
-            load.outstanding, load.think, load.duration
-        )
-    };
-    let (low, high) = plan.cells[0].workload.payload().range();
-    let sizes = if low == high { format!("{low} bytes") } else { format!("{low} to {high} bytes") };
-    text += &format!("payload    {sizes}, {}\n", plan.cells[0].workload.payload().format);
-    text += &format!("trials     {} of each arm, interleaved in drawn order\n", plan.trials);
-    text += &format!("run time   about {}\n\n", rounded(facts.expected));
-    text += &cells(plan, facts);
-    for omitted in &plan.omitted {
-        text += &format!("\nnot run: {}: {}\n", omitted.arm, omitted.reason);
-    }
-    text
+/// The plan in words, a table of its cells, and what stands in its way.
+fn render(plan: &Plan, facts: &Facts, shortages: &[Shortage]) -> String {
+    let mut parts = vec![summary(plan, facts), table(plan, facts)];
+    parts.extend(plan.omitted.iter().map(|arm| format!("left out: {}: {}", arm.arm, arm.reason)));
+    parts.extend(shortages.iter().map(|shortage| format!("error: {shortage}")));
+    parts.join("\n\n") + "\n"
 }
 
-fn cells(plan: &Plan, facts: &Facts) -> String {
+fn summary(plan: &Plan, facts: &Facts) -> String {
+    let mut rows = Vec::new();
+    if let Some(cell) = plan.cells.first() {
+        rows.push(("workload", workload(cell)));
+        rows.push(("load", load(cell)));
+        rows.push(("schedule", schedule(plan, cell, facts)));
+    }
+    let seconds = three_digits(facts.expected.0.as_secs_f64());
+    let trials = plan.cells.len() as u64 * u64::from(plan.trials);
+    rows.push(("trials", format!("{trials} ({} of each arm), about {seconds} s in all", plan.trials)));
+    rows.push(("reference", plan.reference.clone().unwrap_or_else(|| "none: a single arm".to_owned())));
+    let title = if plan.description.is_empty() { String::new() } else { format!(": {}", plan.description) };
+    let lines: Vec<String> = rows.iter().map(|(name, text)| format!("  {name:<10} {text}")).collect();
+    format!("{}{title}\n\n{}", plan.name, lines.join("\n"))
+}
+
+fn workload(cell: &Cell) -> String {
+    let payload = cell.workload.payload();
+    let size = match payload.range() {
+        (least, most) if least == most => show_bytes(least as f64),
+        (least, most) => format!("{} to {}", show_bytes(least as f64), show_bytes(most as f64)),
+    };
+    let groups = match &cell.workload {
+        Workload::Chat { rooms, echo_self, .. } => {
+            format!(", {rooms} rooms{}", if *echo_self { "" } else { ", without the publisher's own copy" })
+        }
+        Workload::Push { topics, .. } => format!(", {topics} topics"),
+        Workload::Echo { .. } | Workload::Connect { .. } => String::new(),
+    };
+    format!("{}{groups}, payloads of {size} ({})", cell.workload.kind(), payload.format)
+}
+
+fn load(cell: &Cell) -> String {
+    let load = &cell.load;
+    let phases = format!("{} of warmup, {} measured", load.warmup, load.duration);
+    let delay = match cell.network.delay.nanos() {
+        0 => String::new(),
+        _ => format!(", emulated network of {} each way", cell.network.delay),
+    };
+    format!("{} sessions, {phases}{delay}", load.sessions)
+}
+
+fn schedule(plan: &Plan, cell: &Cell, facts: &Facts) -> String {
+    let load = &cell.load;
+    if !load.schedule.arrival.is_open() {
+        return format!("closed: {} in flight, {} of think time", load.outstanding, load.think);
+    }
+    let totals = facts.scheduled;
+    let counts = format!("{} messages in warmup and {} measured", totals.warmup, totals.measured);
+    format!("{}, seed {}: {counts}, the same for every arm", load.schedule.arrival, plan.seed)
+}
+
+fn table(plan: &Plan, facts: &Facts) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["arm", "transport", "target", "descriptors", "ports", ""]);
-    for (cell, facts) in plan.cells.iter().zip(&facts.cells) {
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header([
+        "arm",
+        "transport",
+        "settings",
+        "target",
+        "descriptors (generator / target)",
+        "ports",
+        "a trial",
+    ]);
+    for (cell, taken) in plan.cells.iter().zip(&facts.cells) {
+        let settings: Vec<String> =
+            cell.transport.settings().iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let target = match &cell.target {
-            Target::Embedded if cell.network.delay > Span::ZERO => format!("embedded, {} away", cell.network.delay),
             Target::Embedded => "embedded".to_owned(),
-            Target::Url(url) => url.to_string(),
+            Target::Url(url) => format!("{url} ({})", cell.dialect),
         };
-        let transport = match cell.transport.engine() {
-            Some(engine) => format!("{} ({engine})", cell.transport.kind()),
-            None => cell.transport.kind().to_string(),
-        };
-        let is_reference = plan.reference.as_ref() == Some(&cell.arm);
+        let at_target = taken.target_descriptors.map_or("–".to_owned(), |n| n.to_string());
         table.add_row([
             cell.arm.clone(),
-            transport,
+            cell.transport.kind().to_string(),
+            settings.join(", "),
             target,
-            facts.generator_descriptors.to_string(),
-            facts.ports.to_string(),
-            if is_reference { "reference".to_owned() } else { String::new() },
+            format!("{} / {at_target}", taken.generator_descriptors),
+            taken.ports.to_string(),
+            format!("{} s", three_digits(taken.expected.0.as_secs_f64())),
         ]);
     }
-    let lines = table.to_string();
-    lines.lines().map(|line| format!("{}\n", line.trim())).collect()
+    for column in table.column_iter_mut().skip(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
 }
 
-/// To the second, or to the tenth of one when short.
-fn rounded(span: Span) -> String {
-    let step = if span.0 < Duration::from_secs(10) { 100 } else { 1000 };
-    let millis = (span.0.as_millis() as u64).div_ceil(step) * step;
-    Span::from_millis(millis).to_string()
+#[cfg(test)]
+mod tests {
+    use super::render;
+    use crate::plan::{Limits, Overrides, build, facts, shortages};
+    use crate::scenario;
+
+    fn shown(text: &str) -> String {
+        let scenario = scenario::parse("mine.toml", text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let plan = build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let limits = Limits { descriptors: 1024, ports: 28_232 };
+        render(&plan, &facts(&plan), &shortages(&plan, &limits))
+    }
+
+    #[test]
+    fn a_chat_with_too_many_sessions_for_this_machine() {
+        insta::assert_snapshot!(shown(
+            "description = \"People talking\"\n[workload.chat]\nrooms = 10\n[load]\nsessions = 600\nrate = \"100/s\"\n\
+             arrival = \"constant\"\nwarmup = \"1s\"\nduration = \"2s\"\ntrials = 3\n[network]\ndelay = \"10ms\"\n\
+             [transports.websocket]\nextra_headers = { Authorization = \"secret\" }\n[transports.long-polling]\n\
+             headers = \"browser\"\nkeep_alive = false\n[transports.udp]"
+        ));
+    }
+
+    #[test]
+    fn a_closed_connect_at_urls_with_an_arm_left_out() {
+        insta::assert_snapshot!(shown(
+            "[workload.connect]\npayload = { min = \"64B\", max = \"2KiB\" }\n[load]\narrival = \"closed\"\n\
+             duration = \"2s\"\n[target.urls]\ntcp = \"tcp://192.0.2.1:7\"\n[transports.tcp]\n[transports.udp]"
+        ));
+    }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod exit;
+mod init;
 mod live;
 mod report;
 mod run;
@@ -21,11 +22,11 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let exit = match args.command {
         Command::Run(run) => run::run(*run),
-        Command::Check(check) => check::check(&check),
+        Command::Check(check) => Ok(check::check(&check)),
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),
-        Command::Init { path } => scenario::init(&path),
-        Command::Schema => scenario::schema(),
+        Command::Init { path } => init::init(&path).map_err(Into::into),
+        Command::Schema => Ok(scenario::schema()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "wsbench", &mut std::io::stdout());
             Ok(Exit::Done)

@@ -1,14 +1,11 @@
-//! Scenario files: reading one into a plan, writing a starter, printing their schema.
+//! Scenario files: reading one into a plan, printing their schema.
 
 use super::args::PlanArgs;
 use super::exit::Exit;
 use crate::plan::{self, Limits, Plan};
 use crate::result::{ScenarioText, redact_scenario};
 use crate::{cluster, scenario};
-use anyhow::Context;
 use sha2::{Digest, Sha256};
-use std::io::Write;
-use std::path::Path;
 
 /// A plan and the text it was made from.
 pub(super) struct Read {
@@ -47,17 +44,8 @@ pub(super) fn limits() -> Limits {
     Limits { descriptors: host.open_files_limit, ports: u64::from(high.saturating_sub(low)) + 1 }
 }
 
-/// `wsbench init`.
-pub(super) fn init(path: &Path) -> anyhow::Result<Exit> {
-    let mut file = std::fs::File::create_new(path)
-        .with_context(|| format!("{} is not written: choose another name", path.display()))?;
-    file.write_all(scenario::STARTER.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
-    println!("wrote {0}\nnext: wsbench check {0}, then wsbench run {0}", path.display());
-    Ok(Exit::Done)
-}
-
 /// `wsbench schema`.
-pub(super) fn schema() -> anyhow::Result<Exit> {
+pub(super) fn schema() -> Exit {
     println!("{:#}", scenario::schema());
-    Ok(Exit::Done)
+    Exit::Done
 }

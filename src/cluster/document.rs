@@ -2,15 +2,15 @@
 
 use super::coordinator::RunOptions;
 use super::host::host;
-use crate::catalog::{HeaderProfile, Http, Transport};
+use crate::catalog::Transport;
 use crate::clock;
 use crate::plan::{self, Plan, Target};
-use crate::result::{Cell, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION};
+use crate::result::{Cell, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, redact_header_value};
 use sha2::{Digest, Sha256};
 
 pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
     let now = timestamp();
-    let resolved = serde_json::to_value(plan).unwrap_or_default();
+    let resolved = serde_json::to_value(without_secrets(plan)).unwrap_or_default();
     Document {
         schema_version: SCHEMA_VERSION,
         meta: Meta {
@@ -31,6 +31,17 @@ pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
         cells: plan.cells.iter().map(cell).collect(),
         omitted: plan.omitted.iter().map(|o| OmittedArm { arm: o.arm.clone(), reason: o.reason.clone() }).collect(),
     }
+}
+
+/// The plan as it may be saved: header values that are secrets are not in it.
+fn without_secrets(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    for cell in &mut plan.cells {
+        for (name, value) in cell.transport.extra_headers_mut() {
+            *value = redact_header_value(name, value);
+        }
+    }
+    plan
 }
 
 /// The run went on until now.
@@ -64,46 +75,10 @@ fn cell(cell: &plan::Cell) -> Cell {
             Target::Embedded => "embedded".to_owned(),
             Target::Url(url) => url.to_string(),
         },
-        settings: settings(&cell.transport),
+        settings: cell.transport.settings(),
         load: load(cell),
         trials: Vec::new(),
     }
-}
-
-/// What a reader needs to know of an arm's settings to tell it from another arm.
-fn settings(transport: &Transport) -> Vec<(String, String)> {
-    let pair = |name: &str, value: String| (name.to_owned(), value);
-    let headers = |profile: HeaderProfile| pair("headers", profile.to_string());
-    let http = |http: &Http| {
-        let mut all = vec![pair("keep-alive", yes_no(http.keep_alive)), headers(http.headers)];
-        if matches!(transport, Transport::LongPolling(_) | Transport::ShortPolling(_)) {
-            all.push(pair("batch", yes_no(http.batch)));
-        }
-        if let Some(interval) = http.interval {
-            all.push(pair("interval", interval.to_string()));
-        }
-        all
-    };
-    match transport {
-        Transport::Websocket(w) => {
-            let mut all = vec![headers(w.headers)];
-            all.extend(w.fragment.map(|size| pair("fragment", size.to_string())));
-            all.extend(w.ping_every.map(|every| pair("ping every", every.to_string())));
-            if !w.subprotocols.is_empty() {
-                all.push(pair("subprotocols", w.subprotocols.join(", ")));
-            }
-            all
-        }
-        Transport::Tcp(t) => vec![pair("framing", t.framing.to_string()), pair("nodelay", yes_no(t.nodelay))],
-        Transport::Udp(_) => Vec::new(),
-        Transport::LongPolling(h) | Transport::ShortPolling(h) | Transport::Sse(h) | Transport::HttpStreaming(h) => {
-            http(h)
-        }
-    }
-}
-
-fn yes_no(yes: bool) -> String {
-    if yes { "yes".to_owned() } else { "no".to_owned() }
 }
 
 fn load(cell: &plan::Cell) -> LoadFacts {

@@ -91,6 +91,7 @@ fn check_amount(load: &At<scenario::Load>, stages: &[Stage], problems: &mut Vec<
     let seconds: f64 = stages.iter().map(|s| s.over.0.as_secs_f64()).sum();
     let messages: f64 =
         stages.iter().map(|s| (s.from.per_second() + s.to.per_second()) / 2.0 * s.over.0.as_secs_f64()).sum();
+    let in_warmup = stages.first().map_or(0.0, |s| s.from.per_second()) * load.warmup.0.as_secs_f64();
     let place = match (&load.stages, &load.rate, &load.duration) {
         (Some(stages), _, _) => &stages.place,
         (None, Some(rate), _) if seconds > 0.0 => &rate.place,
@@ -105,8 +106,8 @@ fn check_amount(load: &At<scenario::Load>, stages: &[Stage], problems: &mut Vec<
     } else if is_open && (load.rate.is_some() || load.stages.is_some()) && messages < 1.0 {
         let hint = "a higher rate or a longer window; a warmup is not measured";
         problems.push(Problem::new(place, "not one message would be due in the measured window").hint(hint));
-    } else if messages > MOST_MESSAGES {
-        let millions = messages / 1e6;
+    } else if messages + in_warmup > MOST_MESSAGES {
+        let millions = (messages + in_warmup) / 1e6;
         let message = format!("{millions:.0} million messages a trial are more than wsbench takes on, 100 million");
         problems.push(Problem::new(place, message).hint("a lower rate or a shorter window"));
     }

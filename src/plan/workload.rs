@@ -53,7 +53,21 @@ fn resolve_connect(
     if let (true, Some(asked), Closer::Server) = (is_raw, &connect.close, closer) {
         refuse(&asked.place, "the server is to close", "choose `close = \"client\"`");
     }
+    if first == FirstMessage::Greeting {
+        check_greeting(connect, problems);
+    }
     (first, closer)
+}
+
+/// A greeting is the target's own text: the tag, then dots.
+fn check_greeting(connect: &scenario::Connect, problems: &mut Vec<Problem>) {
+    let hint = "leave it out, or choose `first = \"echo\"`";
+    if let Some(template) = &connect.template {
+        problems.push(Problem::at(template, "the target's greeting knows no template").hint(hint));
+    }
+    if let Some(format) = connect.format.as_ref().filter(|f| f.value == Format::Binary) {
+        problems.push(Problem::at(format, "the target's greeting is text").hint(hint));
+    }
 }
 
 /// Checks that hold for every arm.

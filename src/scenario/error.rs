@@ -25,7 +25,7 @@ pub struct Problem {
     hint: Option<String>,
 }
 
-/// The text is not a scenario. Holds everything that was found, at most [`MOST_SHOWN`].
+/// The text is not a scenario. Holds everything that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScenarioError {
     pub source: Source,

@@ -1,6 +1,6 @@
 //! The TOML file that a person writes: its types, its defaults, and errors that point at the place.
 //!
-//! Reading goes in three steps: the TOML parser finds errors of syntax; [`shape`] holds the tables against the JSON
+//! Reading goes in three steps: the TOML parser finds errors of syntax; `shape` holds the tables against the JSON
 //! Schema that these types yield, so that the parser and people's editors refuse the same things; serde then fills the
 //! types. What a scenario *means* is the plan's business.
 

@@ -1,0 +1,69 @@
+//! A transport's settings in words, for people: those that differ from the usual.
+
+use super::{Engine, Framing, HeaderProfile, Http, Tcp, Transport, Udp, Websocket};
+
+impl Transport {
+    /// Settings worth a reader's eye, such as `("headers", "browser")`. Headers are named without their values, which
+    /// may be secret.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        match self {
+            Transport::Websocket(websocket) => of_websocket(websocket),
+            Transport::Tcp(tcp) => of_tcp(tcp),
+            Transport::Udp(Udp { receive_buffer }) => words([("receive buffer", Some(receive_buffer.to_string()))]),
+            Transport::LongPolling(http)
+            | Transport::ShortPolling(http)
+            | Transport::Sse(http)
+            | Transport::HttpStreaming(http) => of_http(http),
+        }
+    }
+}
+
+fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
+    words([
+        ("engine", Some(websocket.engine).filter(|e| *e != Engine::Fastwebsockets).map(|e| e.to_string())),
+        ("fragment", websocket.fragment.map(|size| size.to_string())),
+        ("subprotocols", listed(&websocket.subprotocols)),
+        ("ping every", websocket.ping_every.map(|span| span.to_string())),
+        ("close code", Some(websocket.close_code).filter(|code| *code != 1000).map(|code| code.to_string())),
+        ("headers", browser(websocket.headers)),
+        ("extra headers", names(&websocket.extra_headers)),
+        ("nodelay", no(websocket.nodelay)),
+    ])
+}
+
+fn of_tcp(tcp: &Tcp) -> Vec<(String, String)> {
+    let framing = Some(tcp.framing).filter(|f| *f != Framing::Length).map(|f| f.to_string());
+    words([("framing", framing), ("nodelay", no(tcp.nodelay))])
+}
+
+fn of_http(http: &Http) -> Vec<(String, String)> {
+    words([
+        ("interval", http.interval.map(|span| span.to_string())),
+        ("keep-alive", no(http.keep_alive)),
+        ("batch", no(http.batch)),
+        ("headers", browser(http.headers)),
+        ("extra headers", names(&http.extra_headers)),
+        ("nodelay", no(http.nodelay)),
+    ])
+}
+
+fn words<const N: usize>(all: [(&str, Option<String>); N]) -> Vec<(String, String)> {
+    all.into_iter().filter_map(|(name, value)| value.map(|v| (name.to_owned(), v))).collect()
+}
+
+fn no(usual: bool) -> Option<String> {
+    (!usual).then(|| "no".to_owned())
+}
+
+fn browser(headers: HeaderProfile) -> Option<String> {
+    (headers != HeaderProfile::Minimal).then(|| headers.to_string())
+}
+
+fn names(headers: &[(String, String)]) -> Option<String> {
+    let names: Vec<String> = headers.iter().map(|(name, _)| name.clone()).collect();
+    listed(&names)
+}
+
+fn listed(list: &[String]) -> Option<String> {
+    (!list.is_empty()).then(|| list.join(", "))
+}
