@@ -1,8 +1,11 @@
 //! The target as a process that takes orders by lines.
 
 use crate::harness::config;
-use std::io::{Cursor, Read};
-use wsbench::target::{Config, Order, Ports, Reply, Target, converse};
+use nix::sys::signal::{Signal, raise};
+use std::io::{Cursor, Read, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use wsbench::target::{Config, Order, Ports, Reply, Target, converse, standalone};
 
 fn replies(lines: &[String]) -> (Result<(), String>, Vec<Reply>) {
     let mut output = Vec::new();
@@ -18,7 +21,7 @@ fn json(value: &impl serde::Serialize) -> String {
 
 #[test]
 fn it_says_ready_and_reports_when_stopped() {
-    for end in [vec![json(&Order::Stop)], Vec::new(), vec!["not an order".into()]] {
+    for end in [vec![json(&Order::Stop)], Vec::new()] {
         let (result, replies) = replies(&[vec![json(&config())], end].concat());
         assert_eq!(result, Ok(()));
         let [Reply::Ready { ports }, Reply::Report(report)] = &replies[..] else { panic!("{replies:?}") };
@@ -42,6 +45,14 @@ fn it_tells_what_is_wrong_with_its_configuration() {
 }
 
 #[test]
+fn a_line_that_is_no_order_ends_it_with_the_reason() {
+    let (result, replies) = replies(&[json(&config()), "\"sleep\"".into()]);
+    let problem = result.unwrap_err();
+    assert!(problem.contains("not an order") && problem.contains("sleep"), "{problem}");
+    assert!(matches!(&replies[..], [Reply::Ready { .. }, Reply::Failed { problem: said }] if *said == problem));
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -49,6 +60,21 @@ fn a_port_that_is_taken_is_named() {
     let (result, _) = replies(&[json(&Config { ports, ..config() })]);
     let said = result.unwrap_err();
     assert!(said.contains("tcp") && said.contains(&format!("127.0.0.1:{port}")), "{said}");
+}
+
+#[test]
+fn alone_it_serves_until_interrupted() {
+    let report = standalone(&config(), |ports| {
+        let mut early = TcpStream::connect(("127.0.0.1", ports.tcp)).unwrap();
+        early.write_all(b"WSBENCH/1 JOIN /echo token=wrong framing=length\n").unwrap();
+        thread::spawn(move || {
+            let mut answer = String::new();
+            early.read_to_string(&mut answer).unwrap();
+            raise(Signal::SIGINT).unwrap();
+            assert!(answer.starts_with("ERR "));
+        });
+    });
+    assert_eq!(report.unwrap().refused, 1);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod delay;
 mod garbage;
 mod harness;
 mod http;
+mod libraries;
 mod rooms;
 mod tcp;
 mod udp;
