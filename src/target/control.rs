@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use std::io::{self, BufRead, BufReader, Write};
 use std::thread;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Orders that may wait to be obeyed.
@@ -21,8 +22,7 @@ pub fn controlled() -> Result<(), TargetError> {
 }
 
 /// Reads a [`Config`] and then [`Order`]s, a line of JSON each; answers with [`Reply::Ready`], and when stopped (by
-/// order, by the end of `input`, or by a line that is no order) with [`Reply::Report`]. What goes wrong is told by
-/// [`Reply::Failed`] and returned.
+/// order, or by the end of `input`) with [`Reply::Report`]. What goes wrong is told by [`Reply::Failed`] and returned.
 pub fn converse(input: impl BufRead + Send + 'static, output: &mut dyn Write) -> Result<(), TargetError> {
     let served = serve_orders(input, output);
     if let Err(error) = &served {
@@ -37,21 +37,37 @@ fn serve_orders(input: impl BufRead + Send + 'static, output: &mut dyn Write) ->
         serde_json::from_str(&lines.next().ok_or(TargetError::NoConfig)??).map_err(TargetError::Config)?;
     let runtime = runtime(&config)?;
     let (order, orders) = mpsc::channel(ORDERS);
+    let (problem, problems) = std::sync::mpsc::channel();
     let report = runtime.block_on(async {
         let target = Target::bind(&config)?;
         reply(output, &Reply::Ready { ports: target.ports() })?;
         // A thread of its own, not tokio's: that one's pending read would keep the runtime from ending.
-        thread::spawn(move || forward(lines, &order));
+        thread::spawn(move || forward(lines, &order, &problem));
         target.run(orders).await
     })?;
+    if let Ok(error) = problems.try_recv() {
+        return Err(error);
+    }
     Ok(reply(output, &Reply::Report(report))?)
 }
 
-/// Passes on orders until there are no more; the channel closing is what stops the target.
-fn forward(lines: impl Iterator<Item = io::Result<String>>, to: &mpsc::Sender<Order>) {
+/// Passes on orders until there are no more, or until one can't be read; the channel closing is what stops the target.
+fn forward(
+    lines: impl Iterator<Item = io::Result<String>>,
+    to: &mpsc::Sender<Order>,
+    problem: &std::sync::mpsc::Sender<TargetError>,
+) {
     for line in lines {
-        let Some(order) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else { return };
-        if to.blocking_send(order).is_err() {
+        let order = line.map_err(TargetError::Io).and_then(|l| serde_json::from_str(&l).map_err(TargetError::Order));
+        let stopped = match order {
+            Ok(order) => to.blocking_send(order).is_err(),
+            Err(error) => {
+                // Where nobody listens any more it doesn't matter.
+                _ = problem.send(error);
+                true
+            }
+        };
+        if stopped {
             return;
         }
     }
@@ -67,10 +83,12 @@ fn reply(output: &mut dyn Write, reply: &Reply) -> io::Result<()> {
 pub fn standalone(config: &Config, on_ready: impl FnOnce(Ports)) -> Result<Report, TargetError> {
     runtime(config)?.block_on(async {
         let target = Target::bind(config)?;
+        // Listened for before anyone is told, so that no interrupt finds the target unprepared.
+        let mut interrupt = signal(SignalKind::interrupt())?;
         on_ready(target.ports());
         let (stop, orders) = mpsc::channel(ORDERS);
         tokio::spawn(async move {
-            _ = tokio::signal::ctrl_c().await;
+            interrupt.recv().await;
             drop(stop);
         });
         target.run(orders).await

@@ -287,6 +287,9 @@ fn empty(status: StatusCode) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Engine;
+    use crate::target::{Config, Ports};
+    use crate::units::Span;
 
     #[test]
     fn routes_are_exact() {
@@ -305,5 +308,27 @@ mod tests {
         assert_eq!(message(&headers, &body).format, Format::Text);
         headers.insert(CONTENT_TYPE, "application/octet-stream".parse().unwrap());
         assert_eq!(message(&headers, &body).format, Format::Binary);
+    }
+
+    #[test]
+    fn a_session_that_asks_for_nothing_is_let_go_after_its_time() {
+        let config = Config {
+            bind: std::net::Ipv4Addr::LOCALHOST.into(),
+            ports: Ports::default(),
+            token: None,
+            engine: Engine::Fastwebsockets,
+            delay: Span::ZERO,
+            nodelay: true,
+            hold: Span::from_millis(25_000),
+            echo_self: true,
+            core: None,
+        };
+        let face = Face::new(Core::new(&config));
+        let seat = Seat { sid: Sid(1), place: PlaceName::Echo };
+        assert!(poll::join(&face, seat, "", HeaderProfile::Minimal).is_ok());
+        face.reap(now() + IDLE - SECOND);
+        assert_eq!(face.sessions.borrow().len(), 1);
+        face.reap(now() + IDLE);
+        assert!(face.sessions.borrow().is_empty());
     }
 }

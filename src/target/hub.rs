@@ -249,4 +249,22 @@ mod tests {
         drop(member);
         assert!(hub.shared.borrow().is_empty());
     }
+
+    #[test]
+    fn what_every_reader_has_passed_is_let_go() {
+        struct Reader(Cell<u64>);
+        impl Receiver for Reader {
+            fn deliver(self: Rc<Self>, _: &Message) {}
+            fn reads_from(&self) -> Option<u64> {
+                Some(self.0.get())
+            }
+        }
+        let hub = Hub::new(&Rc::default(), true);
+        let readers = [Rc::new(Reader(Cell::new(0))), Rc::new(Reader(Cell::new(0)))];
+        let members = readers.clone().map(|reader| hub.join(room("a"), reader));
+        readers[0].0.set(1000);
+        readers[1].0.set(100);
+        (0..TRIM_FROM).for_each(|_| members[0].publish(&text("x")));
+        assert_eq!((members[0].log().first(), members[0].log().next()), (100, TRIM_FROM as u64));
+    }
 }

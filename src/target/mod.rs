@@ -5,13 +5,13 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `control.rs`, `server.rs` | the process; binding and running |
+//! | `control.rs`, `server.rs`, `listen.rs` | the process; binding, running, accepting |
 //! | `hub.rs`, `log.rs`, `outbox.rs` | places and their fan-out; what polls replay; what waits to be written |
 //! | `network.rs` | the emulated delay of each direction |
 //! | `place.rs`, `join.rs` | what a client may ask to join, and how it asks |
 //! | `session.rs`, `stream.rs` | a session on a byte stream, and its reading and writing |
 //! | `websocket.rs`, `tcp.rs`, `udp.rs`, `http.rs` | the faces |
-//! | `push.rs` | events by the schedule |
+//! | `push.rs`, `counts.rs` | events by the schedule; what was seen |
 //!
 //! Everything runs on one thread, so state is shared by `Rc` and `Cell`, and nothing is borrowed across an await.
 

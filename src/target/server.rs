@@ -26,6 +26,8 @@ pub enum TargetError {
     Pin { core: usize, source: io::Error },
     #[error("the first line is not a target's configuration: {0}")]
     Config(serde_json::Error),
+    #[error("a line is not an order to the target: {0}")]
+    Order(serde_json::Error),
     #[error("no configuration came")]
     NoConfig,
     #[error(transparent)]
@@ -61,7 +63,7 @@ pub struct Core {
 const READ_CHUNK: usize = 64 * 1024;
 
 impl Core {
-    fn new(config: &Config) -> Rc<Core> {
+    pub fn new(config: &Config) -> Rc<Core> {
         let counts = Rc::new(Counts::default());
         Rc::new(Core {
             hub: Hub::new(&counts, config.echo_self),

@@ -59,11 +59,12 @@ impl Session {
         });
     }
 
-    /// The client's last word was read: the session leaves and this end closes as well.
-    pub fn end(self: &Rc<Self>) {
+    /// The client's last word was read: the session leaves, gives the answer that is owed, and this end closes as well.
+    fn end(self: &Rc<Self>, answer: Option<Bytes>) {
         let session = self.clone();
         self.core.network.inbound.carry(0, move || {
             session.member.take();
+            answer.into_iter().for_each(|answer| _ = session.outbox.send(Item::Raw(answer)));
             session.outbox.send(Item::End);
         });
     }
@@ -82,18 +83,20 @@ impl Session {
         })
     }
 
-    /// Runs to the end: `reading` until the client's last word, then whatever is still to be written. With `closing`,
-    /// this end has begun to close, and waits only so long for the client to follow.
+    /// Runs to the end: `reading` until the client's last word (it returns the answer to that, if one is owed), then
+    /// whatever is still to be written. With `closing`, this end has begun to close, and waits only so long for the
+    /// client to follow.
     pub async fn run(
         self: Rc<Self>,
         socket: &TcpStream,
         closing: bool,
-        reading: impl Future<Output = io::Result<()>>,
+        reading: impl Future<Output = io::Result<Option<Bytes>>>,
         writing: JoinHandle<io::Result<()>>,
     ) -> io::Result<()> {
         let abort = writing.abort_handle();
-        let read = if closing { timeout(CLOSING, reading).await.unwrap_or(Ok(())) } else { reading.await };
-        self.end();
+        let read = if closing { timeout(CLOSING, reading).await.unwrap_or(Ok(None)) } else { reading.await };
+        let (answer, read) = read.map_or_else(|error| (None, Err(error)), |answer| (answer, Ok(())));
+        self.end(answer);
         let done = async {
             _ = writing.await;
             if read.is_ok() { linger(&self.core, socket).await } else { Ok(()) }

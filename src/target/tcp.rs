@@ -50,7 +50,7 @@ async fn read(
     session: &Rc<Session>,
     mut codec: StreamCodec,
     early: &[u8],
-) -> io::Result<()> {
+) -> io::Result<Option<Bytes>> {
     let mut take = |bytes: &[u8]| codec.push(bytes, &mut |message| session.arrived(Message::untyped(message)));
     let mut taken = Some(take(early));
     // Bytes that don't fit the framing end the session like a FIN does.
@@ -58,7 +58,7 @@ async fn read(
         core.network.inbound.room().await;
         taken = read_some(core, socket, &mut take).await?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn encoder(codec: StreamCodec) -> impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()> {

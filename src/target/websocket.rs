@@ -10,7 +10,7 @@ use crate::catalog::Engine;
 use crate::codec::CodecError;
 use crate::codec::upgrade::{self, Request};
 use bytes::Bytes;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -56,20 +56,18 @@ pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
     let accepted = upgrade::write_response(&request.key, request.subprotocols.first().map(String::as_str));
     let session = Session::join(&core, place, accepted.into());
     let socket = Rc::new(socket);
-    match core.engine {
-        Engine::Fastwebsockets => {
-            let close_sent = Rc::new(Cell::new(false));
-            let writing = session.start_writing(&socket, fast::encoder(close_sent.clone()));
-            let reader = fast::Reader::new(early, socket.clone(), close_sent);
-            session.clone().run(&socket, closing, read(&core, &session, Reader::Fast(reader)), writing).await
-        }
-        Engine::Tungstenite => {
-            let context = Rc::new(RefCell::new(tungstenite::context()));
-            let writing = session.start_writing(&socket, tungstenite::encoder(context.clone()));
-            let reader = tungstenite::Reader::new(early, socket.clone(), context);
-            session.clone().run(&socket, closing, read(&core, &session, Reader::Tungstenite(reader)), writing).await
-        }
-    }
+    let close_sent = Rc::new(Cell::new(false));
+    let (reader, writing) = match core.engine {
+        Engine::Fastwebsockets => (
+            Reader::Fast(fast::Reader::new(early, socket.clone(), close_sent.clone())),
+            session.start_writing(&socket, fast::encoder(close_sent)),
+        ),
+        Engine::Tungstenite => (
+            Reader::Tungstenite(tungstenite::Reader::new(early, socket.clone(), close_sent.clone())),
+            session.start_writing(&socket, tungstenite::encoder(close_sent)),
+        ),
+    };
+    session.clone().run(&socket, closing, read(&core, &session, reader), writing).await
 }
 
 /// Either engine's reading side.
@@ -87,15 +85,13 @@ impl Reader {
     }
 }
 
-async fn read(core: &Core, session: &Rc<Session>, mut reader: Reader) -> io::Result<()> {
+/// Reads to the client's last word; returns what is owed for it.
+async fn read(core: &Core, session: &Rc<Session>, mut reader: Reader) -> io::Result<Option<Bytes>> {
     loop {
         match reader.next(core).await? {
             Incoming::Message(message) => session.arrived(message),
             Incoming::Answer(frame) => session.answered(frame),
-            Incoming::End(frame) => {
-                frame.into_iter().for_each(|frame| session.answered(frame));
-                return Ok(());
-            }
+            Incoming::End(frame) => return Ok(frame),
         }
         core.network.inbound.room().await;
     }

@@ -6,7 +6,7 @@ use super::super::stream::read_some;
 use super::{GOES_ON, Incoming, code};
 use crate::catalog::Format;
 use crate::codec::MAX_MESSAGE;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::mem::take;
@@ -20,12 +20,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Error};
 /// Its default is 128 KiB for each connection.
 const READ_BUFFER: usize = 4096;
 
-pub type SharedContext = Rc<RefCell<WebSocketContext>>;
-
-/// The state of one connection, for its reader and its encoder.
-pub fn context() -> WebSocketContext {
+/// Each direction has a state of its own: one that has read a close would refuse to write what is still owed.
+fn context(read_buffer: usize) -> WebSocketContext {
     let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
+        .read_buffer_size(read_buffer)
         .write_buffer_size(0)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
@@ -34,26 +32,30 @@ pub fn context() -> WebSocketContext {
 
 /// Reads whole messages.
 pub struct Reader {
-    context: SharedContext,
+    context: WebSocketContext,
     socket: Rc<TcpStream>,
     ready: VecDeque<Incoming>,
+    close_sent: Rc<Cell<bool>>,
 }
 
 impl Reader {
-    /// `early`: what came together with the upgrade.
-    pub fn new(early: Vec<u8>, socket: Rc<TcpStream>, context: SharedContext) -> Reader {
-        let mut ready = VecDeque::new();
-        absorb(&mut context.borrow_mut(), &early, &mut ready);
-        Reader { context, socket, ready }
+    /// `early`: what came together with the upgrade. `close_sent` is shared with the encoder.
+    pub fn new(early: Vec<u8>, socket: Rc<TcpStream>, close_sent: Rc<Cell<bool>>) -> Reader {
+        let mut reader = Reader { context: context(READ_BUFFER), socket, ready: VecDeque::new(), close_sent };
+        absorb(&mut reader.context, &early, &mut reader.ready);
+        reader
     }
 
     pub async fn next(&mut self, core: &Core) -> io::Result<Incoming> {
         loop {
-            if let Some(incoming) = self.ready.pop_front() {
-                return Ok(incoming);
+            match self.ready.pop_front() {
+                // It has no part in the other direction, so it can't know that this answers our own close.
+                Some(Incoming::End(_)) if self.close_sent.get() => return Ok(Incoming::End(None)),
+                Some(incoming) => return Ok(incoming),
+                None => {}
             }
-            let Reader { context, socket, ready } = self;
-            let read = read_some(core, socket, |bytes| absorb(&mut context.borrow_mut(), bytes, ready)).await?;
+            let Reader { context, socket, ready, .. } = self;
+            let read = read_some(core, socket, |bytes| absorb(context, bytes, ready)).await?;
             if read.is_none() {
                 return Ok(Incoming::End(None));
             }
@@ -104,10 +106,10 @@ fn code_for(error: &Error) -> Option<u16> {
     }
 }
 
-pub fn encoder(context: SharedContext) -> impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()> {
+pub fn encoder(close_sent: Rc<Cell<bool>>) -> impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()> {
+    let mut context = context(0);
     move |item, out| {
         let mut wire = Wire { input: &[], output: take(out) };
-        let mut context = context.borrow_mut();
         // After a close the library refuses to write any more, and that is right.
         _ = match item {
             Item::Message(message) => context.write(&mut wire, frame(message)),
@@ -115,7 +117,10 @@ pub fn encoder(context: SharedContext) -> impl FnMut(Item, &mut Vec<u8>) -> Cont
                 wire.output.extend_from_slice(&bytes);
                 Ok(())
             }
-            Item::Close(number) => close(&mut context, &mut wire, number),
+            Item::Close(number) => {
+                close_sent.set(true);
+                close(&mut context, &mut wire, number)
+            }
             Item::End => {
                 *out = wire.output;
                 return ControlFlow::Break(());

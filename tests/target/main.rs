@@ -1,0 +1,12 @@
+//! The embedded target against plain clients: every line of `docs/protocol.md`.
+
+mod control;
+mod delay;
+mod garbage;
+mod harness;
+mod http;
+mod libraries;
+mod rooms;
+mod tcp;
+mod udp;
+mod websocket;
