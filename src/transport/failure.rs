@@ -105,26 +105,28 @@ impl Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        let class = match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => ErrorClass::NoDescriptors,
-            Some(libc::EADDRNOTAVAIL) => ErrorClass::NoPorts,
-            _ => match error.kind() {
-                io::ErrorKind::ConnectionRefused => ErrorClass::Refused,
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-                    ErrorClass::Reset
-                }
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-                    ErrorClass::Unreachable
-                }
-                io::ErrorKind::TimedOut => ErrorClass::ConnectTimeout,
-                io::ErrorKind::UnexpectedEof => ErrorClass::Truncated,
-                io::ErrorKind::InvalidData if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => {
-                    ErrorClass::Tls
-                }
-                _ => ErrorClass::Io,
-            },
-        };
-        Failure::new(class, error.to_string())
+        Failure::new(class_of(&error), error.to_string())
+    }
+}
+
+/// The class of what the system reported.
+pub(super) fn class_of(error: &io::Error) -> ErrorClass {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => ErrorClass::NoDescriptors,
+        Some(libc::EADDRNOTAVAIL) => ErrorClass::NoPorts,
+        _ => match error.kind() {
+            io::ErrorKind::ConnectionRefused => ErrorClass::Refused,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                ErrorClass::Reset
+            }
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+                ErrorClass::Unreachable
+            }
+            io::ErrorKind::TimedOut => ErrorClass::ConnectTimeout,
+            io::ErrorKind::UnexpectedEof => ErrorClass::Truncated,
+            io::ErrorKind::InvalidData if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => ErrorClass::Tls,
+            _ => ErrorClass::Io,
+        },
     }
 }
 

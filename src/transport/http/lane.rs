@@ -5,6 +5,7 @@
 
 use super::Requests;
 use crate::transport::counted::Counted;
+use crate::transport::failure::class_of;
 use crate::transport::meter::Meter;
 use crate::transport::net::{Deadline, Dialed, dial};
 use crate::transport::{ErrorClass, Failure};
@@ -19,7 +20,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// hyper's buffer would grow to 400 KiB for each connection, bytes.
 const MAX_BUFFER: usize = 16 * 1024;
@@ -41,10 +42,8 @@ struct Live {
     is_used: bool,
 }
 
-struct Driver {
-    connection: Connection<TokioIo<Counted>, Full<Bytes>>,
-    is_done: bool,
-}
+/// The connection while it lasts: one that is over has to be dropped for its sender to hear of it.
+struct Driver(Option<Connection<TokioIo<Counted>, Full<Bytes>>>);
 
 /// The head of an answer; its body follows by [`Lane::chunk`].
 pub(super) struct Head {
@@ -71,7 +70,7 @@ impl Lane {
         let dialed = dial(&self.requests.endpoint, self.requests.nodelay, &self.meter, deadline).await?;
         let io = TokioIo::new(dialed.stream.clone());
         let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(classify)?;
-        let driver = Driver { connection, is_done: false };
+        let driver = Driver(Some(connection));
         self.live = Some(Live { sender, driver, stream: dialed.stream.clone(), body: None, is_used: false });
         Ok(dialed)
     }
@@ -86,7 +85,7 @@ impl Lane {
         if let Some(live) = &mut self.live {
             live.body = None;
             let ready = live.driver.drive(live.sender.ready()).await;
-            if ready.is_ok() && !live.driver.is_done {
+            if ready.is_ok() && live.driver.0.is_some() {
                 return Ok(());
             }
             self.live = None;
@@ -172,10 +171,11 @@ impl Lane {
 impl Driver {
     /// Moves the connection on; ready once it is over. How it ended, whoever waits for an answer hears.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_done {
-            self.is_done = Pin::new(&mut self.connection).poll(cx).is_ready();
+        if let Some(connection) = &mut self.0 {
+            let _told_to_the_sender = ready!(Pin::new(connection).poll(cx));
+            self.0 = None;
         }
-        if self.is_done { Poll::Ready(()) } else { Poll::Pending }
+        Poll::Ready(())
     }
 
     /// Waits for `work`, and moves the connection on meanwhile.
@@ -195,15 +195,21 @@ impl Driver {
 
 /// What kind of failure hyper met.
 fn classify(error: hyper::Error) -> Failure {
-    if let Some(io) = io_source(&error) {
-        return io::Error::from(io.kind()).into();
-    }
-    let class = match () {
-        () if error.is_parse() => ErrorClass::HttpProtocol,
-        () if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => ErrorClass::Truncated,
-        () => ErrorClass::HttpProtocol,
+    let class = match io_source(&error) {
+        // So hyper calls a chunk that is none.
+        Some(io) if io.get_ref().is_none_or(|e| !e.is::<rustls::Error>()) && is_malformed(io.kind()) => {
+            ErrorClass::HttpProtocol
+        }
+        Some(io) => class_of(io),
+        None if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => ErrorClass::Truncated,
+        None => ErrorClass::HttpProtocol,
     };
-    Failure::new(class, error.to_string())
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    Failure::new(class, format!("{error}{cause}"))
+}
+
+fn is_malformed(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 fn io_source(error: &hyper::Error) -> Option<&io::Error> {
