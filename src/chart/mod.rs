@@ -1,1 +1,124 @@
-//! x
+//! Pictures of a result. A chart is a function from the document to a [`ChartSpec`], which says what to draw and knows
+//! nothing of pixels; one file, `draw`, draws every spec.
+//!
+//! A new chart is one new file and one row in [`CHARTS`].
+
+use crate::result::{Cell, Document};
+use crate::units::{show_nanos, three_digits};
+
+mod axis;
+mod bytes;
+mod cdf;
+mod connect;
+mod draw;
+mod palette;
+mod percentiles;
+mod ratios;
+mod spec;
+mod time;
+
+pub use draw::{DrawError, draw};
+pub use palette::{Dash, Ink, Inks, Rgb};
+pub use spec::{Align, Axis, Band, ChartSpec, Entry, Mark, Panel, Scale, Swatch, Tick};
+
+/// One picture.
+pub struct Chart {
+    /// Name of its file.
+    pub file: &'static str,
+    /// `None`: the document has nothing to show in it.
+    pub spec: fn(&Document) -> Option<ChartSpec>,
+}
+
+/// In the order in which a reader should meet them.
+pub const CHARTS: &[Chart] = &[
+    Chart { file: "latency-by-percentile.svg", spec: percentiles::spec },
+    Chart { file: "reference-ratio.svg", spec: ratios::spec },
+    Chart { file: "delivery-cdf.svg", spec: cdf::spec },
+    Chart { file: "response-over-time.svg", spec: time::spec },
+    Chart { file: "bytes-per-message.svg", spec: bytes::spec },
+    Chart { file: "connect-phases.svg", spec: connect::spec },
+];
+
+/// File and title of each chart that this document has something to show in.
+pub fn drawable(document: &Document) -> Vec<(&'static str, String)> {
+    CHARTS.iter().filter_map(|chart| Some((chart.file, (chart.spec)(document)?.title))).collect()
+}
+
+/// The arm that titles speak of and the one it is set against: plain WebSocket, or else the first arm, and the
+/// reference. `None` unless they are two.
+fn pair(document: &Document) -> Option<(&Cell, &Cell)> {
+    let reference = document.cells.iter().find(|c| Some(&c.arm) == document.reference.as_ref())?;
+    let others = || document.cells.iter().filter(|c| c.arm != reference.arm);
+    let websocket = others().find(|c| c.arm == "websocket").or_else(|| others().find(|c| c.transport == "websocket"));
+    Some((websocket.or_else(|| others().next())?, reference))
+}
+
+/// An arm's name in a legend.
+fn label(cell: &Cell) -> String {
+    if cell.trials.iter().any(|t| t.is_valid()) { cell.arm.clone() } else { format!("{} (INVALID)", cell.arm) }
+}
+
+/// The conditions of the run in a line.
+fn subtitle(document: &Document, what: &str) -> String {
+    let mut parts = vec![what.to_owned()];
+    if let Some(cell) = document.cells.first() {
+        let load = &cell.load;
+        parts.push(format!("{}, {} sessions", cell.workload, load.sessions));
+        parts.push(if cell.is_closed() {
+            "closed arrival: hides stalls".to_owned()
+        } else {
+            format!("{} /s {}", three_digits(load.rate), load.arrival)
+        });
+        parts.push(match load.payload {
+            (min, max) if min == max => format!("{min} B payload"),
+            (min, max) => format!("{min}–{max} B payload"),
+        });
+        if load.delay > 0 {
+            parts.push(format!("emulated network, {} each way", show_nanos(load.delay as f64)));
+        }
+    }
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    #[test]
+    fn every_chart_of_a_full_run_is_drawn_and_the_same_each_time() {
+        let document = testing::document();
+        for chart in CHARTS {
+            let spec = (chart.spec)(&document).unwrap_or_else(|| panic!("{} has nothing to show", chart.file));
+            assert!(!spec.title.is_empty() && !spec.panels.is_empty());
+            let svg = draw(&spec).unwrap();
+            assert_eq!(svg, draw(&(chart.spec)(&document).unwrap()).unwrap());
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{}", chart.file);
+        }
+    }
+
+    #[test]
+    fn an_empty_run_has_no_charts() {
+        let mut document = testing::document();
+        document.cells.iter_mut().for_each(|c| c.trials.clear());
+        assert_eq!(drawable(&document), []);
+        document.cells.clear();
+        assert_eq!(drawable(&document), []);
+    }
+
+    #[test]
+    fn names_from_outside_are_escaped() {
+        let mut document = testing::document();
+        document.cells[0].arm = "<script>alert(1)</script>\u{0}\u{b}&\"".to_owned();
+        for (chart, _) in CHARTS.iter().zip(drawable(&document)) {
+            let svg = draw(&(chart.spec)(&document).unwrap()).unwrap();
+            assert!(!svg.contains("<script") && !svg.contains('\u{0}') && !svg.contains('\u{b}'), "{}", chart.file);
+        }
+    }
+
+    #[test]
+    fn titles_state_what_is_seen() {
+        let titles: Vec<String> = drawable(&testing::document()).into_iter().map(|(_, title)| title).collect();
+        insta::assert_snapshot!(titles.join("\n"));
+    }
+}

@@ -1,0 +1,131 @@
+//! One colour a transport, everywhere, that people who see few colours can tell apart (Okabe and Ito, 2008); variants of
+//! one transport share its hue and differ in lightness and dashes.
+
+use crate::result::Document;
+
+/// A colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rgb(pub u8, pub u8, pub u8);
+
+/// How a line is drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ink {
+    pub colour: Rgb,
+    pub dash: Dash,
+    /// Pixels.
+    pub width: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dash {
+    Solid,
+    Long,
+    Short,
+    /// Theory, and nothing else.
+    Dots,
+}
+
+/// The inks of a document's cells.
+pub struct Inks(Vec<Ink>);
+
+// The page's style sheet knows the first four by their values, and turns them dark where the reader's screen is.
+pub const PAPER: Rgb = Rgb(0xFF, 0xFF, 0xFF);
+pub const TEXT: Rgb = Rgb(0x1B, 0x1F, 0x24);
+pub const MUTED: Rgb = Rgb(0x5B, 0x63, 0x6D);
+pub const GRID: Rgb = Rgb(0xE1, 0xE4, 0xE8);
+pub const BAND: Rgb = Rgb(0xF0, 0xF2, 0xF4);
+/// For legends that speak of shades, not of an arm.
+pub const NEUTRAL: Rgb = Rgb(0x6E, 0x76, 0x81);
+
+/// Okabe and Ito's yellow and black are left out: one is lost on white, the other on a dark page.
+const COLOURS: &[(&str, Rgb)] = &[
+    ("websocket", Rgb(0x00, 0x72, 0xB2)),
+    ("tcp", Rgb(0xCC, 0x79, 0xA7)),
+    ("udp", Rgb(0x8A, 0x8F, 0x98)),
+    ("long-polling", Rgb(0xD5, 0x5E, 0x00)),
+    ("short-polling", Rgb(0xE6, 0x9F, 0x00)),
+    ("sse", Rgb(0x00, 0x9E, 0x73)),
+    ("http-streaming", Rgb(0x56, 0xB4, 0xE9)),
+];
+
+impl Inks {
+    /// The arm that is named like its transport is the plain one; the others are variants in their order.
+    pub fn of(document: &Document) -> Inks {
+        let mut inks = Vec::with_capacity(document.cells.len());
+        for (at, cell) in document.cells.iter().enumerate() {
+            let same = || document.cells.iter().enumerate().filter(|(_, c)| c.transport == cell.transport);
+            let plain = same().find(|(_, c)| c.arm == c.transport).or_else(|| same().next()).map(|(i, _)| i);
+            let variant =
+                if plain == Some(at) { 0 } else { 1 + same().filter(|(i, _)| *i < at && plain != Some(*i)).count() };
+            inks.push(Ink::of(&cell.transport, variant));
+        }
+        Inks(inks)
+    }
+
+    /// The ink of the document's cell number `at`.
+    pub fn of_cell(&self, at: usize) -> Ink {
+        self.0.get(at).copied().unwrap_or(Ink { colour: NEUTRAL, dash: Dash::Solid, width: 2.0 })
+    }
+}
+
+impl Ink {
+    fn of(transport: &str, variant: usize) -> Ink {
+        let colour = COLOURS.iter().find(|(name, _)| *name == transport).map_or(NEUTRAL, |(_, colour)| *colour);
+        let (dash, lighter) = match variant {
+            0 => (Dash::Solid, 0.0),
+            n if n % 2 == 1 => (Dash::Long, 0.35),
+            _ => (Dash::Short, 0.5),
+        };
+        Ink { colour: colour.lighter(lighter), dash, width: 2.0 }
+    }
+
+    /// For what theory says of the same arm.
+    pub fn theory(self) -> Ink {
+        Ink { dash: Dash::Dots, width: 2.4, ..self }
+    }
+
+    pub fn hex(self) -> String {
+        self.colour.hex()
+    }
+}
+
+impl Rgb {
+    /// Mixed with white by `share`.
+    pub fn lighter(self, share: f64) -> Rgb {
+        let mix = |c: u8| (f64::from(c) + (255.0 - f64::from(c)) * share).round() as u8;
+        Rgb(mix(self.0), mix(self.1), mix(self.2))
+    }
+
+    pub fn hex(self) -> String {
+        format!("#{:02X}{:02X}{:02X}", self.0, self.1, self.2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::TransportKind;
+    use crate::result::testing;
+
+    #[test]
+    fn every_transport_has_a_colour_of_its_own() {
+        for kind in TransportKind::ALL {
+            assert_eq!(COLOURS.iter().filter(|(name, _)| *name == kind.name()).count(), 1, "{kind}");
+        }
+        let mut colours: Vec<_> = COLOURS.iter().map(|(_, c)| c.hex()).collect();
+        colours.sort();
+        colours.dedup();
+        assert_eq!(colours.len(), COLOURS.len());
+    }
+
+    #[test]
+    fn a_variant_keeps_its_transports_hue_wherever_it_stands() {
+        let mut document = testing::document();
+        let mut variant = document.cells[0].clone();
+        variant.arm = "websocket-tungstenite".into();
+        document.cells.insert(0, variant);
+        let inks = Inks::of(&document);
+        assert_eq!((inks.of_cell(1).hex().as_str(), inks.of_cell(1).dash), ("#0072B2", Dash::Solid));
+        assert_eq!((inks.of_cell(0).hex().as_str(), inks.of_cell(0).dash), ("#59A3CD", Dash::Long));
+    }
+}

@@ -1,0 +1,77 @@
+//! Response time by percentile, each nine as wide as the one before, so that the tail can be seen. Lines end where 100
+//! samples lie beyond: further on there is only noise.
+
+use super::axis::{self, TimeUnit};
+use super::spec::{ChartSpec, Entry, Mark, Panel, Swatch};
+use super::{Inks, label, subtitle};
+use crate::compare;
+use crate::measure::{BEYOND_MERGED, Histogram, Metric};
+use crate::result::Document;
+
+/// Points on each line.
+const POINTS: u32 = 240;
+
+pub fn spec(document: &Document) -> Option<ChartSpec> {
+    let inks = Inks::of(document);
+    let curves: Vec<_> = document
+        .cells
+        .iter()
+        .enumerate()
+        .map(|(at, cell)| (label(cell), inks.of_cell(at), curve(&cell.merged(Metric::ResponseTime))))
+        .filter(|(.., points)| !points.is_empty())
+        .collect();
+    let all = || curves.iter().flat_map(|(.., points)| points);
+    let furthest = all().map(|p| p.0).fold(0.0, f64::max);
+    let (lowest, highest) = (all().map(|p| p.1).fold(f64::MAX, f64::min), all().map(|p| p.1).fold(0.0, f64::max));
+    if curves.is_empty() {
+        return None;
+    }
+    let unit = TimeUnit::fitting(highest);
+    let marks = curves.iter().map(|(_, ink, points)| Mark::Line {
+        points: points.iter().map(|(q, nanos)| (*q, nanos / unit.nanos)).collect(),
+        ink: *ink,
+        dots: false,
+    });
+    Some(ChartSpec {
+        title: compare::headline(document),
+        subtitle: subtitle(document, "Response time, due to received, by percentile"),
+        panels: vec![Panel {
+            x: axis::nines("percentile of deliveries (%)", furthest),
+            y: axis::positive("response time", unit.name, lowest / unit.nanos, highest / unit.nanos),
+            bands: Vec::new(),
+            marks: marks.collect(),
+        }],
+        legend: curves.iter().map(|(name, ink, _)| Entry { label: name.clone(), swatch: Swatch::Line(*ink) }).collect(),
+        height: 440,
+    })
+}
+
+/// Quantile and nanoseconds, evenly spaced in nines up to the last supported quantile.
+fn curve(histogram: &Histogram) -> Vec<(f64, f64)> {
+    let furthest = 1.0 - BEYOND_MERGED as f64 / histogram.count().max(1) as f64;
+    if furthest < 0.5 {
+        return Vec::new();
+    }
+    let nines = -(1.0 - furthest).log10();
+    (0..=POINTS)
+        .map(|n| {
+            let q = 1.0 - 10f64.powf(-nines * f64::from(n) / f64::from(POINTS));
+            (q, histogram.at(q) as f64)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_where_its_samples_do() {
+        let mut histogram = Histogram::default();
+        (0..199).for_each(|n| histogram.record(n * 1000));
+        assert!(curve(&histogram).is_empty());
+        (199..10_000).for_each(|n| histogram.record(n * 1000));
+        let (q, nanos) = *curve(&histogram).last().unwrap();
+        assert!((q - 0.99).abs() < 1e-9 && (nanos / 9_900_000.0 - 1.0).abs() < 0.01);
+    }
+}

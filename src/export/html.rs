@@ -1,0 +1,87 @@
+//! `report.html`: one page that opens offline. Everything from outside is escaped by the template engine; the charts are
+//! ours and escape what they take from outside themselves.
+
+use super::view::View;
+use super::{ExportError, File, Options};
+use crate::chart::{CHARTS, draw};
+use crate::result::Document;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, context};
+use serde::Serialize;
+
+/// A chart to be placed in the page.
+#[derive(Serialize)]
+struct Figure {
+    title: String,
+    svg: String,
+}
+
+pub fn files(document: &Document, options: &Options) -> Result<Vec<File>, ExportError> {
+    let mut figures = Vec::new();
+    for spec in CHARTS.iter().filter(|_| options.charts).filter_map(|chart| (chart.spec)(document)) {
+        figures.push(Figure { svg: draw(&spec)?, title: spec.title });
+    }
+    Ok(vec![File::new("report.html", page(document, &figures)?)])
+}
+
+fn page(document: &Document, figures: &[Figure]) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    environment.add_template("report.html", include_str!("report.html"))?;
+    environment.get_template("report.html")?.render(context! {
+        view => Serde(View::of(document)),
+        figures => Serde(figures),
+        style => include_str!("report.css"),
+        scenario_text => document.scenario.text.as_str(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    fn rendered(document: &Document) -> String {
+        String::from_utf8(files(document, &Options { charts: true }).unwrap().remove(0).bytes).unwrap()
+    }
+
+    #[test]
+    fn the_page_needs_nothing_from_elsewhere() {
+        let page = rendered(&testing::document());
+        for outside in ["<script", "<link", "<iframe", "@import", "url(", " src=", " href=\"http"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        let elsewhere = page.matches("://").count() - page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
+        assert_eq!(elsewhere, 0);
+        assert_eq!(page.matches("<svg").count(), CHARTS.len());
+    }
+
+    #[test]
+    fn what_came_from_outside_is_escaped() {
+        let mut document = testing::document();
+        let evil = "\"><script>alert(1)</script><!--";
+        document.scenario.name = evil.into();
+        document.scenario.text = format!("# </pre>{evil}");
+        document.meta.command_line = vec![evil.into()];
+        document.cells[1].arm = evil.into();
+        document.cells[1].settings = vec![(evil.into(), evil.into())];
+        document.cells[2].trials[0].outcome.errors.insert(evil.into(), 3);
+        document.cells[6].trials[1].invalid[0].message = evil.into();
+        let page = rendered(&document);
+        assert!(!page.contains("<script") && !page.contains("<!--"));
+        assert!(page.contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn doubts_are_on_top() {
+        let mut document = testing::document();
+        document.partial = true;
+        document.cells[0].load.arrival = "closed".into();
+        let page = rendered(&document);
+        for words in ["INVALID", "Partial", "Emulated network", "Closed arrival"] {
+            let at = page.find(words).unwrap_or_else(|| panic!("{words} is missing"));
+            assert!(at < page.find("<table").unwrap(), "{words}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `summary.md`: the whole answer on one page of text.
+
+use super::view::{ArmView, ClaimView, DASH, FindingView, View};
+use super::{ExportError, File, Options};
+use crate::chart;
+use crate::result::Document;
+use std::fmt::Write as _;
+
+pub fn files(document: &Document, options: &Options) -> Result<Vec<File>, ExportError> {
+    let charts = if options.charts { chart::drawable(document) } else { Vec::new() };
+    Ok(vec![File::new("summary.md", page(&View::of(document), &charts))])
+}
+
+fn page(view: &View, charts: &[(&'static str, String)]) -> String {
+    let mut text = format!("# {}: {}\n", escape(&view.name), escape(&view.headline));
+    if !view.description.is_empty() {
+        paragraph(&mut text, &escape(&view.description));
+    }
+    invalid_banner(&mut text, &view.invalid);
+    view.notices.iter().for_each(|notice| paragraph(&mut text, &format!("> {}", escape(notice))));
+    section(&mut text, "Response time");
+    text += &response_table(&view.arms);
+    if let Some(reference) = &view.reference {
+        let reference = escape(reference);
+        paragraph(
+            &mut text,
+            &format!("Ratios are to {reference}: the median over blocks, and the smallest and largest."),
+        );
+    }
+    section(&mut text, "Cost");
+    text += &cost_table(&view.arms);
+    if !charts.is_empty() {
+        section(&mut text, "Charts");
+        for (name, title) in charts {
+            paragraph(&mut text, &format!("![{}](charts/{name})", escape(title)));
+        }
+    }
+    section(&mut text, "The claims");
+    text += &claims_table(&view.claims);
+    section(&mut text, "Could the generator be trusted?");
+    validity(&mut text, view);
+    section(&mut text, "Counts");
+    text += &counts_table(&view.arms);
+    omissions(&mut text, view);
+    section(&mut text, "What ran, and where");
+    text += &table(&["", ""], view.facts.iter().chain(&view.host).map(|(k, v)| vec![escape(k), escape(v)]));
+    section(&mut text, "How to read this");
+    text += HOW_TO_READ;
+    text
+}
+
+const HOW_TO_READ: &str = "
+- **Response time** runs from the instant a message was *due* to its receipt, so a stall counts for every message that it
+  delayed. In chat every copy counts, the publisher's own included.
+- “–”: too few samples (100 must lie beyond a quantile, 10 within one trial), or not applicable.
+- **Reach** is deliveries ÷ deliveries expected. **Framing** is what the transport's protocol adds to a payload; **wire** is
+  everything from the IP header up. Both directions ÷ messages delivered.
+- An interval comes from the order of the trials' values, never from messages; its coverage is printed with it.
+- By throughput alone long polling can win, since one response carries many messages: compare latency at equal load.
+";
+
+fn section(text: &mut String, title: &str) {
+    let _ = write!(text, "\n## {title}\n");
+}
+
+fn paragraph(text: &mut String, words: &str) {
+    let _ = write!(text, "\n{words}\n");
+}
+
+fn invalid_banner(text: &mut String, invalid: &[FindingView]) {
+    if !invalid.is_empty() {
+        paragraph(
+            text,
+            "**INVALID trials:** in some trials the generator could not be trusted. Figures leave them out; an arm with \
+             no valid trial is marked.",
+        );
+    }
+}
+
+fn response_table(arms: &[ArmView]) -> String {
+    let header = ["arm", "valid", "p50", "p90", "p99", "p99.9", "max", "p50 ratio", "p99 ratio", "reach"];
+    table(
+        &header,
+        arms.iter().map(|a| {
+            let r = &a.response;
+            let figures = [&a.valid, &r.p50, &r.p90, &r.p99, &r.p999, &r.max, &a.p50_ratio, &a.p99_ratio, &a.reach];
+            std::iter::once(arm_name(a)).chain(figures.into_iter().cloned()).collect()
+        }),
+    )
+}
+
+fn arm_name(arm: &ArmView) -> String {
+    let name = escape(&arm.arm);
+    match (arm.untrusted, arm.is_reference) {
+        (true, _) => format!("{name} **INVALID**"),
+        (false, true) => format!("{name} (reference)"),
+        (false, false) => name,
+    }
+}
+
+fn cost_table(arms: &[ArmView]) -> String {
+    let header = [
+        "arm",
+        "payload B",
+        "framing B",
+        "wire B",
+        "connections a session",
+        "CPU µs a message, generator",
+        "target",
+        "memory a session, generator",
+        "target",
+    ];
+    table(
+        &header,
+        arms.iter().map(|a| {
+            let figures = a.bytes.iter().chain([&a.connections]).chain(&a.cpu).chain(&a.memory);
+            std::iter::once(escape(&a.arm)).chain(figures.cloned()).collect()
+        }),
+    )
+}
+
+fn claims_table(claims: &[ClaimView]) -> String {
+    let header = ["claim", "verdict", "effect", "theory", "against it, or limiting it"];
+    let or_dash = |text: String| if text.is_empty() { DASH.to_owned() } else { text };
+    let mut text = table(
+        &header,
+        claims.iter().map(|c| {
+            let lines = |list: &[String]| or_dash(list.iter().map(|l| escape(l)).collect::<Vec<_>>().join("<br>"));
+            vec![
+                format!("{} ({})", escape(c.claim), escape(c.metric)),
+                format!("**{}**", escape(&c.verdict)),
+                lines(&c.effects),
+                or_dash(escape(&c.prediction)),
+                lines(&c.against),
+            ]
+        }),
+    );
+    if let Some(claim) = claims.iter().find(|c| !c.conditions.is_empty()) {
+        paragraph(&mut text, &format!("Measured under: {}.", escape(&claim.conditions)));
+    }
+    text
+}
+
+fn validity(text: &mut String, view: &View) {
+    if view.invalid.is_empty() {
+        paragraph(text, "Yes, in every trial.");
+    }
+    let rows = |list: &[FindingView], kind: &str| {
+        let row = |f: &FindingView| {
+            let seen = [&f.arm, &f.blocks, &f.code, &f.message, &f.advice].map(|s| escape(s));
+            std::iter::once(kind.to_owned()).chain(seen).collect::<Vec<_>>()
+        };
+        list.iter().map(row).collect::<Vec<_>>()
+    };
+    let mut all = rows(&view.invalid, "INVALID");
+    all.extend(rows(&view.failures, "stopped"));
+    all.extend(rows(&view.warnings, "warning"));
+    if !all.is_empty() {
+        *text += &table(&["", "arm", "blocks", "code", "what was seen", "what to do"], all.into_iter());
+    }
+}
+
+fn counts_table(arms: &[ArmView]) -> String {
+    let names = arms.first().map(|a| a.counts.iter().map(|(name, _)| *name).collect()).unwrap_or_else(Vec::new);
+    let header: Vec<&str> = std::iter::once("arm").chain(names).chain(["errors"]).collect();
+    table(
+        &header,
+        arms.iter().map(|a| {
+            let errors: Vec<String> = a.errors.iter().map(|(class, n)| format!("{} {n}", escape(class))).collect();
+            let errors = if errors.is_empty() { "none".to_owned() } else { errors.join(", ") };
+            std::iter::once(escape(&a.arm)).chain(a.counts.iter().map(|(_, n)| n.clone())).chain([errors]).collect()
+        }),
+    )
+}
+
+fn omissions(text: &mut String, view: &View) {
+    for (arm, reason) in &view.omitted {
+        paragraph(text, &format!("Left out: {}. {}.", escape(arm), escape(reason)));
+    }
+}
+
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let mut text = String::from("\n");
+    text += &line(&header.iter().map(|h| h.to_string()).collect::<Vec<_>>());
+    text += &line(&vec!["---".to_owned(); header.len()]);
+    rows.for_each(|row| text += &line(&row));
+    text
+}
+
+/// Text from outside as plain words: no markup, no HTML, no new line.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '#' | '!' => out.extend(['\\', c]),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    #[test]
+    fn a_summary_looks_like_this() {
+        insta::assert_snapshot!(page(&View::of(&testing::document()), &[("a.svg", "a title".to_owned())]));
+    }
+
+    #[test]
+    fn markup_from_outside_is_shown_and_never_obeyed() {
+        assert_eq!(escape("a|b\n<img src=x> [x](y) *z*"), "a\\|b &lt;img src=x&gt; \\[x\\](y) \\*z\\*");
+        let mut document = testing::document();
+        document.cells[0].arm = "x | y\n# z".into();
+        document.meta.host.cpu_model = "</td><script>".into();
+        let text = page(&View::of(&document), &[]);
+        assert!(!text.contains("<script") && !text.contains("\n# z"));
+        let widths = |line: &str| line.replace("\\|", "").matches('|').count();
+        let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| x \\| y")).collect();
+        assert!(rows.len() >= 3 && widths(rows[0]) == 11, "{rows:?}");
+    }
+}

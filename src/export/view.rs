@@ -1,0 +1,431 @@
+//! What a reader sees, as words: the figures of a document formatted once, for the summary and the page alike.
+
+use crate::clock::Nanos;
+use crate::compare::{self, Claim, Effect, Ratio, Spread, Unit, Verdict};
+use crate::result::{BytesPerMessage, Cell, CellSummary, Document, Finding, Quantiles, Reached};
+use crate::units::{show_bytes, show_nanos, three_digits};
+use serde::Serialize;
+
+/// Stands for a figure that too few samples support, or that doesn't exist.
+pub const DASH: &str = "–";
+
+#[derive(Debug, Serialize)]
+pub struct View {
+    pub name: String,
+    pub description: String,
+    pub headline: String,
+    /// What holds for the whole run: partial, emulated, closed.
+    pub notices: Vec<String>,
+    pub reference: Option<String>,
+    pub arms: Vec<ArmView>,
+    pub omitted: Vec<(String, String)>,
+    pub claims: Vec<ClaimView>,
+    /// Figures that rest on trials in which the generator couldn't be trusted.
+    pub invalid: Vec<FindingView>,
+    pub warnings: Vec<FindingView>,
+    pub failures: Vec<FindingView>,
+    /// What was asked for, and where it ran: name and value.
+    pub facts: Vec<(&'static str, String)>,
+    pub host: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ArmView {
+    pub arm: String,
+    /// Transport, engine, settings.
+    pub what: String,
+    /// `#rrggbb`, the arm's colour in every chart.
+    pub colour: String,
+    /// Such as `2 of 3`.
+    pub valid: String,
+    /// No trial was valid.
+    pub untrusted: bool,
+    pub is_reference: bool,
+    pub response: Percentiles,
+    /// Arm ÷ reference.
+    pub p50_ratio: String,
+    pub p99_ratio: String,
+    pub reach: String,
+    pub counts: Vec<(&'static str, String)>,
+    pub errors: Vec<(String, u64)>,
+    pub bytes: [String; 3],
+    pub connections: String,
+    /// µs, generator and target.
+    pub cpu: [String; 2],
+    pub memory: [String; 2],
+    /// Every other time that was measured: name and quantiles.
+    pub times: Vec<(&'static str, Percentiles)>,
+    pub polls: Vec<(&'static str, String)>,
+    /// Block, p50, p99, reach, `valid` or `INVALID`.
+    pub trials: Vec<[String; 5]>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Percentiles {
+    pub p50: String,
+    pub p90: String,
+    pub p99: String,
+    pub p999: String,
+    pub max: String,
+    pub mean: String,
+    pub count: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ClaimView {
+    pub claim: &'static str,
+    pub metric: &'static str,
+    pub effects: Vec<String>,
+    pub prediction: String,
+    pub conditions: String,
+    pub against: Vec<String>,
+    pub verdict: String,
+    /// For the page: `supported`, `not-supported`, `conditional`, `not-measured`.
+    pub class: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FindingView {
+    pub arm: String,
+    /// Blocks, such as `1` or `0, 2`.
+    pub blocks: String,
+    pub code: String,
+    pub message: String,
+    pub advice: String,
+}
+
+impl View {
+    pub fn of(document: &Document) -> View {
+        let comparison = compare::against_reference(document);
+        let ratios = |arm: &str| comparison.iter().flat_map(|c| &c.arms).find(|a| a.arm == arm);
+        let inks = crate::chart::Inks::of(document);
+        let arms = document.cells.iter().enumerate().map(|(at, cell)| {
+            let is_reference = document.reference.as_ref() == Some(&cell.arm);
+            let shown =
+                |ratio: Option<&Ratio>| ratio.map_or(if is_reference { "1".into() } else { DASH.into() }, times);
+            let (p50, p99) = ratios(&cell.arm).map_or((None, None), |r| (r.p50.as_ref(), r.p99.as_ref()));
+            ArmView {
+                is_reference,
+                p50_ratio: shown(p50),
+                p99_ratio: shown(p99),
+                ..arm_view(cell, inks.of_cell(at).hex())
+            }
+        });
+        View {
+            name: document.scenario.name.clone(),
+            description: document.scenario.description.clone(),
+            headline: compare::headline(document),
+            notices: notices(document),
+            reference: comparison.as_ref().map(|c| c.reference.clone()),
+            arms: arms.collect(),
+            omitted: document.omitted.iter().map(|o| (o.arm.clone(), o.reason.clone())).collect(),
+            claims: compare::claims(document).iter().map(claim_view).collect(),
+            invalid: findings(document, |trial| trial.invalid.clone()),
+            warnings: findings(document, |trial| trial.warnings.clone()),
+            failures: findings(document, |trial| {
+                let finding = |text: &String| Finding {
+                    code: "stopped".to_owned(),
+                    message: text.clone(),
+                    advice: "its counts are of what was done until then".to_owned(),
+                };
+                trial.failure.iter().map(finding).collect()
+            }),
+            facts: facts(document),
+            host: host(document),
+        }
+    }
+}
+
+fn notices(document: &Document) -> Vec<String> {
+    let mut notices = Vec::new();
+    if document.partial {
+        notices.push("Partial: the run was interrupted; trials are missing or cut short.".to_owned());
+    }
+    if let Some(delay) = document.cells.iter().map(|c| c.load.delay).max().filter(|d| *d > 0) {
+        notices.push(format!(
+            "Emulated network: the embedded target holds every message for {} in each direction and charges one round \
+             trip for a connect. These are not the latencies of a real network.",
+            show_nanos(delay as f64)
+        ));
+    }
+    if document.cells.iter().any(Cell::is_closed) {
+        notices.push(
+            "Closed arrival: each session waits for its answer before it sends again, so a stall of the target hides \
+             most of its own effect. Latencies here don't compare with those of open arrival."
+                .to_owned(),
+        );
+    }
+    notices
+}
+
+fn arm_view(cell: &Cell, colour: String) -> ArmView {
+    let summary = cell.summary();
+    let mut what = vec![cell.transport.clone()];
+    what.extend(cell.engine.clone());
+    what.extend(cell.settings.iter().map(|(key, value)| format!("{key} {value}")));
+    if cell.target != "embedded" {
+        what.push(cell.target.clone());
+    }
+    if cell.is_closed() {
+        what.push("closed arrival".to_owned());
+    }
+    let each = |value: Option<f64>, show: fn(f64) -> String| value.map_or(DASH.to_owned(), show);
+    let BytesPerMessage { payload, framing, wire } = summary.bytes_per_message;
+    ArmView {
+        arm: cell.arm.clone(),
+        what: what.join(", "),
+        colour,
+        valid: format!("{} of {}", summary.valid, summary.trials),
+        untrusted: summary.valid == 0,
+        is_reference: false,
+        response: Percentiles::of(&summary.response_time),
+        p50_ratio: String::new(),
+        p99_ratio: String::new(),
+        reach: reach(summary.reach),
+        counts: counts(&summary),
+        errors: summary.errors.clone().into_iter().collect(),
+        bytes: [payload, framing, wire].map(|b| each(b, three_digits)),
+        connections: each(summary.connections_per_session, three_digits),
+        cpu: [summary.cpu_us_per_message.generator, summary.cpu_us_per_message.target].map(|v| each(v, three_digits)),
+        memory: [summary.rss_per_session.generator, summary.rss_per_session.target].map(|v| each(v, show_bytes)),
+        times: times_of(&summary),
+        polls: polls(&summary),
+        trials: summary
+            .per_trial
+            .iter()
+            .map(|t| {
+                let valid = if t.valid { "valid" } else { "INVALID" };
+                [t.block.to_string(), nanos(t.p50), nanos(t.p99), reach(t.reach), valid.to_owned()]
+            })
+            .collect(),
+    }
+}
+
+/// 1 is shown as 1 only if nothing at all is missing.
+fn reach(reach: Option<f64>) -> String {
+    match reach {
+        None => DASH.to_owned(),
+        Some(1.0) => "1".to_owned(),
+        Some(share) => format!("{:.5}", (share * 1e5).floor() / 1e5),
+    }
+}
+
+fn counts(summary: &CellSummary) -> Vec<(&'static str, String)> {
+    let c = &summary.counters;
+    vec![
+        ("scheduled", c.scheduled.to_string()),
+        ("sent", c.sent.to_string()),
+        ("skipped", c.skipped.to_string()),
+        ("expected", c.expected.to_string()),
+        ("delivered", c.delivered.to_string()),
+        ("late", c.late.to_string()),
+        ("lost", c.lost.to_string()),
+        ("unfinished", c.unfinished.to_string()),
+        ("duplicate", c.duplicate.to_string()),
+        ("reordered", c.reordered.map_or(DASH.to_owned(), |n| n.to_string())),
+        ("unmatched", c.unmatched.to_string()),
+    ]
+}
+
+fn times_of(summary: &CellSummary) -> Vec<(&'static str, Percentiles)> {
+    let connect = &summary.connect;
+    let all = [
+        ("service time", &summary.service_time),
+        ("send lateness", &summary.send_lateness),
+        ("queueing", &summary.queueing),
+        ("last receipt", &summary.last_receipt),
+        ("resolve", &connect.resolve),
+        ("TCP", &connect.tcp),
+        ("TLS", &connect.tls),
+        ("upgrade or join", &connect.upgrade),
+        ("connect in all", &connect.total),
+        ("first message", &connect.first_message),
+        ("close", &summary.close),
+        ("ping", &summary.ping),
+    ];
+    let mut shown = vec![("response time", Percentiles::of(&summary.response_time))];
+    let with = &summary.response_time_with_missing;
+    if with.missing > 0 {
+        let at = |reached| match reached {
+            Reached::Unsupported => DASH.to_owned(),
+            Reached::Never => "∞".to_owned(),
+            Reached::At(value) => show_nanos(value as f64),
+        };
+        shown.push((
+            "response time, missing as ∞",
+            Percentiles {
+                p50: at(with.p50),
+                p90: at(with.p90),
+                p99: at(with.p99),
+                p999: at(with.p999),
+                max: "∞".to_owned(),
+                mean: "∞".to_owned(),
+                count: summary.response_time.count.saturating_add(with.missing),
+            },
+        ));
+    }
+    shown.extend(all.iter().filter(|(_, q)| q.count > 0).map(|(name, q)| (*name, Percentiles::of(q))));
+    shown
+}
+
+fn polls(summary: &CellSummary) -> Vec<(&'static str, String)> {
+    let Some(polls) = &summary.polls else { return Vec::new() };
+    let count = |n: Option<u64>| n.map_or(DASH.to_owned(), |n| n.to_string());
+    let mean = polls.messages_per_poll.mean.map_or(DASH.to_owned(), three_digits);
+    vec![
+        ("polls", polls.requests.to_string()),
+        ("empty polls", polls.empty.to_string()),
+        ("messages a poll, mean", mean),
+        ("messages a poll, p99", count(polls.messages_per_poll.p99)),
+        ("messages a poll, most", count(polls.messages_per_poll.max)),
+        ("gap before the next poll, p50", nanos(polls.gap.p50)),
+    ]
+}
+
+impl Percentiles {
+    fn of(q: &Quantiles) -> Percentiles {
+        Percentiles {
+            p50: nanos(q.p50),
+            p90: nanos(q.p90),
+            p99: nanos(q.p99),
+            p999: nanos(q.p999),
+            max: nanos(q.max),
+            mean: q.mean.map_or(DASH.to_owned(), show_nanos),
+            count: q.count,
+        }
+    }
+}
+
+fn nanos(value: Option<Nanos>) -> String {
+    value.map_or(DASH.to_owned(), |v| show_nanos(v as f64))
+}
+
+/// `0.52 (0.50–0.55)`: the median over blocks, and the smallest and largest.
+fn times(ratio: &Ratio) -> String {
+    format!("{} ({}–{})", three_digits(ratio.spread.median), three_digits(ratio.min), three_digits(ratio.max))
+}
+
+fn claim_view(claim: &Claim) -> ClaimView {
+    ClaimView {
+        claim: claim.claim,
+        metric: claim.metric,
+        effects: claim.effects.iter().map(effect).collect(),
+        prediction: claim.prediction.clone().unwrap_or_default(),
+        conditions: claim.conditions.clone(),
+        against: claim.against.clone(),
+        verdict: match claim.verdict {
+            Verdict::NotMeasured(scenario) => format!("not measured in this run; see {scenario}"),
+            verdict => verdict.name().to_owned(),
+        },
+        class: claim.verdict.name().replace(' ', "-"),
+    }
+}
+
+fn effect(effect: &Effect) -> String {
+    let show = |value: f64| match effect.unit {
+        Unit::Times => format!("{}×", three_digits(value)),
+        Unit::Nanos => show_nanos(value),
+        Unit::Bytes => format!("{} B", three_digits(value)),
+        Unit::Count => three_digits(value),
+    };
+    let Spread { median, low, high, coverage, trials } = effect.spread;
+    format!(
+        "{}: {} [{}, {}] ({:.0} % of {trials} trials)",
+        effect.what,
+        show(median),
+        show(low),
+        show(high),
+        coverage * 100.0
+    )
+}
+
+/// Findings of one arm with the same code in one row; the message is the first trial's.
+fn findings(document: &Document, of: impl Fn(&crate::result::Trial) -> Vec<Finding>) -> Vec<FindingView> {
+    let mut rows: Vec<FindingView> = Vec::new();
+    for cell in &document.cells {
+        let first = rows.len();
+        for trial in &cell.trials {
+            for finding in of(trial) {
+                match rows[first..].iter_mut().find(|r| r.code == finding.code) {
+                    Some(row) => row.blocks += &format!(", {}", trial.block),
+                    None => rows.push(FindingView {
+                        arm: cell.arm.clone(),
+                        blocks: trial.block.to_string(),
+                        code: finding.code,
+                        message: finding.message,
+                        advice: finding.advice,
+                    }),
+                }
+            }
+        }
+    }
+    rows
+}
+
+fn facts(document: &Document) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let Some(cell) = document.cells.first() {
+        let load = &cell.load;
+        facts.push(("workload", cell.workload.clone()));
+        facts.push(("sessions", load.sessions.to_string()));
+        facts.push((
+            "load",
+            if cell.is_closed() {
+                "closed arrival".to_owned()
+            } else {
+                format!("{} /s, {} (open arrival)", three_digits(load.rate), load.arrival)
+            },
+        ));
+        if load.groups > 0 {
+            facts.push(("rooms or topics", load.groups.to_string()));
+        }
+        facts.push((
+            "payload",
+            match load.payload {
+                (min, max) if min == max => format!("{min} B"),
+                (min, max) => format!("{min}–{max} B"),
+            },
+        ));
+        facts.push((
+            "measured",
+            format!("{} a trial, after {}", show_nanos(load.duration as f64), show_nanos(load.warmup as f64)),
+        ));
+        let blocks = document.cells.iter().map(|c| c.trials.len()).max().unwrap_or(0);
+        facts.push(("trials", format!("{blocks} an arm, interleaved in blocks")));
+    }
+    facts.push(("seed", document.seed.to_string()));
+    facts.push(("command", document.meta.command_line.join(" ")));
+    facts.push(("scenario", format!("{} (SHA-256 {})", document.scenario.path, short(&document.scenario.hash))));
+    facts.push(("plan", format!("SHA-256 {}", short(&document.plan_hash))));
+    facts.push(("wsbench", document.meta.wsbench_version.clone()));
+    if let Some(revision) = &document.meta.git_revision {
+        facts.push(("git revision", revision.clone()));
+    }
+    facts
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}
+
+fn host(document: &Document) -> Vec<(&'static str, String)> {
+    let host = &document.meta.host;
+    let mut rows = vec![
+        ("started", document.meta.started.clone()),
+        ("finished", document.meta.finished.clone()),
+        ("processor", format!("{}, {} cores", host.cpu_model, host.cores)),
+        ("memory", format!("{:.1} GiB", host.memory_bytes as f64 / f64::from(1 << 30))),
+        ("system", format!("{}, kernel {}", host.os, host.kernel)),
+        ("open files allowed", host.open_files_limit.to_string()),
+    ];
+    if let Some((low, high)) = host.ephemeral_ports {
+        rows.push(("ephemeral ports", format!("{low}–{high}")));
+    }
+    if let Some(idle) = &document.calibration {
+        rows.push((
+            "idle pacing",
+            format!("p50 {} late, p99 {}", show_nanos(idle.lateness_p50 as f64), show_nanos(idle.lateness_p99 as f64)),
+        ));
+    }
+    rows
+}
