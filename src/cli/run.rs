@@ -30,7 +30,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     write::save(&document, &dir)?;
     write::render(&document, &dir, read.plan.output.charts)?;
     match args.format {
-        Format::Json => println!("{}", crate::export::json_summary(&document)?),
+        Format::Json => println!("{}", crate::export::summary_json(&document)),
         Format::Text => print!("{}", summary::text(&document, &dir)),
     }
     Ok(Exit::of(&document))

@@ -327,7 +327,7 @@ fn slower(p50: &Option<Effect>, p99: &Option<Effect>) -> Option<Verdict> {
     Some(match both.iter().filter(|e| is_slower(e)).count() {
         _ if both.is_empty() => return None,
         0 => Verdict::NotSupported,
-        n if n == 2 => Verdict::Supported,
+        2 => Verdict::Supported,
         _ => Verdict::Conditional,
     })
 }

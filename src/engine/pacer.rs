@@ -18,7 +18,7 @@ pub struct Due {
 /// Gives out scheduled units, in order of their due instants.
 #[derive(Debug)]
 pub enum Pacer {
-    Open(OpenPacer),
+    Open(Box<OpenPacer>),
     Closed(ClosedPacer),
 }
 
@@ -64,14 +64,14 @@ pub struct OpenPacer {
 
 impl OpenPacer {
     /// `senders`: how many take turns; at least 1.
-    pub fn new(schedule: &Schedule, senders: u32, start: Nanos) -> OpenPacer {
-        let mut pacer = OpenPacer {
+    pub fn new(schedule: &Schedule, senders: u32, start: Nanos) -> Box<OpenPacer> {
+        let mut pacer = Box::new(OpenPacer {
             schedule: schedule.clone(),
             arrivals: schedule.arrivals(),
             senders: schedule.senders(senders),
             start,
             next: None,
-        };
+        });
         pacer.draw(0);
         pacer
     }

@@ -71,13 +71,15 @@ struct Copy {
 /// What happens to a copy: it arrives after each of these delays.
 type Fate<'a> = &'a dyn Fn(Copy) -> Vec<Nanos>;
 
+/// A copy on its way: when it arrives, a serial number to keep order, its receiver, its bytes.
+type Flying = (Nanos, u64, SessionId, Vec<u8>);
+
 struct World<'a> {
     core: Core,
     now: Nanos,
     start: Nanos,
     fate: Fate<'a>,
-    /// (at, serial, receiver, payload)
-    flying: BinaryHeap<Reverse<(Nanos, u64, SessionId, Vec<u8>)>>,
+    flying: BinaryHeap<Reverse<Flying>>,
     serial: u64,
 }
 
