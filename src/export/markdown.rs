@@ -161,7 +161,7 @@ fn validity(text: &mut String, view: &View) {
 }
 
 fn counts_table(arms: &[ArmView]) -> String {
-    let names = arms.first().map(|a| a.counts.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
+    let names: Vec<_> = arms.first().map(|a| a.counts.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
     let header: Vec<&str> = std::iter::once("arm").chain(names).chain(["errors"]).collect();
     table(
         &header,
