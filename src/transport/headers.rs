@@ -1,62 +1,62 @@
-//! The header profiles: what a request carries beyond what its protocol requires.
+//! The header profiles: what a request carries beyond what its protocol requires. The browser's are those of the golden
+//! exchanges in `docs/protocol.md`.
 
 use crate::catalog::HeaderProfile;
 
+/// What a request is for; a browser sends different headers with each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The handshake of `new WebSocket()`.
+    Upgrade,
+    /// A `fetch()` that polls, or opens a stream.
+    Receive,
+    /// `new EventSource()`.
+    Events,
+    /// A `fetch()` that publishes.
+    Publish,
+}
+
 const AGENT: (&str, &str) = (
     "User-Agent",
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36",
 );
+const ENCODING: (&str, &str) = ("Accept-Encoding", "gzip, deflate, br, zstd");
 const LANGUAGE: (&str, &str) = ("Accept-Language", "en-US,en;q=0.9");
+const EVENTS: (&str, &str) = ("Accept", "text/event-stream");
 
-/// What a desktop browser adds to the handshake of `new WebSocket()`, but for the offer of compression, which no engine
-/// here could keep.
-const UPGRADE: &[(&str, &str)] = &[
-    ("Pragma", "no-cache"),
-    ("Cache-Control", "no-cache"),
-    AGENT,
-    ("Accept-Encoding", "gzip, deflate, br, zstd"),
-    LANGUAGE,
-];
+/// The offer of compression is left out: no engine here could keep it.
+const UPGRADE: &[(&str, &str)] = &[("Pragma", "no-cache"), ("Cache-Control", "no-cache"), AGENT, ENCODING, LANGUAGE];
 
-/// What a desktop browser adds to a same-origin `fetch()`.
 const FETCH: &[(&str, &str)] = &[
     ("Connection", "keep-alive"),
-    ("sec-ch-ua", "\"Not/A)Brand\";v=\"8\", \"Chromium\";v=\"126\", \"Google Chrome\";v=\"126\""),
-    ("sec-ch-ua-mobile", "?0"),
     ("sec-ch-ua-platform", "\"Linux\""),
     AGENT,
-    ("Accept", "*/*"),
+    ("sec-ch-ua", "\"Not)A;Brand\";v=\"8\", \"Chromium\";v=\"138\", \"Google Chrome\";v=\"138\""),
+    ("sec-ch-ua-mobile", "?0"),
     ("Sec-Fetch-Site", "same-origin"),
     ("Sec-Fetch-Mode", "cors"),
     ("Sec-Fetch-Dest", "empty"),
-    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ENCODING,
     LANGUAGE,
 ];
 
-/// Headers of a WebSocket handshake after the required ones.
-pub(super) fn of_upgrade(profile: HeaderProfile, authority: &str, tls: bool) -> Vec<(String, String)> {
-    with_origin(profile, UPGRADE, "Origin", authority, tls, "")
-}
-
-/// Headers of an HTTP request after `Host`. A profile's `Connection` is left out where every request has one of its own.
-pub(super) fn of_request(profile: HeaderProfile, authority: &str, tls: bool) -> Vec<(String, String)> {
-    with_origin(profile, FETCH, "Referer", authority, tls, "/")
-}
-
-fn with_origin(
-    profile: HeaderProfile,
-    fixed: &[(&str, &str)],
-    name: &str,
-    authority: &str,
-    tls: bool,
-    path: &str,
-) -> Vec<(String, String)> {
-    if profile == HeaderProfile::Minimal {
-        return Vec::new();
-    }
-    let scheme = if tls { "https" } else { "http" };
-    let origin = (name.to_owned(), format!("{scheme}://{authority}{path}"));
-    fixed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain([origin]).collect()
+/// Headers of a request after those that its protocol requires. `authority` and `tls` say where it goes, which for a
+/// same-origin request is also where it comes from.
+pub(super) fn of(purpose: Purpose, profile: HeaderProfile, authority: &str, tls: bool) -> Vec<(String, String)> {
+    let origin = format!("{}://{authority}", if tls { "https" } else { "http" });
+    let referer = format!("{origin}/");
+    let named: Vec<(&str, &str)> = match (profile, purpose) {
+        (HeaderProfile::Minimal, Purpose::Events) => vec![EVENTS],
+        (HeaderProfile::Minimal, _) => Vec::new(),
+        (HeaderProfile::Browser, Purpose::Upgrade) => [UPGRADE, &[("Origin", &origin)]].concat(),
+        (HeaderProfile::Browser, Purpose::Events) => [FETCH, &[EVENTS, ("Referer", &referer)]].concat(),
+        (HeaderProfile::Browser, Purpose::Receive) => [FETCH, &[("Accept", "*/*"), ("Referer", &referer)]].concat(),
+        (HeaderProfile::Browser, Purpose::Publish) => {
+            let publish = [("Accept", "*/*"), ("Content-Type", "text/plain;charset=UTF-8"), ("Origin", &origin)];
+            [FETCH, &publish, &[("Referer", &referer)]].concat()
+        }
+    };
+    named.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -64,12 +64,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minimal_adds_nothing_and_a_browser_several_hundred_bytes() {
-        assert!(of_request(HeaderProfile::Minimal, "h", false).is_empty());
-        let headers = of_request(HeaderProfile::Browser, "h:80", true);
+    fn minimal_is_minimal() {
+        let minimal = |purpose| of(purpose, HeaderProfile::Minimal, "h", false);
+        assert!(minimal(Purpose::Receive).is_empty() && minimal(Purpose::Upgrade).is_empty());
+        assert!(minimal(Purpose::Publish).is_empty());
+        assert_eq!(minimal(Purpose::Events).len(), 1);
+    }
+
+    #[test]
+    fn a_browsers_poll_is_529_bytes_long() {
+        let headers = of(Purpose::Receive, HeaderProfile::Browser, "127.0.0.1:40003", false);
+        let first = "GET /poll/0123456789abcdef?c=0 HTTP/1.1\r\nHost: 127.0.0.1:40003\r\n\r\n";
         let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-        assert!((400..900).contains(&bytes), "{bytes}");
-        assert!(headers.contains(&("Referer".to_owned(), "https://h:80/".to_owned())));
-        assert!(of_upgrade(HeaderProfile::Browser, "h", false).contains(&("Origin".to_owned(), "http://h".to_owned())));
+        assert_eq!(first.len() + bytes, 529);
+        let headers = of(Purpose::Upgrade, HeaderProfile::Browser, "h", true);
+        assert!(headers.contains(&("Origin".to_owned(), "https://h".to_owned())));
     }
 }

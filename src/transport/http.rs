@@ -7,9 +7,10 @@
 //! | sse | `streaming.rs`: an event stream |
 //! | http-streaming | `streaming.rs`: an endless chunked response of length-prefixed messages |
 
+use super::headers::{self, Purpose};
 use super::session::Session;
-use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening, headers};
-use crate::catalog::{Http, Transport, TransportKind};
+use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
+use crate::catalog::{Http, TransportKind};
 use crate::clock::{Nanos, now};
 use crate::dialect::{HttpFace, Receive, speak};
 use hyper::HeaderMap;
@@ -31,12 +32,13 @@ pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Fa
     let receive =
         Receive { transport: kind, batch: settings.batch, headers: settings.headers, format: endpoint.format };
     let face = speak(endpoint.dialect, &endpoint.token).http(&place, new_sid(), receive);
-    let requests = Rc::new(Requests::new(&endpoint, settings)?);
-    let mut lane = Lane::new(requests.clone(), session.meter.clone());
+    let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
+    let mut lane = Lane::new(Requests::new(&endpoint, settings, purpose)?, session.meter.clone());
+    let posts = Lane::new(Requests::new(&endpoint, settings, Purpose::Publish)?, session.meter.clone());
     let dialed = lane.connect(deadline).await?;
     let mut phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() };
     let connected = now();
-    let publisher = publish::Publisher::new(&*face, Lane::new(requests, session.meter.clone()));
+    let publisher = publish::Publisher::new(&*face, posts);
     let join = Join { session: session.clone(), lane, face };
     let strategy = match kind {
         TransportKind::Sse | TransportKind::HttpStreaming => {
@@ -84,7 +86,7 @@ async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publ
     }
 }
 
-/// What all requests of a session share.
+/// What all requests of one connection share.
 struct Requests {
     endpoint: Rc<Endpoint>,
     headers: HeaderMap,
@@ -93,11 +95,12 @@ struct Requests {
 }
 
 impl Requests {
-    fn new(endpoint: &Rc<Endpoint>, settings: &Http) -> Result<Requests, Failure> {
+    fn new(endpoint: &Rc<Endpoint>, settings: &Http, purpose: Purpose) -> Result<Requests, Failure> {
         let mut headers = HeaderMap::new();
         let host = HeaderValue::try_from(&endpoint.authority);
         headers.insert(HOST, host.map_err(|_| not_a_header("Host", &endpoint.authority))?);
-        let profile = headers::of_request(settings.headers, &endpoint.authority, endpoint.tls_name.is_some());
+        let tls = endpoint.tls_name.is_some();
+        let profile = headers::of(purpose, settings.headers, &endpoint.authority, tls);
         for (name, value) in profile.iter().chain(&settings.extra_headers) {
             let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
             let (name, value) = header.ok_or_else(|| not_a_header(name, value))?;
@@ -105,9 +108,6 @@ impl Requests {
         }
         if !settings.keep_alive {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        if matches!(endpoint.transport, Transport::Sse(_)) {
-            headers.insert(hyper::header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         }
         let (keep_alive, nodelay) = (settings.keep_alive, settings.nodelay);
         Ok(Requests { endpoint: endpoint.clone(), headers, keep_alive, nodelay })

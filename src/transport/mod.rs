@@ -79,7 +79,8 @@ pub struct Ended {
     /// `None`: as we asked. Otherwise what broke it, the target's own close included.
     pub failure: Option<Failure>,
     /// How long the closing handshake took, if there was a whole one: from the first close (frame or FIN, either end's)
-    /// to the end of the stream.
+    /// to the end of the stream; over HTTP from leaving (DELETE) to its answer. Absent where the target's close and the end
+    /// of the stream are one (a FIN of the target's).
     pub close_time: Option<Nanos>,
     /// Close code of the target (RFC 6455 §7.4), where there is one.
     pub code: Option<u16>,
@@ -97,7 +98,8 @@ pub trait Sink {
     /// A request for messages ended: how many it brought, and how long after the response before it it was asked.
     fn on_poll(&self, session: SessionId, messages: u64, gap: Option<Nanos>);
     /// Something went wrong that the session survives (an HTTP 5xx on one POST, a foreign datagram). A message that
-    /// was lost with it is named by its ticket.
+    /// was lost with it is named by its ticket; if that was never in [`Sink::on_sent`], not a byte of it was written (the
+    /// connection for its POST failed).
     fn on_fault(&self, session: SessionId, ticket: Option<u64>, failure: Failure);
     /// The session is over, for whatever reason; called exactly once for each opened session, and the last call.
     fn on_ended(&self, session: SessionId, ended: Ended);
@@ -109,7 +111,8 @@ pub trait Connection {
     fn send(&mut self, ticket: u64, payload: &[u8]) -> Result<(), Unsent>;
     /// Starts the closing handshake; `on_ended` follows, unless the target never answers.
     fn close(&mut self);
-    /// Bytes and connections so far. With `wire`, also asks the system for what went over the wire.
+    /// Bytes and connections so far, also after the session has ended; `handshake` holds joining and, over UDP, leaving.
+    /// With `wire`, also asks the system for what went over the wire (`tcp_info.rs` says how); UDP's is arithmetic.
     fn traffic(&self, wire: bool) -> Traffic;
 }
 

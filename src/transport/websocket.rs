@@ -1,9 +1,10 @@
 //! WebSocket: one opening handshake for both engines, then either engine on the same session.
 
 use super::counted::{Counted, Read};
+use super::headers::{self, Purpose};
 use super::net::dial;
 use super::session::Session;
-use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening, headers};
+use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::{Engine, Format, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
@@ -48,7 +49,8 @@ async fn shake_hands(endpoint: &Endpoint, settings: &Websocket, place: &str, str
         key: generate_key(),
         subprotocols: settings.subprotocols.clone(),
     };
-    let mut headers = headers::of_upgrade(settings.headers, &endpoint.authority, endpoint.tls_name.is_some());
+    let tls = endpoint.tls_name.is_some();
+    let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
     headers.extend_from_slice(&settings.extra_headers);
     stream.clone().write_all(&write_request(&endpoint.authority, &request, &headers)).await?;
     stream.clone().flush().await?;

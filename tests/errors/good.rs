@@ -12,15 +12,15 @@ use wsbench::measure::Traffic;
 use wsbench::transport::Endpoint;
 use wsbench::units::Span;
 
-const MESSAGES: u64 = 10;
+pub const MESSAGES: u64 = 10;
 
-async fn echo_bytes(mut stream: TcpStream) {
+pub async fn echo_bytes(mut stream: TcpStream) {
     let (mut read, mut write) = stream.split();
     let _ = tokio::io::copy(&mut read, &mut write).await;
 }
 
 /// Sends messages of `size` bytes one after the other, waits for the echo of each, and returns what that cost.
-async fn echoed(client: &mut Client, size: usize) -> Traffic {
+pub async fn echoed(client: &mut Client, size: usize) -> Traffic {
     for n in 0..MESSAGES {
         client.send(n, &vec![b'a' + n as u8; size]);
         client.seen.messages(n as usize + 1).await;
@@ -38,7 +38,7 @@ async fn echoed(client: &mut Client, size: usize) -> Traffic {
 }
 
 /// Framing of one message, sent and received, bytes.
-fn framing(traffic: Traffic) -> (u64, u64) {
+pub fn framing(traffic: Traffic) -> (u64, u64) {
     assert_eq!((traffic.sent.framing % MESSAGES, traffic.received.framing % MESSAGES), (0, 0));
     (traffic.sent.framing / MESSAGES, traffic.received.framing / MESSAGES)
 }
@@ -180,10 +180,8 @@ fn an_event_stream_costs_fourteen_bytes_a_message_and_a_post_its_two_heads() {
                 let hub = Rc::new(Hub::default());
                 let (mut client, address) = over_http(&hub, Transport::Sse(http()), at).await;
                 let traffic = echoed(&mut client, size).await;
-                let post = format!(
-                    "POST /pub/0123456789abcdef HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\
-                     content-length: {size}\r\n\r\n"
-                );
+                let post =
+                    format!("POST /pub/0123456789abcdef HTTP/1.1\r\nhost: {address}\r\ncontent-length: {size}\r\n\r\n");
                 let (sent, received) = framing(traffic);
                 assert_eq!(sent, post.len() as u64);
                 assert_eq!(received, expected + NOTHING.len() as u64);
@@ -283,7 +281,6 @@ fn a_place_that_greets_and_closes_is_read_and_ends() {
             if close {
                 let ended = client.seen.ended().await;
                 assert_eq!(ended.failure.unwrap().class, wsbench::transport::ErrorClass::ClosedByTarget(None));
-                assert!(ended.close_time.is_some());
             }
         }
     });

@@ -6,4 +6,5 @@ mod harness;
 mod http;
 mod hub;
 mod streams;
+mod tls;
 mod websocket;

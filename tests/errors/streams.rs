@@ -1,11 +1,9 @@
 //! TCP, TLS and UDP targets that misbehave.
 
 use crate::harness::*;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
-use tokio_rustls::TlsAcceptor;
-use wsbench::catalog::{DialectKind, Engine, Framing, Transport};
+use wsbench::catalog::{DialectKind, Framing, Transport};
 use wsbench::transport::{ErrorClass, Unsent};
 
 /// How a raw length-framed session ends whose target sends `bytes`, and then closes if `close`.
@@ -93,50 +91,6 @@ fn nobody_listening_is_refused() {
             endpoint.dialect = DialectKind::Wsbench;
             let what = format!("{:?}", endpoint.transport);
             assert_eq!(refusal(endpoint).await, ErrorClass::Refused, "{what}");
-        }
-    });
-}
-
-#[test]
-fn a_certificate_that_nobody_vouches_for_is_a_tls_error() {
-    run(async {
-        let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let address = listen(move |stream| {
-            let acceptor = acceptor.clone();
-            async move { assert!(acceptor.accept(stream).await.is_err()) }
-        });
-        let address = address.await;
-        let engine = Engine::Fastwebsockets;
-        for transport in [Transport::Websocket(websocket(engine)), tcp(Framing::Length), Transport::LongPolling(http())]
-        {
-            let mut endpoint = endpoint(transport, address);
-            endpoint.tls_name = Some("localhost".to_owned());
-            assert_eq!(refusal(endpoint).await, ErrorClass::Tls);
-        }
-    });
-}
-
-#[test]
-fn a_target_without_tls_is_a_tls_error_and_a_silent_one_a_timeout() {
-    run(async {
-        let plain = listen(|mut stream| async move {
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
-            silence(stream).await;
-        });
-        for (address, class) in [(plain.await, ErrorClass::Tls), (listen(silence).await, ErrorClass::HandshakeTimeout)]
-        {
-            let mut endpoint = endpoint(tcp(Framing::Length), address);
-            endpoint.tls_name = Some("localhost".to_owned());
-            assert_eq!(refusal(endpoint).await, class);
         }
     });
 }

@@ -28,7 +28,7 @@ const MAX_BUFFER: usize = 16 * 1024;
 const MAX_DISCARDED: usize = 64 * 1024;
 
 pub(super) struct Lane {
-    requests: Rc<Requests>,
+    requests: Requests,
     meter: Rc<Meter>,
     live: Option<Live>,
 }
@@ -61,7 +61,7 @@ pub(super) struct Lost {
 }
 
 impl Lane {
-    pub fn new(requests: Rc<Requests>, meter: Rc<Meter>) -> Lane {
+    pub fn new(requests: Requests, meter: Rc<Meter>) -> Lane {
         Lane { requests, meter, live: None }
     }
 

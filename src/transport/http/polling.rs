@@ -80,10 +80,9 @@ impl Polling {
         }
     }
 
-    /// The target was asked to close once the session was joined: that lasts from the join's answer to the end of the
-    /// connection.
+    /// The target was asked to close once the session was joined. Its FIN comes with its answer, so this closing has no
+    /// length.
     async fn end_with_target(mut self) -> Ended {
-        self.session.closing_began();
         match tokio::time::timeout(CLOSE_PATIENCE, self.lane.until_closed()).await {
             Ok(()) => self.session.closed(),
             Err(_) => {
