@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 mod hlog;
 mod html;
 mod intervals;
+#[cfg(test)]
+mod look;
 mod markdown;
 mod names;
 mod pictures;
