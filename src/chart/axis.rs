@@ -37,7 +37,7 @@ pub fn from_zero(label: &str, largest: f64) -> Axis {
     let step = round_step(largest.max(1e-9) / 5.0);
     let count = (largest / step - 1e-9).ceil().max(1.0);
     let ticks = (0..=count as u32).map(|n| tick(f64::from(n) * step)).collect();
-    Axis { label: label.to_owned(), scale: Scale::Linear { from: 0.0, to: count * step }, ticks }
+    Axis { label: label.to_owned(), scale: Scale::Linear { from: 0.0, to: count * step }, ticks, grid: true }
 }
 
 /// 0 to exactly `to`, with round ticks on the way.
@@ -45,7 +45,7 @@ pub fn exactly(label: &str, to: f64) -> Axis {
     let to = to.max(1e-9);
     let step = round_step(to / 6.0);
     let ticks = (0..=(to / step) as u32).map(|n| tick(f64::from(n) * step)).collect();
-    Axis { label: label.to_owned(), scale: Scale::Linear { from: 0.0, to }, ticks }
+    Axis { label: label.to_owned(), scale: Scale::Linear { from: 0.0, to }, ticks, grid: true }
 }
 
 /// Logarithmic from a little under `smallest` to a little over `largest`, both over 0.
@@ -64,7 +64,7 @@ pub fn log(label: &str, smallest: f64, largest: f64) -> Axis {
         .filter(|at| (from..=to).contains(at))
         .map(tick)
         .collect();
-    Axis { label: label.to_owned(), scale: Scale::Log { from, to }, ticks }
+    Axis { label: label.to_owned(), scale: Scale::Log { from, to }, ticks, grid: true }
 }
 
 /// Quantiles up to `to`, a tick at each nine.
@@ -72,14 +72,14 @@ pub fn nines(label: &str, to: f64) -> Axis {
     let marks =
         [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"), (0.99999, "99.999")];
     let ticks = marks.iter().filter(|(q, _)| *q <= to).map(|(q, text)| Tick { at: *q, label: text.to_string() });
-    Axis { label: label.to_owned(), scale: Scale::Nines { to }, ticks: ticks.collect() }
+    Axis { label: label.to_owned(), scale: Scale::Nines { to }, ticks: ticks.collect(), grid: true }
 }
 
 /// A row for each name, the first on top, at 0, 1, 2 and so on.
 pub fn rows(names: impl Iterator<Item = String>) -> Axis {
     let ticks: Vec<Tick> = names.enumerate().map(|(n, label)| Tick { at: n as f64, label }).collect();
     let last = ticks.len().max(1) as f64 - 0.5;
-    Axis { label: String::new(), scale: Scale::Linear { from: last, to: -0.5 }, ticks }
+    Axis { label: String::new(), scale: Scale::Linear { from: last, to: -0.5 }, ticks, grid: false }
 }
 
 fn tick(at: f64) -> Tick {

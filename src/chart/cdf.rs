@@ -3,7 +3,7 @@
 use super::axis::{self, TimeUnit};
 use super::palette::{Dash, NEUTRAL};
 use super::spec::{ChartSpec, Entry, Mark, Panel, Scale, Swatch};
-use super::{Ink, Inks, label, pair, subtitle};
+use super::{Ink, Inks, label, layered, pair, subtitle};
 use crate::compare::predict;
 use crate::measure::{BEYOND_MERGED, Histogram, Metric};
 use crate::result::Document;
@@ -52,7 +52,7 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     Some(ChartSpec {
         title: title(document),
         subtitle: subtitle(document, "Share of deliveries by response time"),
-        panels: vec![Panel { x, y, bands: Vec::new(), marks: marks.collect() }],
+        panels: vec![Panel { x, y, bands: Vec::new(), marks: layered(marks) }],
         legend,
         height: 440,
     })

@@ -3,19 +3,21 @@
 use super::axis::{self, TimeUnit};
 use super::palette::NEUTRAL;
 use super::spec::{Align, ChartSpec, Entry, Mark, Panel, Swatch};
-use super::{Inks, Rgb, label, pair, subtitle};
+use super::{Inks, label, pair, subtitle};
 use crate::measure::{BEYOND_TRIAL, Metric};
 use crate::result::{Cell, Document};
 use crate::units::show_nanos;
 
-/// Name and lightness of each phase; the last one is what is left until the first message.
-const PHASES: [(&str, Metric, f64); 5] = [
-    ("resolve", Metric::Resolve, 0.0),
-    ("TCP", Metric::Tcp, 0.2),
-    ("TLS", Metric::Tls, 0.4),
-    ("upgrade or join", Metric::Upgrade, 0.6),
-    ("until first message", Metric::FirstMessage, 0.8),
+/// In order; the last one is what is left until the first message.
+const PHASES: [(&str, Metric); 5] = [
+    ("resolve", Metric::Resolve),
+    ("TCP", Metric::Tcp),
+    ("TLS", Metric::Tls),
+    ("upgrade or join", Metric::Upgrade),
+    ("until first message", Metric::FirstMessage),
 ];
+/// How light the last phase of those that were seen is; the first has the arm's own colour.
+const LIGHTEST: f64 = 0.75;
 
 pub fn spec(document: &Document) -> Option<ChartSpec> {
     let inks = Inks::of(document);
@@ -31,27 +33,26 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         return None;
     }
     let unit = TimeUnit::fitting(longest);
+    let seen: Vec<usize> = (0..PHASES.len()).filter(|n| rows.iter().any(|(.., phases)| phases[*n].is_some())).collect();
+    let shade = |place: usize| LIGHTEST * place as f64 / (seen.len() - 1).max(1) as f64;
     let mut marks = Vec::new();
     for (row, (_, ink, phases)) in rows.iter().enumerate() {
         let mut from = 0.0;
-        for (phase, (.., shade)) in phases.iter().zip(PHASES) {
-            let to = from + phase.unwrap_or(0.0) / unit.nanos;
-            marks.push(Mark::Bar { from, to, y: row as f64, thickness: 0.56, fill: ink.colour.lighter(shade) });
+        for (place, n) in seen.iter().enumerate() {
+            let to = from + phases[*n].unwrap_or(0.0) / unit.nanos;
+            marks.push(Mark::Bar { from, to, y: row as f64, thickness: 0.56, fill: ink.colour.lighter(shade(place)) });
             from = to;
         }
         let text = show_nanos(from * unit.nanos);
         marks.push(Mark::Text { x: from, y: row as f64, text, align: Align::Left });
     }
-    let seen = |n: usize| rows.iter().any(|(.., phases)| phases[n].is_some());
-    let shade = |lighter: f64| -> Rgb { NEUTRAL.lighter(lighter) };
-    let legend = PHASES
-        .iter()
-        .enumerate()
-        .filter(|(n, _)| seen(*n))
-        .map(|(_, (name, _, lighter))| Entry { label: name.to_string(), swatch: Swatch::Fill(shade(*lighter)) });
+    let legend = seen.iter().enumerate().map(|(place, n)| Entry {
+        label: PHASES[*n].0.to_owned(),
+        swatch: Swatch::Fill(NEUTRAL.lighter(shade(place))),
+    });
     Some(ChartSpec {
         title: title(document),
-        subtitle: subtitle(document, "Median of each phase of connecting, successes only (medians needn't add up)"),
+        subtitle: subtitle(document, "Median of each phase, successes only"),
         panels: vec![Panel {
             x: axis::exactly(&format!("time since the first packet ({})", unit.name), longest / unit.nanos * 1.16),
             y: axis::rows(rows.iter().map(|(name, ..)| name.clone())),
@@ -66,7 +67,7 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
 /// The median of each phase, nanoseconds; the last is first message − connected.
 fn phases(cell: &Cell) -> [Option<f64>; 5] {
     let median = |metric| cell.merged(metric).quantile(0.5, BEYOND_TRIAL).map(|v| v as f64);
-    PHASES.map(|(_, metric, _)| match metric {
+    PHASES.map(|(_, metric)| match metric {
         Metric::FirstMessage => {
             let waited = median(Metric::FirstMessage)? - median(Metric::Connect)?;
             // Where messages come by chance, how soon the first one does says nothing about connecting.

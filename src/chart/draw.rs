@@ -13,7 +13,7 @@ const FINE: f64 = 8.0;
 /// Width of a character ÷ font size, on the safe side for common sans-serif fonts.
 const CHARACTER: f64 = 0.56;
 /// Longest label from outside, characters.
-const LONGEST: usize = 26;
+const LONGEST: usize = 34;
 
 const TITLE: f64 = 19.0;
 const SMALL: f64 = 12.5;
@@ -72,6 +72,7 @@ struct Placing(HPos, VPos);
 
 const LEFT: Placing = Placing(HPos::Left, VPos::Center);
 const RIGHT: Placing = Placing(HPos::Right, VPos::Center);
+const CENTRE: Placing = Placing(HPos::Center, VPos::Center);
 const BELOW: Placing = Placing(HPos::Center, VPos::Top);
 
 struct Canvas<'a> {
@@ -101,8 +102,9 @@ impl Canvas<'_> {
         let names = if spec.panels.iter().any(|p| !p.y.label.is_empty()) { 24.0 } else { 0.0 };
         let left = MARGIN + names + ticks.fold(20.0, f64::max) + 10.0;
         for (n, panel) in spec.panels.iter().enumerate() {
-            let top = top + n as f64 * each + 8.0;
-            self.panel(panel, Frame { left, top, right, bottom: top + each - 56.0 })?;
+            let names = if panel.bands.is_empty() { 8.0 } else { 20.0 };
+            let top = top + n as f64 * each + names;
+            self.panel(panel, Frame { left, top, right, bottom: top + each - names - 48.0 })?;
         }
         self.legend(&spec.legend, right + 24.0, top + 18.0)?;
         Ok(self.backend.present()?)
@@ -112,16 +114,13 @@ impl Canvas<'_> {
         let at = |x: f64, y: f64| frame.at(&panel.x, &panel.y, x, y);
         for band in &panel.bands {
             let ((left, _), (right, _)) = (at(band.from, 0.0), at(band.to, 0.0));
-            self.fill(Frame { left, right, ..frame }, BAND)?;
+            if band.shaded {
+                self.fill(Frame { left, right, ..frame }, BAND)?;
+            }
+            // Above the panel, where no line can run through it.
             if right - left > width(&band.label, SMALL) {
-                self.text(
-                    &band.label,
-                    ((left + right) / 2.0, frame.top + 4.0),
-                    SMALL,
-                    MUTED,
-                    BELOW,
-                    FontStyle::Normal,
-                )?;
+                let middle = ((left + right) / 2.0, frame.top - 9.0);
+                self.text(&band.label, middle, SMALL, MUTED, CENTRE, FontStyle::Normal)?;
             }
         }
         self.axes(panel, frame)?;
@@ -140,7 +139,9 @@ impl Canvas<'_> {
         }
         for tick in &panel.y.ticks {
             let y = frame.bottom - panel.y.scale.place(tick.at) * (frame.bottom - frame.top);
-            self.line(&[(frame.left, y), (frame.right, y)], grid)?;
+            if panel.y.grid {
+                self.line(&[(frame.left, y), (frame.right, y)], grid)?;
+            }
             self.text(&short(&tick.label), (frame.left - 8.0, y), SMALL, MUTED, RIGHT, FontStyle::Normal)?;
         }
         let ink = Ink { colour: MUTED, ..grid };
@@ -351,7 +352,7 @@ mod tests {
 
     #[test]
     fn long_words_are_cut_and_long_titles_broken() {
-        assert_eq!(short("a-very-long-name-of-an-arm-indeed"), "a-very-long-name-of-an-ar…");
+        assert_eq!(short("a-very-long-name-of-an-arm-and-longer"), "a-very-long-name-of-an-arm-and-lo…");
         assert_eq!(wrap("one two three", 10.0, 60.0), ["one two", "three"]);
         assert_eq!(wrap("", 10.0, 60.0), [""; 0]);
     }

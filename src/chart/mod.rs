@@ -4,7 +4,8 @@
 //! A new chart is one new file and one row in [`CHARTS`].
 
 use crate::result::{Cell, Document};
-use crate::units::{show_nanos, three_digits};
+use crate::units::{Span, three_digits};
+use std::time::Duration;
 
 mod axis;
 mod bytes;
@@ -53,6 +54,16 @@ fn pair(document: &Document) -> Option<(&Cell, &Cell)> {
     Some((websocket.or_else(|| others().next())?, reference))
 }
 
+/// Lines in drawing order where many coincide: the first arms on top, dashes over solid lines, theory over all.
+fn layered(lines: impl DoubleEndedIterator<Item = Mark>) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = lines.rev().collect();
+    marks.sort_by_key(|mark| match mark {
+        Mark::Line { ink, .. } => ink.dash,
+        _ => Dash::Solid,
+    });
+    marks
+}
+
 /// An arm's name in a legend.
 fn label(cell: &Cell) -> String {
     if cell.trials.iter().any(|t| t.is_valid()) { cell.arm.clone() } else { format!("{} (INVALID)", cell.arm) }
@@ -67,14 +78,14 @@ fn subtitle(document: &Document, what: &str) -> String {
         parts.push(if cell.is_closed() {
             "closed arrival: hides stalls".to_owned()
         } else {
-            format!("{} /s {}", three_digits(load.rate), load.arrival)
+            format!("{}/s {}", three_digits(load.rate), load.arrival)
         });
         parts.push(match load.payload {
-            (min, max) if min == max => format!("{min} B payload"),
-            (min, max) => format!("{min}–{max} B payload"),
+            (min, max) if min == max => format!("{min} B"),
+            (min, max) => format!("{min}–{max} B"),
         });
         if load.delay > 0 {
-            parts.push(format!("emulated network, {} each way", show_nanos(load.delay as f64)));
+            parts.push(format!("emulated network, {} each way", Span(Duration::from_nanos(load.delay))));
         }
     }
     parts.join(" · ")

@@ -16,7 +16,8 @@ pub struct Ink {
     pub width: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Later ones are drawn over earlier ones, whose colour shows through their gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dash {
     Solid,
     Long,

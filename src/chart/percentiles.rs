@@ -3,10 +3,11 @@
 
 use super::axis::{self, TimeUnit};
 use super::spec::{ChartSpec, Entry, Mark, Panel, Swatch};
-use super::{Inks, label, subtitle};
+use super::{Inks, label, layered, subtitle};
 use crate::compare;
 use crate::measure::{BEYOND_MERGED, Histogram, Metric};
-use crate::result::Document;
+use crate::result::{Cell, Document};
+use crate::units::show_nanos;
 
 /// Points on each line.
 const POINTS: u32 = 240;
@@ -17,7 +18,10 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         .cells
         .iter()
         .enumerate()
-        .map(|(at, cell)| (label(cell), inks.of_cell(at), curve(&cell.merged(Metric::ResponseTime))))
+        .map(|(at, cell)| {
+            let histogram = cell.merged(Metric::ResponseTime);
+            (named(cell, &histogram), inks.of_cell(at), curve(&histogram))
+        })
         .filter(|(.., points)| !points.is_empty())
         .collect();
     let all = || curves.iter().flat_map(|(.., points)| points);
@@ -34,16 +38,26 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     });
     Some(ChartSpec {
         title: compare::headline(document),
-        subtitle: subtitle(document, "Response time, due to received, by percentile"),
+        subtitle: subtitle(document, "Response time by percentile"),
         panels: vec![Panel {
             x: axis::nines("percentile of deliveries (%)", furthest),
             y: axis::positive("response time", unit.name, lowest / unit.nanos, highest / unit.nanos),
             bands: Vec::new(),
-            marks: marks.collect(),
+            marks: layered(marks),
         }],
         legend: curves.iter().map(|(name, ink, _)| Entry { label: name.clone(), swatch: Swatch::Line(*ink) }).collect(),
         height: 440,
     })
+}
+
+/// The arm with its p99, or its p50 if that is all there is: lines that coincide can't be told apart otherwise.
+fn named(cell: &Cell, histogram: &Histogram) -> String {
+    let quantiles = [(0.99, "p99"), (0.5, "p50")];
+    let highest = quantiles.iter().find_map(|(q, name)| Some((name, histogram.quantile(*q, BEYOND_MERGED)?)));
+    match highest {
+        Some((name, nanos)) => format!("{}, {name} {}", label(cell), show_nanos(nanos as f64)),
+        None => label(cell),
+    }
 }
 
 /// Quantile and nanoseconds, evenly spaced in nines up to the last supported quantile.

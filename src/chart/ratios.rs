@@ -2,7 +2,7 @@
 
 use super::palette::{Dash, NEUTRAL};
 use super::spec::{Align, ChartSpec, Entry, Mark, Panel, Swatch};
-use super::{Ink, Inks, Rgb, axis, subtitle};
+use super::{Ink, Inks, Rgb, axis, label, subtitle};
 use crate::compare::{ArmRatio, Comparison, Ratio, against_reference};
 use crate::result::Document;
 use crate::units::three_digits;
@@ -21,10 +21,13 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     if arms.is_empty() {
         return None;
     }
+    // A sixth of the axis at each end that has bars.
+    let room = (high / low).powf(0.16).max(1.1);
+    let cell_of = |arm: &&ArmRatio| document.cells.iter().enumerate().find(|(_, c)| c.arm == arm.arm);
+    let cells: Vec<_> = arms.iter().filter_map(cell_of).collect();
     let mut marks = Vec::new();
-    for (row, arm) in arms.iter().enumerate() {
-        let at = document.cells.iter().position(|c| c.arm == arm.arm).unwrap_or(0);
-        let colour = inks.of_cell(at).colour;
+    for (row, (arm, (at, _))) in arms.iter().zip(&cells).enumerate() {
+        let colour = inks.of_cell(*at).colour;
         let rows = [(&arm.p50, -0.18, colour.lighter(LIGHTER)), (&arm.p99, 0.18, colour)];
         for (ratio, offset, fill) in rows {
             if let Some(ratio) = ratio {
@@ -40,15 +43,15 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     let entry = |label: &str, swatch| Entry { label: label.to_owned(), swatch };
     Some(ChartSpec {
         title: title(&comparison),
-        subtitle: subtitle(document, "Response time ÷ that of the reference in the same block"),
+        subtitle: subtitle(document, "Ratios within a block"),
         panels: vec![Panel {
             // Room for the figures beside the bars.
             x: axis::log(
-                &format!("← faster   times {}   slower →   (log)", comparison.reference),
-                low / 1.12,
-                high * 1.12,
+                &format!("response time ÷ {}'s (log; under 1 is faster)", comparison.reference),
+                if low < 1.0 { low / room } else { low },
+                if high > 1.0 { high * room } else { high },
             ),
-            y: axis::rows(arms.iter().map(|a| a.arm.clone())),
+            y: axis::rows(cells.iter().map(|(_, cell)| label(cell))),
             bands: Vec::new(),
             marks,
         }],

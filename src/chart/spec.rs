@@ -19,7 +19,7 @@ pub struct ChartSpec {
 pub struct Panel {
     pub x: Axis,
     pub y: Axis,
-    /// Shaded ranges of x, behind everything.
+    /// Named ranges of x, behind everything.
     pub bands: Vec<Band>,
     /// In drawing order.
     pub marks: Vec<Mark>,
@@ -31,6 +31,8 @@ pub struct Axis {
     pub label: String,
     pub scale: Scale,
     pub ticks: Vec<Tick>,
+    /// Whether a line crosses the panel at each tick.
+    pub grid: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +56,7 @@ pub struct Band {
     pub from: f64,
     pub to: f64,
     pub label: String,
+    pub shaded: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

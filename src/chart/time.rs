@@ -2,7 +2,7 @@
 
 use super::axis::{self, TimeUnit};
 use super::spec::{Band, ChartSpec, Entry, Mark, Panel, Swatch};
-use super::{Ink, Inks, label, subtitle};
+use super::{Ink, Inks, label, layered, subtitle};
 use crate::clock::{Nanos, SECOND};
 use crate::measure::{BEYOND_TRIAL, Histogram};
 use crate::result::{Cell, Document};
@@ -35,7 +35,8 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     let load = document.cells.iter().map(|c| &c.load).max_by_key(|l| l.warmup.saturating_add(l.duration))?;
     let measured = (seconds(load.warmup), seconds(load.warmup.saturating_add(load.duration)));
     let last = series.iter().flat_map(|s| &s.p50).map(|p| p.0).fold(0.0, f64::max) / SECOND as f64;
-    let end = last.max(measured.1) * 1.02;
+    // Room for the name of the drain, however short it was.
+    let end = (last * 1.02).max(measured.1 * 1.08);
     let panels: Vec<Panel> = [("p99", true), ("p50", false)]
         .iter()
         .filter_map(|(name, tail)| panel(name, &series, |s| if *tail { &s.p99 } else { &s.p50 }, measured, end))
@@ -43,7 +44,7 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     let entry = |s: &Series| Entry { label: s.arm.clone(), swatch: Swatch::Line(s.ink) };
     Some(ChartSpec {
         title: title(&series, measured),
-        subtitle: subtitle(document, "Response time of what was received in each slice of time, trials merged"),
+        subtitle: subtitle(document, "Response time by time of receipt, trials merged"),
         height: 60 + 290 * panels.len() as u32,
         legend: series.iter().map(entry).collect(),
         panels,
@@ -82,12 +83,16 @@ fn panel(
         let points: Vec<_> = of(s).iter().map(|(at, v)| (at / SECOND as f64, v / unit.nanos)).collect();
         Mark::Line { dots: points.len() <= MARKED, points, ink: s.ink }
     });
-    let band = |from, to, label: &str| Band { from, to, label: label.to_owned() };
+    let band = |from, to, label: &str, shaded| Band { from, to, label: label.to_owned(), shaded };
     Some(Panel {
         x: axis::exactly("time since the start of warmup (s)", end),
         y: axis::positive(&format!("{name} response time"), unit.name, lowest / unit.nanos, highest / unit.nanos),
-        bands: vec![band(0.0, measured.0, "warmup"), band(measured.1, end, "drain")],
-        marks: marks.collect(),
+        bands: vec![
+            band(0.0, measured.0, "warmup", true),
+            band(measured.0, measured.1, "measure", false),
+            band(measured.1, end, "drain", true),
+        ],
+        marks: layered(marks),
     })
 }
 

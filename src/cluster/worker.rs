@@ -6,7 +6,7 @@ use crate::catalog::TargetUrl;
 use crate::clock::{self, Alarm, MILLI, Nanos};
 use crate::engine::{Drive, Setup};
 use crate::measure::Histogram;
-use crate::plan::Load;
+use crate::plan::{Load, Workload};
 use crate::result::Calibration;
 use crate::schedule::Window;
 use crate::transport::{self, Endpoint};
@@ -160,6 +160,7 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
         fixed_size: payload.range().0 as usize,
         token: slice.token.clone(),
         connect_timeout: cell.load.connect_timeout.0,
+        publishes: matches!(cell.workload, Workload::Echo { .. } | Workload::Chat { .. }),
         outbox_limit: OUTBOX,
     };
     Ok((endpoint, resolve))

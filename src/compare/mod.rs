@@ -8,7 +8,7 @@ mod spread;
 mod theory;
 
 pub use claims::{Claim, Effect, Unit, Verdict, claims};
-pub use headline::{headline, sentence};
+pub use headline::headline;
 pub use reference::{ArmRatio, Comparison, Ratio, against_reference, paired_ratios};
 pub use spread::Spread;
 pub use theory::{Extra, Prediction, Unmodelled, predict};

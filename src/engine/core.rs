@@ -67,7 +67,9 @@ pub enum Event<'a> {
         messages: u64,
         gap: Option<Nanos>,
     },
+    /// `ticket`: the message that was lost with it.
     Fault {
+        ticket: Option<u64>,
         failure: &'a Failure,
     },
     Ended {
@@ -177,7 +179,7 @@ impl Core {
                     self.recorder.record_always(Metric::PollGap, gap);
                 }
             }
-            Event::Fault { failure } => self.recorder.note_error(now, &failure.class.key()),
+            Event::Fault { ticket, failure } => self.fault(now, ticket, failure),
             Event::Ended { session, ended } => self.ended(now, session, ended),
             Event::Stop => self.stop(now),
         }

@@ -244,8 +244,8 @@ impl Sink for Drive {
         self.on(clock::now(), Event::Poll { messages, gap });
     }
 
-    fn on_fault(&self, _: SessionId, _: Option<u64>, failure: Failure) {
-        self.on(clock::now(), Event::Fault { failure: &failure });
+    fn on_fault(&self, _: SessionId, ticket: Option<u64>, failure: Failure) {
+        self.on(clock::now(), Event::Fault { ticket, failure: &failure });
     }
 
     fn on_ended(&self, session: SessionId, ended: Ended) {

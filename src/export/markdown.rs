@@ -37,6 +37,9 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     }
     section(&mut text, "The claims");
     text += &claims_table(&view.claims);
+    if !view.conditions.is_empty() {
+        paragraph(&mut text, &format!("Measured under: {}.", escape(&view.conditions)));
+    }
     section(&mut text, "Could the generator be trusted?");
     validity(&mut text, view);
     section(&mut text, "Counts");
@@ -122,7 +125,7 @@ fn cost_table(arms: &[ArmView]) -> String {
 fn claims_table(claims: &[ClaimView]) -> String {
     let header = ["claim", "verdict", "effect", "theory", "against it, or limiting it"];
     let or_dash = |text: String| if text.is_empty() { DASH.to_owned() } else { text };
-    let mut text = table(
+    table(
         &header,
         claims.iter().map(|c| {
             let lines = |list: &[String]| or_dash(list.iter().map(|l| escape(l)).collect::<Vec<_>>().join("<br>"));
@@ -134,11 +137,7 @@ fn claims_table(claims: &[ClaimView]) -> String {
                 lines(&c.against),
             ]
         }),
-    );
-    if let Some(claim) = claims.iter().find(|c| !c.conditions.is_empty()) {
-        paragraph(&mut text, &format!("Measured under: {}.", escape(&claim.conditions)));
-    }
-    text
+    )
 }
 
 fn validity(text: &mut String, view: &View) {
@@ -161,7 +160,7 @@ fn validity(text: &mut String, view: &View) {
 }
 
 fn counts_table(arms: &[ArmView]) -> String {
-    let names: Vec<_> = arms.first().map(|a| a.counts.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
+    let names: Vec<&str> = arms.first().map(|a| a.counts.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
     let header: Vec<&str> = std::iter::once("arm").chain(names).chain(["errors"]).collect();
     table(
         &header,

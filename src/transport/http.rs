@@ -34,11 +34,11 @@ pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Fa
     let face = speak(endpoint.dialect, &endpoint.token).http(&place, new_sid(), receive);
     let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
     let mut lane = Lane::new(Requests::new(&endpoint, settings, purpose)?, session.meter.clone());
-    let posts = Lane::new(Requests::new(&endpoint, settings, Purpose::Publish)?, session.meter.clone());
+    let mut posts = Lane::new(Requests::new(&endpoint, settings, Purpose::Publish)?, session.meter.clone());
     let dialed = lane.connect(deadline).await?;
     let mut phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() };
     let connected = now();
-    let publisher = publish::Publisher::new(&*face, posts);
+    let paths = publish::Paths::of(&*face);
     let join = Join { session: session.clone(), lane, face };
     let strategy = match kind {
         TransportKind::Sse | TransportKind::HttpStreaming => {
@@ -54,6 +54,10 @@ pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Fa
     let joined = now();
     phases.upgrade = Some(joined - connected);
     phases.total = joined - began;
+    if endpoint.publishes && settings.keep_alive {
+        posts.warm(deadline).await?;
+    }
+    let publisher = publish::Publisher::new(paths, posts);
     Ok(Opened { connection: session.clone().run(live(session, strategy, publisher)), phases })
 }
 

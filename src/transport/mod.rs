@@ -59,6 +59,8 @@ pub struct Endpoint {
     pub token: String,
     /// Bound on the whole of connecting and joining.
     pub connect_timeout: Duration,
+    /// Whether sessions will publish: an HTTP session then opens its publishing connection as it joins.
+    pub publishes: bool,
     /// Most bytes that may wait to be sent on one session.
     pub outbox_limit: usize,
 }

@@ -125,6 +125,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         fixed_size: 32,
         token: "t".to_owned(),
         connect_timeout: Duration::from_millis(500),
+        publishes: false,
         outbox_limit: 1 << 20,
     }
 }

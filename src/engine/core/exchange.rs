@@ -1,6 +1,6 @@
 //! What each workload does with a scheduled unit, and what an arrival means for it.
 
-use super::{Action, Arrived, Core, Entry, Kind, Metric, Pacer, SessionId, Unsent};
+use super::{Action, Arrived, Core, Entry, Failure, Kind, Metric, Pacer, SessionId, Unsent};
 use crate::catalog::Closer;
 use crate::clock::Nanos;
 use crate::engine::pacer::Due;
@@ -159,6 +159,14 @@ impl Core {
             // There is room again when something has been answered or given up.
             let later = now + self.setup.cell.load.timeout.nanos();
             self.answered(self.roster.global(entry.session), later);
+        }
+    }
+
+    /// A session survives a fault. A message that it took along unwritten was never sent.
+    pub(super) fn fault(&mut self, now: Nanos, ticket: Option<u64>, failure: &Failure) {
+        self.recorder.note_error(now, &failure.class.key());
+        if let Some(id) = ticket.filter(|id| self.ledger.get(*id).is_some_and(|entry| entry.sent.is_none())) {
+            self.unsent(now, id, Unsent::Full);
         }
     }
 

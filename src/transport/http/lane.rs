@@ -38,7 +38,7 @@ struct Live {
     driver: Driver,
     stream: Counted,
     body: Option<Incoming>,
-    /// Has it carried a request already? The target may then close it at any moment.
+    /// Has it carried a request already, or waited for one? The target may then close it at any moment.
     is_used: bool,
 }
 
@@ -73,6 +73,16 @@ impl Lane {
         let driver = Driver(Some(connection));
         self.live = Some(Live { sender, driver, stream: dialed.stream.clone(), body: None, is_used: false });
         Ok(dialed)
+    }
+
+    /// Opens the connection before there is a request. The target may close it again at any moment, as one that has
+    /// been used: what finds it closed then is tried again on a new one.
+    pub async fn warm(&mut self, deadline: Deadline) -> Result<(), Failure> {
+        self.connect(deadline).await?;
+        if let Some(live) = &mut self.live {
+            live.is_used = true;
+        }
+        Ok(())
     }
 
     /// The connection as it counts, if there is one.

@@ -1,4 +1,5 @@
-//! Publishing by POST: one after the other, in order, on a connection that is opened at the first.
+//! Publishing by POST: one after the other, in order, on one connection. It is opened with the session where the workload
+//! will publish, so that no message's latency holds a connect that a live client would long have behind it.
 
 use super::Backoff;
 use super::lane::{Lane, Lost};
@@ -12,14 +13,25 @@ use hyper::{Method, StatusCode};
 
 pub(super) struct Publisher {
     lane: Lane,
-    publish: String,
-    leave: Option<String>,
+    paths: Paths,
     backoff: Backoff,
 }
 
+/// Where a session publishes and leaves.
+pub(super) struct Paths {
+    publish: String,
+    leave: Option<String>,
+}
+
+impl Paths {
+    pub fn of(face: &dyn HttpFace) -> Paths {
+        Paths { publish: face.publish(), leave: face.leave() }
+    }
+}
+
 impl Publisher {
-    pub fn new(face: &dyn HttpFace, lane: Lane) -> Publisher {
-        Publisher { lane, publish: face.publish(), leave: face.leave(), backoff: Backoff::default() }
+    pub fn new(paths: Paths, lane: Lane) -> Publisher {
+        Publisher { lane, paths, backoff: Backoff::default() }
     }
 
     /// Publishes what comes to the outbox, until that says close.
@@ -38,15 +50,15 @@ impl Publisher {
         let (ticket, size) = (message.ticket, message.payload.len() as u64);
         let mut is_stamped = false;
         let status = self
-            .request(Method::POST, self.publish.clone(), message.payload.into(), || {
+            .request(Method::POST, self.paths.publish.clone(), message.payload.into(), || {
                 if !std::mem::replace(&mut is_stamped, true) {
                     session.sending(ticket, now());
+                    session.meter.sent(1, size);
                 }
             })
             .await;
         let failure = match status {
             Ok(status) => {
-                session.meter.sent(1, size);
                 if !status.is_client_error() && !status.is_server_error() {
                     return self.backoff.succeeded();
                 }
@@ -60,7 +72,7 @@ impl Publisher {
 
     /// Tells the target, where the dialect does. The closing lasts from that request to its answer.
     async fn leave(&mut self, session: &Session) -> Ended {
-        let Some(path) = self.leave.clone() else { return session.closed() };
+        let Some(path) = self.paths.leave.clone() else { return session.closed() };
         match self.request(Method::DELETE, path, Bytes::new(), || session.closing_began()).await {
             Ok(_) => session.closed(),
             Err(failure) => session.broken(failure),

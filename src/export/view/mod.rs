@@ -6,6 +6,8 @@ use crate::result::{BytesPerMessage, Cell, CellSummary, Document, Finding, Quant
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
 
+mod facts;
+
 /// Stands for a figure that too few samples support, or that doesn't exist.
 pub const DASH: &str = "–";
 
@@ -20,6 +22,8 @@ pub struct View {
     pub arms: Vec<ArmView>,
     pub omitted: Vec<(String, String)>,
     pub claims: Vec<ClaimView>,
+    /// Under which the claims were measured; empty if none was.
+    pub conditions: String,
     /// Figures that rest on trials in which the generator couldn't be trusted.
     pub invalid: Vec<FindingView>,
     pub warnings: Vec<FindingView>,
@@ -77,7 +81,6 @@ pub struct ClaimView {
     pub metric: &'static str,
     pub effects: Vec<String>,
     pub prediction: String,
-    pub conditions: String,
     pub against: Vec<String>,
     pub verdict: String,
     /// For the page: `supported`, `not-supported`, `conditional`, `not-measured`.
@@ -111,7 +114,9 @@ impl View {
                 ..arm_view(cell, inks.of_cell(at).hex())
             }
         });
+        let claims = compare::claims(document);
         View {
+            conditions: claims.iter().map(|c| c.conditions.clone()).find(|c| !c.is_empty()).unwrap_or_default(),
             name: document.scenario.name.clone(),
             description: document.scenario.description.clone(),
             headline: compare::headline(document),
@@ -119,7 +124,7 @@ impl View {
             reference: comparison.as_ref().map(|c| c.reference.clone()),
             arms: arms.collect(),
             omitted: document.omitted.iter().map(|o| (o.arm.clone(), o.reason.clone())).collect(),
-            claims: compare::claims(document).iter().map(claim_view).collect(),
+            claims: claims.iter().map(claim_view).collect(),
             invalid: findings(document, |trial| trial.invalid.clone()),
             warnings: findings(document, |trial| trial.warnings.clone()),
             failures: findings(document, |trial| {
@@ -130,8 +135,8 @@ impl View {
                 };
                 trial.failure.iter().map(finding).collect()
             }),
-            facts: facts(document),
-            host: host(document),
+            facts: facts::of_run(document),
+            host: facts::of_host(document),
         }
     }
 }
@@ -311,7 +316,6 @@ fn claim_view(claim: &Claim) -> ClaimView {
         metric: claim.metric,
         effects: claim.effects.iter().map(effect).collect(),
         prediction: claim.prediction.clone().unwrap_or_default(),
-        conditions: claim.conditions.clone(),
         against: claim.against.clone(),
         verdict: match claim.verdict {
             Verdict::NotMeasured(scenario) => format!("not measured in this run; see {scenario}"),
@@ -358,74 +362,6 @@ fn findings(document: &Document, of: impl Fn(&crate::result::Trial) -> Vec<Findi
                 }
             }
         }
-    }
-    rows
-}
-
-fn facts(document: &Document) -> Vec<(&'static str, String)> {
-    let mut facts = Vec::new();
-    if let Some(cell) = document.cells.first() {
-        let load = &cell.load;
-        facts.push(("workload", cell.workload.clone()));
-        facts.push(("sessions", load.sessions.to_string()));
-        facts.push((
-            "load",
-            if cell.is_closed() {
-                "closed arrival".to_owned()
-            } else {
-                format!("{} /s, {} (open arrival)", three_digits(load.rate), load.arrival)
-            },
-        ));
-        if load.groups > 0 {
-            facts.push(("rooms or topics", load.groups.to_string()));
-        }
-        facts.push((
-            "payload",
-            match load.payload {
-                (min, max) if min == max => format!("{min} B"),
-                (min, max) => format!("{min}–{max} B"),
-            },
-        ));
-        facts.push((
-            "measured",
-            format!("{} a trial, after {}", show_nanos(load.duration as f64), show_nanos(load.warmup as f64)),
-        ));
-        let blocks = document.cells.iter().map(|c| c.trials.len()).max().unwrap_or(0);
-        facts.push(("trials", format!("{blocks} an arm, interleaved in blocks")));
-    }
-    facts.push(("seed", document.seed.to_string()));
-    facts.push(("command", document.meta.command_line.join(" ")));
-    facts.push(("scenario", format!("{} (SHA-256 {})", document.scenario.path, short(&document.scenario.hash))));
-    facts.push(("plan", format!("SHA-256 {}", short(&document.plan_hash))));
-    facts.push(("wsbench", document.meta.wsbench_version.clone()));
-    if let Some(revision) = &document.meta.git_revision {
-        facts.push(("git revision", revision.clone()));
-    }
-    facts
-}
-
-fn short(hash: &str) -> String {
-    hash.chars().take(12).collect()
-}
-
-fn host(document: &Document) -> Vec<(&'static str, String)> {
-    let host = &document.meta.host;
-    let mut rows = vec![
-        ("started", document.meta.started.clone()),
-        ("finished", document.meta.finished.clone()),
-        ("processor", format!("{}, {} cores", host.cpu_model, host.cores)),
-        ("memory", format!("{:.1} GiB", host.memory_bytes as f64 / f64::from(1 << 30))),
-        ("system", format!("{}, kernel {}", host.os, host.kernel)),
-        ("open files allowed", host.open_files_limit.to_string()),
-    ];
-    if let Some((low, high)) = host.ephemeral_ports {
-        rows.push(("ephemeral ports", format!("{low}–{high}")));
-    }
-    if let Some(idle) = &document.calibration {
-        rows.push((
-            "idle pacing",
-            format!("p50 {} late, p99 {}", show_nanos(idle.lateness_p50 as f64), show_nanos(idle.lateness_p99 as f64)),
-        ));
     }
     rows
 }

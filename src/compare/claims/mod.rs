@@ -1,0 +1,288 @@
+//! The five claims that the project began from, each with what this run shows, what theory says, under which
+//! conditions, and a verdict. What contradicts a claim is printed with the same weight as what supports it.
+//!
+//! Intervals are [`Spread`]s of per-trial values or of ratios within a block, with their coverage.
+
+use super::{Spread, paired_ratios};
+use crate::measure::Traffic;
+use crate::result::{Cell, Document, Trial};
+use crate::units::{Span, three_digits};
+use std::time::Duration;
+
+mod cost;
+mod handshake;
+mod latency;
+
+/// One claim and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    pub claim: &'static str,
+    pub metric: &'static str,
+    pub effects: Vec<Effect>,
+    pub prediction: Option<String>,
+    /// Under which this was measured.
+    pub conditions: String,
+    /// What speaks against the claim, or limits it.
+    pub against: Vec<String>,
+    pub verdict: Verdict,
+}
+
+/// One figure with its interval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// Such as `long-polling ÷ websocket, framing bytes per message`.
+    pub what: String,
+    pub unit: Unit,
+    pub spread: Spread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// How many times as much.
+    Times,
+    Nanos,
+    Bytes,
+    Count,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Supported,
+    NotSupported,
+    /// Holds in part, or under the stated conditions only.
+    Conditional,
+    /// This run couldn't show it; the scenario named would.
+    NotMeasured(&'static str),
+}
+
+impl Verdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Supported => "supported",
+            Verdict::NotSupported => "not supported",
+            Verdict::Conditional => "conditional",
+            Verdict::NotMeasured(_) => "not measured",
+        }
+    }
+}
+
+/// A ratio this close to 1 is a tie.
+const TIE: f64 = 0.05;
+
+/// A claim before anything was looked at.
+struct Row {
+    claim: &'static str,
+    metric: &'static str,
+    /// Where to look if this run can't show it.
+    scenario: &'static str,
+    judge: fn(&Sides) -> Option<Judged>,
+}
+
+/// What a run shows of a claim.
+struct Judged {
+    effects: Vec<Option<Effect>>,
+    prediction: Option<String>,
+    against: Vec<String>,
+    verdict: Verdict,
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        claim: "lightweight headers",
+        metric: "bytes per delivered message: framing alone, and on the wire",
+        scenario: "scenarios/chat.toml",
+        judge: cost::headers,
+    },
+    Row {
+        claim: "one TCP connection per client",
+        metric: "connections per client; connections opened per 1,000 messages",
+        scenario: "scenarios/chat.toml",
+        judge: cost::connections,
+    },
+    Row {
+        claim: "the server can push",
+        metric: "time from event to receipt",
+        scenario: "scenarios/live-scores.toml",
+        judge: latency::push,
+    },
+    Row {
+        claim: "HTTP polling was never meant for real time",
+        metric: "response time ÷ one transit, over several rates",
+        scenario: "scenarios/chat.toml with a [network] delay, at several rates",
+        judge: latency::real_time,
+    },
+    Row {
+        claim: "the handshake is paid once",
+        metric: "time to first message; bytes of the handshake; messages until it is repaid",
+        scenario: "scenarios/connect.toml, and scenarios/chat.toml for what repays it",
+        judge: handshake::paid_once,
+    },
+];
+
+/// The five rows, always in the same order.
+pub fn claims(document: &Document) -> Vec<Claim> {
+    let sides = Sides::of(document);
+    let judged = |row: &Row| sides.as_ref().and_then(|sides| Some((sides.conditions(), (row.judge)(sides)?)));
+    ROWS.iter()
+        .map(|row| match judged(row) {
+            Some((conditions, Judged { effects, prediction, against, verdict })) => Claim {
+                claim: row.claim,
+                metric: row.metric,
+                effects: effects.into_iter().flatten().collect(),
+                prediction,
+                conditions,
+                against,
+                verdict,
+            },
+            None => Claim {
+                claim: row.claim,
+                metric: row.metric,
+                effects: Vec::new(),
+                prediction: None,
+                conditions: String::new(),
+                against: Vec::new(),
+                verdict: Verdict::NotMeasured(row.scenario),
+            },
+        })
+        .collect()
+}
+
+/// The cells that the claims are about.
+struct Sides<'a> {
+    websocket: &'a Cell,
+    polling: &'a Cell,
+    /// SSE, which is HTTP and pushes all the same.
+    sse: Option<&'a Cell>,
+    document: &'a Document,
+}
+
+impl<'a> Sides<'a> {
+    /// The plain WebSocket arm against the reference if that is a polling one, else against the plain polling arm.
+    fn of(document: &'a Document) -> Option<Sides<'a>> {
+        let plain = |transport: &str| {
+            let mut cells = document.cells.iter().filter(|c| c.transport == transport);
+            cells.clone().find(|c| c.arm == transport).or_else(|| cells.next())
+        };
+        let reference = document
+            .cells
+            .iter()
+            .find(|c| Some(&c.arm) == document.reference.as_ref() && c.transport.ends_with("polling"));
+        Some(Sides {
+            websocket: plain("websocket")?,
+            polling: reference.or_else(|| plain("long-polling")).or_else(|| plain("short-polling"))?,
+            sse: plain("sse"),
+            document,
+        })
+    }
+
+    /// `figure` of polling ÷ that of WebSocket, block by block.
+    fn ratio(&self, what: &str, figure: impl Fn(&Trial) -> Option<f64>) -> Option<Effect> {
+        ratio_of(self.polling, self.websocket, what, figure)
+    }
+
+    fn conditions(&self) -> String {
+        let load = &self.websocket.load;
+        let mut parts = vec![format!("{} of {} sessions", self.websocket.workload, load.sessions)];
+        match load.arrival.as_str() {
+            "closed" => parts.push("closed arrival".to_owned()),
+            arrival => parts.push(format!("{}/s {arrival}", three_digits(load.rate))),
+        }
+        parts.push(match load.payload {
+            (min, max) if min == max => format!("{min} B"),
+            (min, max) => format!("{min}–{max} B"),
+        });
+        parts.push(match load.delay {
+            0 => "no emulated network".to_owned(),
+            delay => format!("{} emulated each way", Span(Duration::from_nanos(delay))),
+        });
+        let settings: Vec<String> = self.polling.settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        if !settings.is_empty() {
+            parts.push(format!("{} with {}", self.polling.arm, settings.join(", ")));
+        }
+        parts.join(", ")
+    }
+}
+
+fn ratio_of(cell: &Cell, other: &Cell, what: &str, figure: impl Fn(&Trial) -> Option<f64>) -> Option<Effect> {
+    let spread = Spread::of(paired_ratios(cell, other, figure).into_iter().map(|(_, ratio)| ratio))?;
+    Some(Effect { what: format!("{} ÷ {}, {what}", cell.arm, other.arm), unit: Unit::Times, spread })
+}
+
+fn value_of(cell: &Cell, what: &str, unit: Unit, figure: impl Fn(&Trial) -> Option<f64>) -> Option<Effect> {
+    let spread = Spread::of(cell.trusted().into_iter().filter_map(figure))?;
+    Some(Effect { what: format!("{}, {what}", cell.arm), unit, spread })
+}
+
+fn over(a: u64, b: u64) -> Option<f64> {
+    (b > 0).then(|| a as f64 / b as f64)
+}
+
+/// Bytes of both directions ÷ messages delivered.
+fn per_message(trial: &Trial, bytes: impl Fn(&Traffic) -> u64) -> Option<f64> {
+    over(bytes(&trial.outcome.traffic), trial.delivered_in_all())
+}
+
+fn framing(trial: &Trial) -> Option<f64> {
+    per_message(trial, |t| t.sent.framing.saturating_add(t.received.framing))
+}
+
+/// Whether the ratio lies within the tie's bounds.
+fn ties(effect: &Effect) -> bool {
+    (effect.spread.median - 1.0).abs() <= TIE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    fn verdicts(document: &Document) -> Vec<Verdict> {
+        claims(document).iter().map(|c| c.verdict).collect()
+    }
+
+    #[test]
+    fn a_chat_with_polling_slower_in_the_tail_gets_its_verdicts() {
+        let rows = claims(&testing::document());
+        assert_eq!(rows.len(), 5);
+        assert_eq!(rows[0].verdict, Verdict::Supported);
+        assert_eq!(rows[1].verdict, Verdict::Supported);
+        assert!(rows[1].against[0].contains("keep-alive"));
+        // At the median the poll is open: a tie; in the tail it isn't.
+        assert_eq!(rows[2].verdict, Verdict::Conditional, "{:?}", rows[2]);
+        assert!(rows[2].against.iter().any(|a| a.contains("SSE")));
+        assert_eq!(rows[3].verdict, Verdict::Conditional);
+        assert_eq!(rows[4].verdict, Verdict::Supported);
+        for row in &rows {
+            assert!(!row.effects.is_empty() && row.conditions.contains("10ms emulated"), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_run_cannot_show_names_the_scenario_that_would() {
+        let mut document = testing::of("connect", testing::DELAY);
+        for trial in document.cells.iter_mut().flat_map(|c| &mut c.trials) {
+            trial.outcome.measure = Default::default();
+            trial.outcome.warmup = Default::default();
+        }
+        let seen = verdicts(&document);
+        assert_eq!(seen[2], Verdict::NotMeasured("scenarios/live-scores.toml"));
+        assert_eq!(seen[4], Verdict::Conditional);
+        document.cells.retain(|c| c.transport != "websocket");
+        assert!(verdicts(&document).iter().all(|v| matches!(v, Verdict::NotMeasured(_))));
+    }
+
+    #[test]
+    fn a_tie_is_published_as_not_supported() {
+        let mut document = testing::document();
+        let websocket = document.cells[0].trials.clone();
+        let polling = document.cells.iter_mut().find(|c| c.arm == "long-polling").unwrap();
+        polling.trials = websocket;
+        let seen = verdicts(&document);
+        assert!(seen.iter().all(|v| *v == Verdict::NotSupported), "{seen:?}");
+    }
+
+    #[test]
+    fn without_an_emulated_network_one_transit_is_unknown() {
+        assert!(matches!(verdicts(&testing::of("chat", 0))[3], Verdict::NotMeasured(_)));
+    }
+}

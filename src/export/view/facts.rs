@@ -1,0 +1,74 @@
+//! What ran and where, for those who want to run it again.
+
+use crate::result::Document;
+use crate::units::{show_nanos, three_digits};
+
+/// What was asked for.
+pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    if let Some(cell) = document.cells.first() {
+        let load = &cell.load;
+        facts.push(("workload", cell.workload.clone()));
+        facts.push(("sessions", load.sessions.to_string()));
+        facts.push((
+            "load",
+            if cell.is_closed() {
+                "closed arrival".to_owned()
+            } else {
+                format!("{}/s, {} (open arrival)", three_digits(load.rate), load.arrival)
+            },
+        ));
+        if load.groups > 0 {
+            facts.push(("rooms or topics", load.groups.to_string()));
+        }
+        facts.push((
+            "payload",
+            match load.payload {
+                (min, max) if min == max => format!("{min} B"),
+                (min, max) => format!("{min}–{max} B"),
+            },
+        ));
+        facts.push((
+            "measured",
+            format!("{} a trial, after {}", show_nanos(load.duration as f64), show_nanos(load.warmup as f64)),
+        ));
+        let blocks = document.cells.iter().map(|c| c.trials.len()).max().unwrap_or(0);
+        facts.push(("trials", format!("{blocks} an arm, interleaved in blocks")));
+    }
+    facts.push(("seed", document.seed.to_string()));
+    facts.push(("command", document.meta.command_line.join(" ")));
+    facts.push(("scenario", format!("{} (SHA-256 {})", document.scenario.path, short(&document.scenario.hash))));
+    facts.push(("plan", format!("SHA-256 {}", short(&document.plan_hash))));
+    facts.push(("wsbench", document.meta.wsbench_version.clone()));
+    if let Some(revision) = &document.meta.git_revision {
+        facts.push(("git revision", revision.clone()));
+    }
+    facts
+}
+
+fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}
+
+/// Where it ran.
+pub fn of_host(document: &Document) -> Vec<(&'static str, String)> {
+    let host = &document.meta.host;
+    let mut rows = vec![
+        ("started", document.meta.started.clone()),
+        ("finished", document.meta.finished.clone()),
+        ("processor", format!("{}, {} cores", host.cpu_model, host.cores)),
+        ("memory", format!("{:.1} GiB", host.memory_bytes as f64 / f64::from(1 << 30))),
+        ("system", format!("{}, kernel {}", host.os, host.kernel)),
+        ("open files allowed", host.open_files_limit.to_string()),
+    ];
+    if let Some((low, high)) = host.ephemeral_ports {
+        rows.push(("ephemeral ports", format!("{low}–{high}")));
+    }
+    if let Some(idle) = &document.calibration {
+        rows.push((
+            "idle pacing",
+            format!("p50 {} late, p99 {}", show_nanos(idle.lateness_p50 as f64), show_nanos(idle.lateness_p99 as f64)),
+        ));
+    }
+    rows
+}
