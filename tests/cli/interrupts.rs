@@ -1,0 +1,88 @@
+//! Ctrl-C: once ends in order and keeps what was measured, twice ends at once. And children never outlive the run.
+
+use super::harness::{Bench, Ran, ran};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+const LONG: &str = "[workload.echo]\n[load]\nsessions = 10\nrate = \"200/s\"\nduration = \"60s\"\ntrials = 2\n\
+                    [transports.websocket]\n[transports.long-polling]\n";
+
+/// Starts a run and waits until its first trial goes on.
+fn started(bench: &Bench) -> Child {
+    let mut command = bench.command(&["run", "scenario.toml", "--out", "out"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    // The first line is said before the calibration of a second.
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    sleep(Duration::from_millis(2500));
+    child
+}
+
+fn interrupt(child: &Child) {
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+}
+
+fn finished(child: Child, bench: &Bench) -> Ran {
+    ran(child.wait_with_output().unwrap(), bench.path().join("out"))
+}
+
+#[test]
+fn once_ends_in_order_with_a_partial_result() {
+    let bench = Bench::new(LONG);
+    let child = started(&bench);
+    interrupt(&child);
+    let ran = finished(child, &bench).with_code(105);
+    let document = ran.document();
+    assert!(document.partial);
+    let trials: Vec<_> = document.cells.iter().flat_map(|c| &c.trials).collect();
+    assert_eq!(trials.len(), 1, "no further trial was begun");
+    let counters = trials[0].outcome.measure;
+    assert!(counters.balance() && counters.delivered > 50, "{counters:?}");
+    assert_eq!(counters.scheduled, counters.sent + counters.skipped);
+    assert!(counters.skipped > counters.sent, "most of the minute was still to come");
+    assert!(std::fs::read_to_string(ran.out.join("summary.md")).unwrap().to_lowercase().contains("partial"));
+}
+
+#[test]
+fn twice_ends_at_once() {
+    let bench = Bench::new(LONG);
+    let child = started(&bench);
+    interrupt(&child);
+    interrupt(&child);
+    sleep(Duration::from_millis(50));
+    let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGINT);
+    finished(child, &bench).with_code(105);
+}
+
+#[test]
+fn children_die_with_the_run() {
+    let bench = Bench::new(LONG);
+    let mut child = started(&bench);
+    let children = children_of(child.id());
+    assert_eq!(children.len(), 2, "a worker and a target");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for _ in 0..100 {
+        if children.iter().all(|pid| !is_alive(*pid)) {
+            return;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    panic!("children of a killed run live on: {children:?}");
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    let parent_of = |pid: u32| stat(pid)?.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+/// A zombie whose new parent has not reaped it is dead.
+fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}

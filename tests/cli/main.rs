@@ -1,0 +1,7 @@
+//! The program as a person runs it: files and flags in; reports, messages and exit codes out.
+
+mod harness;
+mod interrupts;
+mod mistakes;
+mod runs;
+mod targets;

@@ -1,0 +1,88 @@
+//! What a person gets wrong, and what they are told.
+
+use super::harness::{Bench, ran};
+use std::fs;
+use std::process::Command;
+
+const ECHO: &str = "[workload.echo]\n[load]\nsessions = 2\nrate = \"50/s\"\nduration = \"100ms\"\n[transports.tcp]\n";
+
+#[test]
+fn a_typo_is_104_with_its_place_and_a_suggestion() {
+    let bench = Bench::new(&ECHO.replace("sessions", "sesions"));
+    for command in ["run", "check"] {
+        let ran = bench.say(&[command, "scenario.toml"]).with_code(104);
+        assert!(ran.stderr.contains("scenario.toml:3:1"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("sessions"), "{}", ran.stderr);
+        assert!(ran.stdout.is_empty());
+    }
+    assert!(!bench.path().join("reports").exists(), "nothing was started");
+}
+
+#[test]
+fn a_scenario_that_is_not_there_is_104_with_advice() {
+    let ran = Bench::new(ECHO).say(&["run", "nowhere.toml"]).with_code(104);
+    assert!(ran.stderr.contains("nowhere.toml") && ran.stderr.contains("wsbench init"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_wrong_flag_is_2_and_an_unknown_arm_104() {
+    let bench = Bench::new(ECHO);
+    bench.run(&["--rate", "fast"]).with_code(2);
+    bench.run(&["--target", "tcp"]).with_code(2);
+    let ran = bench.run(&["--transport", "tpc"]).with_code(104);
+    assert!(ran.stderr.contains("`tcp`"), "{}", ran.stderr);
+    let ran = bench.run(&["--target", "other=tcp://127.0.0.1:1"]).with_code(104);
+    assert!(ran.stderr.contains("--target"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_folder_with_something_in_it_is_not_touched() {
+    let bench = Bench::new(ECHO);
+    fs::create_dir(bench.path().join("out")).unwrap();
+    fs::write(bench.path().join("out/result.json"), "mine").unwrap();
+    let ran = bench.run(&[]).with_code(1);
+    assert!(ran.stderr.contains("--out"), "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(bench.path().join("out/result.json")).unwrap(), "mine");
+}
+
+#[test]
+fn too_few_descriptors_are_told_before_anything_connects() {
+    let bench = Bench::new(&ECHO.replace("sessions = 2", "sessions = 500"));
+    let program = env!("CARGO_BIN_EXE_wsbench");
+    let script = format!("ulimit -n 200; exec {program} run scenario.toml --out out");
+    let output = Command::new("sh").args(["-c", &script]).current_dir(bench.path()).output().unwrap();
+    let ran = ran(output, bench.path().join("out")).with_code(1);
+    assert!(ran.stderr.contains("ulimit -n") && ran.stderr.contains("200"), "{}", ran.stderr);
+    assert!(!ran.out.exists(), "nothing was started");
+}
+
+#[test]
+fn the_starter_is_written_once_and_can_be_run() {
+    let bench = Bench::new(ECHO);
+    bench.say(&["init", "mine.toml"]).with_code(0);
+    bench.say(&["check", "mine.toml"]).with_code(0);
+    let again = bench.say(&["init", "mine.toml"]).with_code(1);
+    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+}
+
+#[test]
+fn schema_and_completions_print_what_tools_can_read() {
+    let bench = Bench::new(ECHO);
+    let schema = bench.say(&["schema"]).with_code(0);
+    let schema: serde_json::Value = serde_json::from_str(&schema.stdout).unwrap();
+    assert!(schema["properties"]["transports"].is_object());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(bench.say(&["completions", shell]).with_code(0).stdout.contains("wsbench"), "{shell}");
+    }
+}
+
+#[test]
+fn a_damaged_or_newer_result_is_refused_in_words() {
+    let bench = Bench::new(ECHO);
+    fs::write(bench.path().join("damaged.json"), "{\"schema_version\": 1, \"meta\": 7}").unwrap();
+    fs::write(bench.path().join("newer.json"), "{\"schema_version\": 999}").unwrap();
+    let damaged = bench.say(&["report", "damaged.json", "--out", "x"]).with_code(1);
+    assert!(damaged.stderr.contains("damaged.json"), "{}", damaged.stderr);
+    let newer = bench.say(&["report", "newer.json", "--out", "y"]).with_code(1);
+    assert!(newer.stderr.contains("999"), "{}", newer.stderr);
+}
