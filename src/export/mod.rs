@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 mod hlog;
 mod html;
 mod intervals;
-#[cfg(test)]
-mod look;
 mod markdown;
 mod names;
 mod pictures;
