@@ -189,3 +189,33 @@ fn extreme_numbers_in_every_count_are_drawn_all_the_same() {
         write_all(&document, folder.path(), true).unwrap();
     }
 }
+
+proptest! {
+    // Few: a crafted header may ask for tens of megabytes each time.
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_crafted_histogram_is_an_error_or_a_histogram_but_never_a_panic(
+        values in proptest::collection::vec(1u64..60_000_000_000, 0..20),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+    ) {
+        use base64::Engine as _;
+        use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+        let mut histogram: hdrhistogram::Histogram<u64> = hdrhistogram::Histogram::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+        values.iter().for_each(|v| histogram.record(*v).unwrap());
+        let mut bytes = Vec::new();
+        // The reader takes the form that isn't deflated as well, where every bit of an edit arrives.
+        V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
+        for (place, byte) in edits {
+            let at = place.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        let packed: wsbench::measure::Packed = serde_json::from_value(serde_json::json!({ "v2": text })).unwrap();
+        if let Ok(histogram) = packed.unpack() {
+            let mut merged = histogram.clone();
+            merged.merge(&histogram);
+            merged.quantile(0.99, 10);
+            merged.steps().count();
+        }
+    }
+}

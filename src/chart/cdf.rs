@@ -23,8 +23,7 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         lines.push((steps(&histogram), ink));
         legend.push(Entry { label: label(cell), swatch: Swatch::Line(ink) });
         if let Ok(prediction) = predict(cell) {
-            let curve = prediction.curve().into_iter().map(|(t, share)| (t as f64, share));
-            theory.push((curve.collect(), ink.theory()));
+            theory.push((prediction.curve(), ink.theory()));
         }
     }
     if lines.is_empty() {

@@ -3,12 +3,13 @@
 use super::axis::{self, TimeUnit};
 use super::spec::{Band, ChartSpec, Entry, Mark, Panel, Swatch};
 use super::{Ink, Inks, label, layered, subtitle};
-use crate::clock::{Nanos, SECOND};
 use crate::measure::{BEYOND_TRIAL, Histogram};
 use crate::result::{Cell, Document};
 use crate::units::{show_nanos, three_digits};
 use std::collections::BTreeMap;
 
+/// In nanoseconds.
+const SECOND: f64 = 1e9;
 /// With more points than this on a line, they aren't marked one by one.
 const MARKED: usize = 40;
 
@@ -34,7 +35,7 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     }
     let load = document.cells.iter().map(|c| &c.load).max_by_key(|l| l.warmup.saturating_add(l.duration))?;
     let measured = (seconds(load.warmup), seconds(load.warmup.saturating_add(load.duration)));
-    let last = series.iter().flat_map(|s| &s.p50).map(|p| p.0).fold(0.0, f64::max) / SECOND as f64;
+    let last = series.iter().flat_map(|s| &s.p50).map(|p| p.0).fold(0.0, f64::max) / SECOND;
     // Room for the name of the drain, however short it was.
     let end = (last * 1.02).max(measured.1 * 1.08);
     let panels: Vec<Panel> = [("p99", true), ("p50", false)]
@@ -52,14 +53,14 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
 }
 
 fn of_cell(cell: &Cell, ink: Ink) -> Series {
-    let mut slices: BTreeMap<Nanos, (Nanos, Histogram)> = BTreeMap::new();
+    let mut slices: BTreeMap<u64, (u64, Histogram)> = BTreeMap::new();
     for (interval, histogram) in cell.trusted().iter().flat_map(|t| t.intervals()).flatten() {
         let (length, merged) = slices.entry(interval.start).or_default();
         *length = (*length).max(interval.length);
         merged.merge(&histogram);
     }
     let line = |q: f64| {
-        let point = |(start, (length, histogram)): (&Nanos, &(Nanos, Histogram))| {
+        let point = |(start, (length, histogram)): (&u64, &(u64, Histogram))| {
             let value = histogram.quantile(q, BEYOND_TRIAL)?;
             Some((*start as f64 + *length as f64 / 2.0, value as f64))
         };
@@ -80,7 +81,7 @@ fn panel(
     let lowest = values().fold(highest, f64::min);
     let unit = TimeUnit::fitting(highest);
     let marks = series.iter().map(|s| {
-        let points: Vec<_> = of(s).iter().map(|(at, v)| (at / SECOND as f64, v / unit.nanos)).collect();
+        let points: Vec<_> = of(s).iter().map(|(at, v)| (at / SECOND, v / unit.nanos)).collect();
         Mark::Line { dots: points.len() <= MARKED, points, ink: s.ink }
     });
     let band = |from, to, label: &str, shaded| Band { from, to, label: label.to_owned(), shaded };
@@ -99,7 +100,7 @@ fn panel(
 /// Names the arm whose p99 moved most within the measured window.
 fn title(series: &[Series], measured: (f64, f64)) -> String {
     let swing = |s: &Series| {
-        let in_window = |at: f64| (measured.0..measured.1).contains(&(at / SECOND as f64));
+        let in_window = |at: f64| (measured.0..measured.1).contains(&(at / SECOND));
         let values: Vec<f64> = s.p99.iter().filter(|(at, _)| in_window(*at)).map(|p| p.1).collect();
         let (low, high) = (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
         (values.len() > 1 && low > 0.0).then_some((low, high))
@@ -116,6 +117,6 @@ fn title(series: &[Series], measured: (f64, f64)) -> String {
     }
 }
 
-fn seconds(nanos: Nanos) -> f64 {
-    nanos as f64 / SECOND as f64
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / SECOND
 }

@@ -22,7 +22,6 @@
 //!
 //! Left out: the target's and the machine's own time (tens to hundreds of µs), so what is measured lies to the right.
 
-use crate::clock::{Nanos, SECOND};
 use crate::result::Cell;
 
 /// The predicted response time: `base` plus a wait.
@@ -111,7 +110,7 @@ fn short_polling(cell: &Cell) -> Result<Extra, Unmodelled> {
 
 fn long_polling(cell: &Cell) -> Result<Extra, Unmodelled> {
     let gap = 2.0 * cell.load.delay as f64;
-    let load = received_rate(cell) * gap / SECOND as f64;
+    let load = received_rate(cell) * gap / 1e9;
     match cell.load.arrival.as_str() {
         "poisson" => {}
         // Evenly spaced further apart than the gap: the poll is always open again.
@@ -176,13 +175,13 @@ impl Prediction {
         }
     }
 
-    /// Points of the distribution function, from the first value to the last quantile worth drawing.
-    pub fn curve(&self) -> Vec<(Nanos, f64)> {
+    /// Points of the distribution function (nanoseconds, share), from the first value to the last quantile worth drawing.
+    pub fn curve(&self) -> Vec<(f64, f64)> {
         const STEPS: u32 = 100;
         let Some(end) = self.quantile(0.999) else { return Vec::new() };
         let at = |step: u32| self.base + (end - self.base) * f64::from(step) / f64::from(STEPS);
-        let mut points = vec![(self.base as Nanos, 0.0)];
-        points.extend((0..=STEPS).filter_map(|step| Some((at(step) as Nanos, self.cdf(at(step))?))));
+        let mut points = vec![(self.base, 0.0)];
+        points.extend((0..=STEPS).filter_map(|step| Some((at(step), self.cdf(at(step))?))));
         points
     }
 }

@@ -40,7 +40,6 @@ pub struct Effect {
 pub enum Unit {
     /// How many times as much.
     Times,
-    Nanos,
     Bytes,
     Count,
 }

@@ -1,6 +1,5 @@
 //! What a reader sees, as words: the figures of a document formatted once, for the summary and the page alike.
 
-use crate::clock::Nanos;
 use crate::compare::{self, Claim, Effect, Ratio, Spread, Unit, Verdict};
 use crate::result::{BytesPerMessage, Cell, CellSummary, Document, Finding, Quantiles, Reached};
 use crate::units::{show_bytes, show_nanos, three_digits};
@@ -301,7 +300,7 @@ impl Percentiles {
     }
 }
 
-fn nanos(value: Option<Nanos>) -> String {
+fn nanos(value: Option<u64>) -> String {
     value.map_or(DASH.to_owned(), |v| show_nanos(v as f64))
 }
 
@@ -328,7 +327,6 @@ fn claim_view(claim: &Claim) -> ClaimView {
 fn effect(effect: &Effect) -> String {
     let show = |value: f64| match effect.unit {
         Unit::Times => format!("{}×", three_digits(value)),
-        Unit::Nanos => show_nanos(value),
         Unit::Bytes => format!("{} B", three_digits(value)),
         Unit::Count => three_digits(value),
     };

@@ -91,7 +91,7 @@ pub struct QuantilesWithMissing {
     pub missing: u64,
 }
 
-/// [`Counters`] of the measured window, with `reordered` absent where order wasn't tracked.
+/// Counters of the measured window, with `reordered` absent where order wasn't tracked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct CountersOfCell {
     pub scheduled: u64,
