@@ -77,3 +77,13 @@ fn the_starter_makes_a_plan_and_so_does_what_it_has_commented_out() {
     let fuller = scenario::parse("starter.toml", &text.join("\n")).unwrap_or_else(|e| panic!("{}", e.render(false)));
     plan::build(&fuller, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
 }
+
+#[test]
+fn the_scenario_that_the_readme_explains_builds() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let scenario = wsbench::scenario::parse("README.md", text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    let plan = wsbench::plan::build(&scenario, &Default::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    assert_eq!(plan.cells.len(), 3);
+}

@@ -22,9 +22,9 @@ impl TimeUnit {
     }
 }
 
-/// An axis of values over 0: from 0 if they are within a factor of 20, else logarithmic, and it says so.
+/// An axis of values over 0: from 0 if they are within a factor of 6, else logarithmic, and it says so.
 pub fn positive(label: &str, unit: &str, smallest: f64, largest: f64) -> Axis {
-    if smallest > 0.0 && largest / smallest > 20.0 {
+    if smallest > 0.0 && largest / smallest > 6.0 {
         let mut axis = log(&format!("{label} ({unit}, log)"), smallest, largest);
         axis.ticks.iter_mut().for_each(|t| t.label = plain(t.at));
         return axis;

@@ -14,6 +14,10 @@ pub const LATENESS_FLOOR: Nanos = MILLI / 2;
 pub const LATENESS_OVER_CALIBRATION: f64 = 3.0;
 /// The worker may stand still for this share of the measured window.
 pub const STANDSTILL_SHARE: f64 = 0.01;
+/// Standing still up to this long never invalidates by itself. In 88 honest trials of a second on an otherwise idle virtual
+/// machine with two cores, the hypervisor took a core away for 10 to 19 ms in one of ten; where that reaches the figures,
+/// lateness shows it.
+pub const STANDSTILL_FLOOR: Nanos = 25 * MILLI;
 /// The generator may skip this share of the schedule by its own fault.
 pub const SKIPPED_SHARE: f64 = 0.01;
 /// From this share of a core on, a process counts as busy.
@@ -107,15 +111,17 @@ fn too_late(lateness: &Histogram, e: &Evidence) -> Option<String> {
 
 fn standstill(e: &Evidence) -> Option<Finding> {
     let (stood, window) = (e.outcome.standstill as f64, e.load.duration as f64);
-    if stood <= STANDSTILL_SHARE * window {
+    let allowed = (STANDSTILL_SHARE * window).max(STANDSTILL_FLOOR as f64);
+    if stood <= allowed {
         return None;
     }
     finding(
         "standstill",
         format!(
-            "a worker of the generator stood still for {} of the {} measured, more than 1 %",
+            "a worker of the generator stood still for {} of the {} measured, more than {}",
             show_nanos(stood),
-            show_nanos(window)
+            show_nanos(window),
+            show_nanos(allowed)
         ),
         "something else had its core: stop other programs, or use fewer sessions a core",
     )
@@ -358,7 +364,12 @@ mod tests {
     #[test]
     fn standing_still_for_more_than_a_hundredth_invalidates() {
         let mut case = Case::new(1);
-        case.outcome.standstill = SECOND / 100;
+        case.outcome.standstill = STANDSTILL_FLOOR;
+        assert_eq!(case.invalid(), [""; 0], "one hiccup of the machine in a short trial");
+        case.outcome.standstill += 1;
+        assert_eq!(case.invalid(), ["standstill"]);
+        case.load.duration = 10 * SECOND;
+        case.outcome.standstill = SECOND / 10;
         assert_eq!(case.invalid(), [""; 0]);
         case.outcome.standstill += 1;
         assert_eq!(case.invalid(), ["standstill"]);

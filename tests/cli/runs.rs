@@ -68,7 +68,9 @@ fn a_report_drawn_again_is_the_same_to_the_byte() {
     let ran = bench.run(&["-q", "--transport", "websocket,long-polling"]).well();
     bench.say(&["report", "out/result.json", "--out", "again"]).with_code(0);
     let (first, again) = (drawn(&ran.out), drawn(&bench.path().join("again")));
-    for name in ["summary.md", "report.html", "intervals.csv", "charts/reference-ratio.svg", "histograms/websocket.hlog"] {
+    for name in
+        ["summary.md", "report.html", "intervals.csv", "charts/reference-ratio.svg", "histograms/websocket.hlog"]
+    {
         assert!(first.contains_key(name), "{name} is missing from {:?}", first.keys());
     }
     assert_eq!(first, again);
@@ -174,7 +176,8 @@ fn every_arm_answers_the_same_schedule() {
 
 #[test]
 fn flags_beat_the_environment_and_that_beats_the_file() {
-    let bench = Bench::new("[workload.echo]\n[load]\nsessions = 3\nrate = \"50/s\"\nduration = \"100ms\"\n[transports.tcp]\n");
+    let bench =
+        Bench::new("[workload.echo]\n[load]\nsessions = 3\nrate = \"50/s\"\nduration = \"100ms\"\n[transports.tcp]\n");
     let sessions = |args: &[&str], env: Option<&str>| {
         let mut command = bench.command(&[&["check", "scenario.toml"], args].concat());
         command.envs(env.map(|v| ("WSBENCH_SESSIONS", v)));

@@ -9,9 +9,7 @@ use tokio_tungstenite::tungstenite;
 use wsbench::clock;
 
 fn scenario(arm: &str) -> String {
-    format!(
-        "[workload.echo]\npayload = \"64B\"\n[load]\nsessions = 5\nrate = \"100/s\"\nduration = \"500ms\"\n{arm}\n"
-    )
+    format!("[workload.echo]\npayload = \"64B\"\n[load]\nsessions = 5\nrate = \"100/s\"\nduration = \"500ms\"\n{arm}\n")
 }
 
 /// Serves every connection on a thread of its own; threads end with the test's process.
