@@ -7,16 +7,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
-
-/// The longest line that is read from a child, bytes: a whole outcome with its histograms.
-const LONGEST_LINE: u64 = 256 << 20;
 
 pub(super) struct Child {
     process: Process,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    output: Lines<BufReader<ChildStdout>>,
     errors: Option<ChildStderr>,
     name: &'static str,
 }
@@ -48,7 +45,7 @@ impl Child {
         let missing = || start(io::Error::other("no pipe"));
         Ok(Child {
             input: process.stdin.take().ok_or_else(missing)?,
-            output: BufReader::new(process.stdout.take().ok_or_else(missing)?),
+            output: BufReader::new(process.stdout.take().ok_or_else(missing)?).lines(),
             errors: process.stderr.take(),
             process,
             name,
@@ -70,14 +67,12 @@ impl Child {
         }
     }
 
-    /// The next message. Cancelling loses what was read of it, so a caller that gives up must drop the child.
+    /// The next message. Safe to cancel: what was read of a line is kept.
     pub(super) async fn hear<T: DeserializeOwned>(&mut self) -> Result<T, ChildError> {
-        let mut line = Vec::new();
-        let read = (&mut self.output).take(LONGEST_LINE).read_until(b'\n', &mut line).await;
-        match read {
-            Ok(n) if n > 0 => serde_json::from_slice(&line).map_err(|e| ChildError::Nonsense {
+        match self.output.next_line().await {
+            Ok(Some(line)) => serde_json::from_str(&line).map_err(|e| ChildError::Nonsense {
                 name: self.name,
-                detail: format!("{e} in {:?}", String::from_utf8_lossy(&line[..line.len().min(200)])),
+                detail: format!("{e} in {:?}", line.chars().take(200).collect::<String>()),
             }),
             _ => Err(self.gone().await),
         }

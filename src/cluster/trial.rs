@@ -90,7 +90,7 @@ async fn drive(
     halt: &mut Halt,
     live: &mut dyn FnMut(Live),
 ) -> Result<(Outcome, Usage, Option<String>), TrialError> {
-    let mut deadline = tokio::time::Instant::now() + ramp_time(order.cell) + GRACE;
+    let mut deadline = after(ramp_time(order.cell) + GRACE);
     let mut is_halted = false;
     loop {
         let heard = tokio::select! {
@@ -98,16 +98,16 @@ async fn drive(
             () = halt.wait(), if !is_halted => {
                 is_halted = true;
                 worker.tell(&ToWorker::Stop).await?;
-                deadline = tokio::time::Instant::now() + order.cell.load.drain.0 + GRACE;
+                deadline = after(order.cell.load.drain.0 + GRACE);
                 continue;
             }
-            () = tokio::time::sleep_until(deadline) => return Err(TrialError::Hung("worker")),
+            () = until(deadline) => return Err(TrialError::Hung("worker")),
         };
         match heard {
             FromWorker::Ready { open } => {
                 if open == 0 && !matches!(order.cell.workload, Workload::Connect { .. }) {
                     worker.tell(&ToWorker::Stop).await?;
-                    deadline = tokio::time::Instant::now() + GRACE;
+                    deadline = after(GRACE);
                     continue;
                 }
                 let at = clock::now() + REST;
@@ -115,7 +115,7 @@ async fn drive(
                     target.begin(order, at).await?;
                 }
                 worker.tell(&ToWorker::Start { at }).await?;
-                deadline = tokio::time::Instant::now() + planned(order.cell) + GRACE;
+                deadline = after(planned(order.cell) + GRACE);
             }
             FromWorker::Live(now) => live(now),
             FromWorker::Done { mut outcome, usage } => {
@@ -129,6 +129,15 @@ async fn drive(
             FromWorker::Calibrated(_) => {}
         }
     }
+}
+
+/// The instant that is `time` from now.
+fn after(time: Duration) -> Nanos {
+    clock::now().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(Nanos::MAX))
+}
+
+async fn until(instant: Nanos) {
+    tokio::time::sleep(Duration::from_nanos(instant.saturating_sub(clock::now()))).await;
 }
 
 fn nobody_connected(outcome: &Outcome) -> String {
