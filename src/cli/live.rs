@@ -26,7 +26,7 @@ impl Display {
     pub(super) fn new(plan: &Plan, is_quiet: bool) -> Display {
         let bar = (!is_quiet && std::io::stderr().is_terminal()).then(|| {
             let trials = u64::from(plan.trials) * plan.cells.len() as u64;
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}")
+            let style = ProgressStyle::with_template("{bar:10} {pos}/{len}  {wide_msg}")
                 .unwrap_or(ProgressStyle::default_bar());
             ProgressBar::new(trials).with_style(style)
         });

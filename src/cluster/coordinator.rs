@@ -2,11 +2,11 @@
 
 use super::child::ChildError;
 use super::document;
-use super::trial::{self, Assignment};
-use crate::clock;
+use super::trial::{self, Assignment, Tried};
+use crate::clock::{self, Nanos};
 use crate::engine::Live;
 use crate::plan::Plan;
-use crate::result::{Document, Evidence, ScenarioText, Trial, judge};
+use crate::result::{Calibration, Document, Evidence, Finding, LoadFacts, ScenarioText, Trial, judge};
 use crate::seed;
 use std::path::PathBuf;
 use tokio::sync::watch;
@@ -106,34 +106,48 @@ pub async fn run(
                 progress(Progress::Live { arm: &cell.arm, live });
             })
             .await;
+            document.partial |= tried.outcome.interrupted;
+            let place = Place { block, place: place as u32, started };
             let facts = &mut document.cells[index as usize];
-            let mut trial = Trial {
-                block,
-                place: place as u32,
-                started,
-                outcome: tried.outcome,
-                generator: tried.generator,
-                target: tried.target,
-                invalid: Vec::new(),
-                warnings: Vec::new(),
-                failure: tried.failure,
-            };
-            let judgement = judge(&Evidence {
-                outcome: &trial.outcome,
-                generator: &trial.generator,
-                target: trial.target.as_ref(),
-                load: &facts.load,
-                calibration: document.calibration.as_ref(),
-            });
-            (trial.invalid, trial.warnings) = (judgement.invalid, judgement.warnings);
-            document.partial |= trial.outcome.interrupted;
-            facts.trials.push(trial);
+            let trial = judged(tried, &place, &facts.load, document.calibration.as_ref());
+            facts.trials.push(trial.clone());
             document::touch(&mut document);
-            let trial = document.cells[index as usize].trials.last();
-            if let Some(trial) = trial {
-                progress(Progress::TrialEnded { arm: &cell.arm, trial, document: &document });
-            }
+            progress(Progress::TrialEnded { arm: &cell.arm, trial: &trial, document: &document });
         }
     }
     Ok(document)
+}
+
+/// When a trial ran, among all of them.
+struct Place {
+    block: u32,
+    place: u32,
+    started: Nanos,
+}
+
+/// What was tried, and whether its figures can be trusted.
+fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration: Option<&Calibration>) -> Trial {
+    let judgement = judge(&Evidence {
+        outcome: &tried.outcome,
+        generator: &tried.generator,
+        target: tried.target.as_ref(),
+        load,
+        calibration,
+    });
+    let broken = tried.failure.as_ref().filter(|_| tried.is_broken).map(|failure| Finding {
+        code: "broken-off".to_owned(),
+        message: format!("the trial broke off: {failure}"),
+        advice: "run it again; if it happens again, this is a defect of wsbench or of the machine".to_owned(),
+    });
+    Trial {
+        block: place.block,
+        place: place.place,
+        started: place.started,
+        outcome: tried.outcome,
+        generator: tried.generator,
+        target: tried.target,
+        invalid: broken.into_iter().chain(judgement.invalid).collect(),
+        warnings: judgement.warnings,
+        failure: tried.failure,
+    }
 }

@@ -27,8 +27,8 @@ pub(super) struct Slice {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToWorker {
-    /// Measure for this long how late this machine wakes an idle worker, nanoseconds.
-    Calibrate { length: Nanos },
+    /// Measure for this long how late this machine wakes an idle worker on this core, nanoseconds.
+    Calibrate { length: Nanos, core: Option<usize> },
     /// Connect everyone, and say when that is done.
     Prepare(Box<Slice>),
     /// The schedule starts at this instant of the monotonic clock.

@@ -7,10 +7,12 @@
 //! | `link.rs` | what coordinator and worker say to each other, over a child's pipes |
 //! | `child.rs` | child processes that speak JSON lines and die with us |
 //! | `worker.rs` | the other end: one process, one single-threaded runtime, one share of one trial |
+//! | `cores.rs` | who runs where: generator and target never share a core if there are two |
 //! | `document.rs`, `host.rs`, `usage.rs` | what the document says of the plan, the machine and the processes |
 
 mod child;
 mod coordinator;
+mod cores;
 mod document;
 mod host;
 mod link;

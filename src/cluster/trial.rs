@@ -2,6 +2,7 @@
 
 use super::child::{Child, ChildError};
 use super::coordinator::Halt;
+use super::cores;
 use super::link::{FromWorker, Link, Slice, ToWorker};
 use super::usage::Meter;
 use crate::catalog::{Transport, TransportKind};
@@ -37,6 +38,8 @@ pub(super) struct Tried {
     pub generator: Usage,
     pub target: Option<TargetFacts>,
     pub failure: Option<String>,
+    /// A process of ours died or hung: there is nothing to trust.
+    pub is_broken: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,7 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
             generator: Usage::default(),
             target: None,
             failure: Some(error.to_string()),
+            is_broken: true,
         },
     }
 }
@@ -79,7 +83,7 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
         Some(target) => Some(target.stop().await?),
         None => None,
     };
-    Ok(Tried { outcome, generator, target, failure })
+    Ok(Tried { outcome, generator, target, failure, is_broken: false })
 }
 
 /// From the ramp to the worker's outcome.
@@ -163,14 +167,8 @@ fn slice(order: &Assignment, url: String) -> Slice {
         interval: order.interval,
         worker: 0,
         workers: 1,
-        core: cores().map(|_| 0),
+        core: cores::worker(),
     }
-}
-
-/// The core of the embedded target: the last one, if there is more than one. Workers get the others.
-fn cores() -> Option<usize> {
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    (cores > 1).then(|| cores - 1)
 }
 
 /// The embedded target as a child process.
@@ -200,7 +198,7 @@ impl TargetProcess {
             nodelay,
             hold: embedded.hold,
             echo_self: !matches!(order.cell.workload, Workload::Chat { echo_self: false, .. }),
-            core: cores(),
+            core: cores::target(),
         };
         let mut child = Child::start(order.program, "target", "embedded target")?;
         child.tell(&config).await?;
@@ -281,7 +279,7 @@ async fn within<T>(
 /// How late this machine wakes an idle worker, over a second.
 pub(super) async fn calibrate(program: &Path) -> Result<crate::result::Calibration, TrialError> {
     let mut worker = Link::start(program)?;
-    worker.tell(&ToWorker::Calibrate { length: SECOND }).await?;
+    worker.tell(&ToWorker::Calibrate { length: SECOND, core: cores::worker() }).await?;
     match within(GRACE, "worker", worker.hear()).await? {
         FromWorker::Calibrated(calibration) => Ok(calibration),
         _ => Err(TrialError::Hung("worker")),

@@ -1,5 +1,6 @@
 //! The worker process: one single-threaded runtime, one share of one trial, then it ends.
 
+use super::cores;
 use super::link::{FromWorker, Slice, ToWorker};
 use super::usage::Meter;
 use crate::catalog::TargetUrl;
@@ -58,7 +59,8 @@ impl Pipe {
 async fn obey(pipe: &mut Pipe) -> io::Result<()> {
     while let Some(order) = pipe.hear().await? {
         match order {
-            ToWorker::Calibrate { length } => {
+            ToWorker::Calibrate { length, core } => {
+                settle_on_core(core);
                 let calibration = calibrate(length).await?;
                 pipe.tell(&FromWorker::Calibrated(calibration)).await?;
             }
@@ -166,20 +168,10 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
     Ok((endpoint, resolve))
 }
 
-/// Pins this process to its core, asks for precise wake-ups, and makes sure that it dies with the coordinator.
+/// Binds this process to its core, asks for precise wake-ups, and makes sure that it dies with the coordinator.
 fn settle_on_core(core: Option<usize>) {
-    #[cfg(target_os = "linux")]
-    {
-        use nix::sched::{CpuSet, sched_setaffinity};
-        use nix::sys::{prctl, signal::Signal};
-        let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-        let _ = prctl::set_timerslack(1);
-        let mut cores = CpuSet::new();
-        if let Some(core) = core
-            && cores.set(core).is_ok()
-        {
-            let _ = sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores);
-        }
-    }
-    let _ = core;
+    use nix::sys::{prctl, signal::Signal};
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    let _ = prctl::set_timerslack(1);
+    cores::bind(core);
 }

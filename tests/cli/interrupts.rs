@@ -75,6 +75,24 @@ fn children_die_with_the_run() {
     panic!("children of a killed run live on: {children:?}");
 }
 
+#[test]
+fn a_worker_that_dies_breaks_off_its_trial_and_no_other() {
+    let bench = Bench::new(&LONG.replace("60s", "3s").replace("trials = 2", "trials = 1"));
+    let child = started(&bench);
+    let worker = children_of(child.id())
+        .into_iter()
+        .find(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().contains("worker"))
+        .unwrap();
+    kill(Pid::from_raw(worker as i32), Signal::SIGKILL).unwrap();
+    let ran = finished(child, &bench).with_code(1);
+    let document = ran.document();
+    let (dead, alive): (Vec<_>, Vec<_>) =
+        document.cells.iter().flat_map(|c| &c.trials).partition(|trial| trial.failure.is_some());
+    assert_eq!((dead.len(), alive.len()), (1, 1));
+    assert!(dead[0].failure.as_ref().unwrap().contains("worker") && !dead[0].is_valid());
+    assert!(alive[0].outcome.measure.delivered > 300);
+}
+
 fn children_of(parent: u32) -> Vec<u32> {
     let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     let parent_of = |pid: u32| stat(pid)?.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok();
