@@ -3,6 +3,7 @@
 use super::palette::{Dash, NEUTRAL};
 use super::spec::{Align, ChartSpec, Entry, Mark, Panel, Swatch};
 use super::{Ink, Inks, Rgb, axis, label, subtitle};
+use crate::compare::TIE;
 use crate::compare::{ArmRatio, Comparison, Ratio, against_reference};
 use crate::result::Document;
 use crate::units::three_digits;
@@ -89,12 +90,12 @@ fn title(comparison: &Comparison) -> String {
         none if none.is_empty() => ("p50", rated(|a| a.p50.as_ref())),
         ratios => ("p99", ratios),
     };
-    let lower = ratios.iter().filter(|r| r.max < 1.0).count();
-    let higher = ratios.iter().filter(|r| r.min > 1.0).count();
+    let lower = ratios.iter().filter(|r| r.max < 1.0 - TIE).count();
+    let higher = ratios.iter().filter(|r| r.min > 1.0 + TIE).count();
     let arms = |n: usize| format!("{n} of {}", ratios.len());
     let reference = &comparison.reference;
     match (lower, higher) {
-        (0, 0) => format!("No arm's {name} differs from {reference} in every block"),
+        (0, 0) => format!("No arm's {name} differs from {reference} by more than 5 % in every block"),
         (n, 0) => format!("{} arms have a lower {name} than {reference} in every block", arms(n)),
         (0, n) => format!("{} arms have a higher {name} than {reference} in every block", arms(n)),
         (l, h) => format!("{} arms have a lower {name} than {reference} in every block, {h} a higher", arms(l)),

@@ -1,11 +1,10 @@
 //! The one sentence that a reader takes home.
 
+use super::TIE;
 use super::reference::{ArmRatio, Comparison, against_reference};
 use crate::result::{Cell, Document, Trial};
 use crate::units::{show_nanos, three_digits};
 
-/// Ratios closer to 1 than this are called a tie.
-const TIE: f64 = 0.05;
 /// An arm that delivered less than this share is not called fast without saying so.
 const REACHED: f64 = 0.99;
 

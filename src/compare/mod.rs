@@ -12,3 +12,6 @@ pub use headline::headline;
 pub use reference::{ArmRatio, Comparison, Ratio, against_reference, paired_ratios};
 pub use spread::Spread;
 pub use theory::{Extra, Prediction, Unmodelled, predict};
+
+/// A ratio this close to 1 is a tie.
+pub const TIE: f64 = 0.05;

@@ -3,7 +3,7 @@
 //!
 //! Intervals are [`Spread`]s of per-trial values or of ratios within a block, with their coverage.
 
-use super::{Spread, paired_ratios};
+use super::{Spread, TIE, paired_ratios};
 use crate::measure::Traffic;
 use crate::result::{Cell, Document, Trial};
 use crate::units::{Span, three_digits};
@@ -64,9 +64,6 @@ impl Verdict {
         }
     }
 }
-
-/// A ratio this close to 1 is a tie.
-const TIE: f64 = 0.05;
 
 /// A claim before anything was looked at.
 struct Row {
