@@ -32,6 +32,16 @@ impl TargetUrl {
         matches!(self.scheme.as_str(), "wss" | "https" | "tls")
     }
 
+    /// Takes the parameter `token` out of the query: what the wsbench dialect joins with.
+    pub fn take_token(&mut self) -> Option<String> {
+        let (path, query) = self.path.split_once('?')?;
+        let (tokens, others): (Vec<&str>, Vec<&str>) = query.split('&').partition(|pair| pair.starts_with("token="));
+        let token = tokens.first()?.trim_start_matches("token=").to_owned();
+        let query = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
+        self.path = format!("{path}{query}");
+        Some(token)
+    }
+
     /// The path of one session, its marks filled in.
     pub fn path_for(&self, room: u32, session: u32) -> String {
         self.path.replace("{room}", &room.to_string()).replace("{session}", &session.to_string())
@@ -63,6 +73,9 @@ impl FromStr for TargetUrl {
         if text.chars().any(|c| c.is_control() || c == ' ') {
             return Err(error("it holds a space or a control character"));
         }
+        if authority.starts_with('[') && !authority.contains(']') {
+            return Err(error("its address lacks the closing bracket"));
+        }
         let bracketed = authority.strip_prefix('[').and_then(|a| a.split_once(']'));
         let (host, port) = match bracketed {
             Some((host, port)) => (host, port.strip_prefix(':')),
@@ -83,11 +96,12 @@ impl FromStr for TargetUrl {
     }
 }
 
-/// The text without what stands before an `@`: it is about to be printed.
+/// The text without what stands before an `@` or in a query: it is about to be printed.
 fn redacted(text: &str) -> String {
+    let (text, query) = text.split_once('?').map_or((text, ""), |(text, _)| (text, "?…"));
     match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => text.to_owned(),
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}{query}"),
+        _ => format!("{text}{query}"),
     }
 }
 
@@ -135,6 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn gives_up_its_token_and_nothing_else() {
+        let mut url: TargetUrl = "tcp://h:7/room/{room}?a=b&token=T&c=d".parse().unwrap();
+        assert_eq!(url.take_token().as_deref(), Some("T"));
+        assert_eq!(url.to_string(), "tcp://h:7/room/{room}?a=b&c=d");
+        assert_eq!(url.take_token(), None);
+        let mut only: TargetUrl = "http://h:7/?token=T".parse().unwrap();
+        assert_eq!((only.take_token().as_deref(), only.path.as_str()), (Some("T"), "/"));
+    }
+
+    #[test]
     fn says_what_is_wrong_and_keeps_secrets() {
         let problem = |text: &str| text.parse::<TargetUrl>().unwrap_err().to_string();
         assert!(problem("localhost:80").contains("no scheme"));
@@ -145,5 +169,7 @@ mod tests {
         assert!(problem("ws://a b").contains("space"));
         let secret = problem("ws://me:hunter2@host/");
         assert!(!secret.contains("hunter2") && secret.contains("authorization"), "{secret}");
+        assert!(!problem("tcp://x?key=hunter2").contains("hunter2"));
+        assert!(problem("ws://[::1").contains("bracket"));
     }
 }

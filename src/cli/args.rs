@@ -3,6 +3,7 @@
 use crate::catalog::Engine;
 use crate::plan::{Overrides, TargetFlag};
 use crate::units::{Rate, Span};
+use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::net::IpAddr;
@@ -65,10 +66,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
     /// Draw no charts
-    #[arg(long, env = "WSBENCH_NO_CHARTS")]
+    #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
     /// Show no progress
-    #[arg(short, long, env = "WSBENCH_QUIET")]
+    #[arg(short, long, env = "WSBENCH_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
     #[command(flatten)]
     pub color: ColorArgs,

@@ -2,20 +2,21 @@
 
 use super::args::CheckArgs;
 use super::exit::Exit;
+use super::say;
 use super::scenario;
 use crate::plan::{self, Cell, Facts, Plan, Shortage, Target, Workload};
 use crate::units::{show_bytes, three_digits};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Shows what would be run; starts nothing.
-pub(super) fn check(args: &CheckArgs) -> Exit {
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
     let plan = match scenario::read(&args.plan, false, args.color.on_stderr()) {
         Ok(read) => read.plan,
-        Err(exit) => return exit,
+        Err(exit) => return Ok(exit),
     };
     let shortages = plan::shortages(&plan, &scenario::limits());
-    print!("{}", render(&plan, &plan::facts(&plan), &shortages));
-    if shortages.is_empty() { Exit::Done } else { Exit::Failed }
+    say::out(&render(&plan, &plan::facts(&plan), &shortages))?;
+    Ok(if shortages.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// The plan in words, a table of its cells, and what stands in its way.

@@ -1,6 +1,6 @@
 //! Exit codes, a contract with scripts: a tool that failed and a product that regressed never share one.
 
-use crate::result::Document;
+use crate::result::{Document, Trial};
 use std::process::ExitCode;
 
 /// How a command ended. The numbers 99, 104 and 105 are k6's.
@@ -16,6 +16,13 @@ pub(super) enum Exit {
     Interrupted = 105,
 }
 
+/// Whether a trial connected nobody, broke off, or completed nothing of what it scheduled.
+pub(super) fn did_nothing(trial: &Trial) -> bool {
+    let counters = trial.outcome.measure;
+    let is_empty = counters.scheduled > 0 && counters.delivered + counters.late == 0;
+    trial.failure.is_some() || (is_empty && !trial.outcome.interrupted)
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)
@@ -26,17 +33,12 @@ impl Exit {
     /// The first that applies, in the order 1, 105, 95, 0. Some sessions failing is not a failure of the run: that is for
     /// the counts to say. An arm that connected nobody or completed nothing is.
     pub(super) fn of(document: &Document) -> Exit {
-        let did_nothing = |trial: &crate::result::Trial| {
-            let counters = trial.outcome.measure;
-            let empty = counters.scheduled > 0 && counters.delivered + counters.late == 0;
-            trial.failure.is_some() || (empty && !trial.outcome.interrupted)
-        };
         let mut trials = document.cells.iter().flat_map(|cell| &cell.trials);
         let failed = document.cells.iter().any(|cell| !cell.trials.is_empty() && cell.trials.iter().all(did_nothing));
         match () {
             () if failed => Exit::Failed,
             () if document.partial => Exit::Interrupted,
-            () if trials.any(|trial| !trial.is_valid()) => Exit::Invalid,
+            () if trials.any(|trial| !trial.invalid.is_empty()) => Exit::Invalid,
             () => Exit::Done,
         }
     }

@@ -1,6 +1,7 @@
 //! `wsbench init`: writes the starter scenario, never over something that is there.
 
 use super::exit::Exit;
+use super::say;
 use crate::scenario::STARTER;
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write as _};
@@ -18,7 +19,8 @@ pub(super) enum InitError {
 /// Writes the starter and says how to go on.
 pub(super) fn init(path: &Path) -> Result<Exit, InitError> {
     write_starter(path)?;
-    println!("wrote {0}\nnext: wsbench check {0}, then wsbench run {0}", path.display());
+    let next = format!("wrote {0}\nnext: wsbench check {0}, then wsbench run {0}\n", path.display());
+    say::out(&next).map_err(|source| InitError::Io { path: path.to_owned(), source })?;
     Ok(Exit::Done)
 }
 

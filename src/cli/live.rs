@@ -1,8 +1,10 @@
 //! What a person sees while a run goes on: one live line at a terminal, a line for each trial elsewhere.
 
+use super::say;
 use crate::clock::{self, Nanos, SECOND};
 use crate::cluster::Progress;
 use crate::engine::Live;
+use crate::measure::{BEYOND_TRIAL, Metric};
 use crate::plan::Plan;
 use crate::result::Trial;
 use crate::schedule::Phase;
@@ -55,7 +57,7 @@ impl Display {
     pub(super) fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => say::err(text),
         }
     }
 
@@ -69,7 +71,7 @@ impl Display {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
             None if self.is_quiet => {}
-            None => eprintln!("{text}"),
+            None => say::err(text),
         }
     }
 
@@ -111,8 +113,9 @@ impl Display {
             (None, None) => {
                 let counters = trial.outcome.measure;
                 let errors: u64 = trial.outcome.errors.values().sum();
-                let response = trial.outcome.histograms.get(crate::measure::Metric::ResponseTime);
-                let at = |q| response.map_or("–".to_owned(), |h| show_nanos(h.at(q) as f64));
+                let response = trial.outcome.histograms.get(Metric::ResponseTime);
+                let quantile = |q| response.and_then(|h| h.quantile(q, BEYOND_TRIAL));
+                let at = |q| quantile(q).map_or("–".to_owned(), |nanos| show_nanos(nanos as f64));
                 let mut line = format!(
                     "p50 {}, p99 {}, {} of {} delivered",
                     at(0.5),

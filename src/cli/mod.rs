@@ -7,6 +7,7 @@ mod init;
 mod live;
 mod report;
 mod run;
+mod say;
 mod scenario;
 mod serve;
 mod summary;
@@ -22,14 +23,15 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let exit = match args.command {
         Command::Run(run) => run::run(*run),
-        Command::Check(check) => Ok(check::check(&check)),
+        Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Init { path } => init::init(&path).map_err(Into::into),
-        Command::Schema => Ok(scenario::schema()),
+        Command::Schema => scenario::schema(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "wsbench", &mut std::io::stdout());
-            Ok(Exit::Done)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "wsbench", &mut script);
+            say::out(&String::from_utf8_lossy(&script)).map(|()| Exit::Done).map_err(Into::into)
         }
         Command::Worker => crate::cluster::work().map(|()| Exit::Done).map_err(Into::into),
         Command::Target => crate::target::controlled().map(|()| Exit::Done).map_err(Into::into),
@@ -37,7 +39,7 @@ pub fn main() -> ExitCode {
     match exit {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say::err(&format!("error: {}", say::chain(error.as_ref())));
             Exit::Failed.into()
         }
     }

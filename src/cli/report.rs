@@ -2,6 +2,7 @@
 
 use super::args::ReportArgs;
 use super::exit::Exit;
+use super::say;
 use super::write;
 use crate::result::Document;
 use anyhow::Context;
@@ -17,6 +18,6 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
         write::prepare(dir)?;
     }
     write::render(&document, dir, !args.no_charts).with_context(|| format!("redrawing into {}", dir.display()))?;
-    println!("wrote {}", dir.join("report.html").display());
+    say::out(&format!("wrote {}\n", dir.join("report.html").display()))?;
     Ok(Exit::Done)
 }

@@ -4,7 +4,7 @@ use super::args::{Format, RunArgs};
 use super::exit::Exit;
 use super::live::Display;
 use super::scenario::{self, Read};
-use super::{summary, write};
+use super::{say, summary, write};
 use crate::cluster::{self, Halt, Progress, RunOptions};
 use crate::plan;
 use crate::result::{Document, redact_arguments};
@@ -20,7 +20,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     };
     let shortages = plan::shortages(&read.plan, &scenario::limits());
     if !shortages.is_empty() {
-        shortages.iter().for_each(|shortage| eprintln!("error: {shortage}"));
+        shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&read.plan.name));
@@ -30,8 +30,8 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     write::save(&document, &dir)?;
     write::render(&document, &dir, read.plan.output.charts)?;
     match args.format {
-        Format::Json => println!("{}", crate::export::summary_json(&document)),
-        Format::Text => print!("{}", summary::text(&document, &dir)),
+        Format::Json => say::out(&crate::export::summary_json(&document))?,
+        Format::Text => say::out(&summary::text(&document, &dir))?,
     }
     Ok(Exit::of(&document))
 }
@@ -53,7 +53,10 @@ async fn measure(read: &Read, is_quiet: bool, dir: &Path) -> anyhow::Result<Docu
             // Said once: the run goes on, and the last save will fail aloud if the disk is still full.
             let failed = write::save(document, dir).err();
             if let (Some(error), None) = (&failed, &unsaved) {
-                display.note(&format!("warning: what was measured so far could not be saved: {error:#}"));
+                display.note(&format!(
+                    "warning: what was measured so far could not be saved: {}",
+                    say::chain(error.as_ref())
+                ));
             }
             unsaved = failed;
         }
@@ -75,7 +78,7 @@ fn watch_signals(want: watch::Sender<bool>) -> anyhow::Result<()> {
             }
         };
         next().await;
-        eprintln!("\nending in order; once more ends at once");
+        say::err("\nending in order, in a second or two; once more ends at once");
         let _ = want.send(true);
         next().await;
         std::process::exit(Exit::Interrupted as i32);

@@ -2,6 +2,7 @@
 
 use super::args::PlanArgs;
 use super::exit::Exit;
+use super::say;
 use crate::plan::{self, Limits, Plan};
 use crate::result::{ScenarioText, redact_scenario};
 use crate::{cluster, scenario};
@@ -17,11 +18,11 @@ pub(super) struct Read {
 pub(super) fn read(args: &PlanArgs, no_charts: bool, color: bool) -> Result<Read, Exit> {
     let path = args.scenario.display().to_string();
     let text = std::fs::read_to_string(&args.scenario).map_err(|error| {
-        eprintln!("error: {path}: {error}\n  = help: `wsbench init` writes a starter scenario");
+        say::err(&format!("error: {path}: {error}\n  = help: `wsbench init` writes a starter scenario"));
         Exit::BadScenario
     })?;
     let refuse = |rendered: String| {
-        eprintln!("{}", rendered.trim_end());
+        say::err(rendered.trim_end());
         Exit::BadScenario
     };
     let parsed = scenario::parse(&path, &text).map_err(|error| refuse(error.render(color)))?;
@@ -45,7 +46,7 @@ pub(super) fn limits() -> Limits {
 }
 
 /// `wsbench schema`.
-pub(super) fn schema() -> Exit {
-    println!("{:#}", scenario::schema());
-    Exit::Done
+pub(super) fn schema() -> anyhow::Result<Exit> {
+    say::out(&format!("{:#}\n", scenario::schema()))?;
+    Ok(Exit::Done)
 }

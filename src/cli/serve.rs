@@ -2,6 +2,7 @@
 
 use super::args::ServeArgs;
 use super::exit::Exit;
+use super::say;
 use crate::target::{self, Config, Ports};
 use crate::units::Span;
 
@@ -20,20 +21,22 @@ pub(super) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         core: None,
     };
     crate::cluster::raise_open_files_limit();
-    let report = target::standalone(&config, |ports| announce(args, &token, ports))?;
-    println!("received {} messages, delivered {} copies", report.received, report.delivered);
+    // Nobody may be reading where it listens; it serves all the same.
+    let report = target::standalone(&config, |ports| drop(say::out(&announce(args, &token, ports))))?;
+    say::out(&format!("received {} messages, delivered {} copies\n", report.received, report.delivered))?;
     Ok(Exit::Done)
 }
 
-fn announce(args: &ServeArgs, token: &Option<String>, ports: Ports) {
+/// Where it listens, and how `wsbench run` reaches it.
+fn announce(args: &ServeArgs, token: &Option<String>, ports: Ports) -> String {
     let at = |port| std::net::SocketAddr::new(args.bind, port);
-    let query = token.as_ref().map(|t| format!("?token={t}")).unwrap_or_default();
-    println!("websocket  ws://{}/echo{query}", at(ports.websocket));
-    println!("tcp        tcp://{}", at(ports.tcp));
-    println!("udp        udp://{}", at(ports.udp));
-    println!("http       http://{}", at(ports.http));
-    if let Some(token) = token {
-        println!("token      {token}");
-    }
-    println!("ready; Ctrl-C ends it. The protocol is in docs/protocol.md");
+    let query = token.as_ref().map(|t| format!("/?token={t}")).unwrap_or_default();
+    let lines = [
+        format!("websocket  ws://{}/echo{}", at(ports.websocket), query.trim_start_matches('/')),
+        format!("tcp        tcp://{}{query}", at(ports.tcp)),
+        format!("udp        udp://{}{query}", at(ports.udp)),
+        format!("http       http://{}{query}", at(ports.http)),
+        "ready; Ctrl-C ends it. The protocol is in docs/protocol.md\n".to_owned(),
+    ];
+    lines.join("\n")
 }

@@ -1,5 +1,6 @@
 //! The table that a run ends with.
 
+use super::exit::did_nothing;
 use crate::result::{CellSummary, Document};
 use crate::units::show_nanos;
 use comfy_table::{CellAlignment, Table, presets};
@@ -10,7 +11,7 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     let cells = document.summary();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["arm", "p50", "p90", "p99", "delivered", "expected", "lost", "errors", "valid"]);
+    table.set_header(["arm", "p50", "p90", "p99", "skipped", "expected", "delivered", "missing", "errors", "valid"]);
     for cell in &cells {
         table.add_row(row(cell));
     }
@@ -39,8 +40,9 @@ fn row(cell: &CellSummary) -> Vec<String> {
         time(cell.response_time.p50),
         time(cell.response_time.p90),
         time(cell.response_time.p99),
-        (counters.delivered + counters.late).to_string(),
+        counters.skipped.to_string(),
         counters.expected.to_string(),
+        (counters.delivered + counters.late).to_string(),
         (counters.lost + counters.unfinished).to_string(),
         errors.to_string(),
         format!("{}/{}", cell.valid, cell.trials),
@@ -53,8 +55,10 @@ fn findings(document: &Document) -> String {
     for cell in &document.cells {
         if let Some(failure) = cell.trials.iter().find_map(|trial| trial.failure.as_ref()) {
             text += &format!("\nfailed: {}: {failure}\n", cell.arm);
+        } else if !cell.trials.is_empty() && cell.trials.iter().all(did_nothing) {
+            text += &format!("\nfailed: {}: nothing of what was sent was answered\n", cell.arm);
         }
-        let invalid: Vec<_> = cell.trials.iter().filter(|trial| !trial.is_valid()).collect();
+        let invalid: Vec<_> = cell.trials.iter().filter(|trial| !trial.invalid.is_empty()).collect();
         if let Some(reason) = invalid.first().and_then(|trial| trial.invalid.first()) {
             text += &format!(
                 "\nINVALID: {}, {} of {} trials: {}\n  {}\n",

@@ -5,7 +5,7 @@ use super::host::host;
 use crate::catalog::Transport;
 use crate::clock;
 use crate::plan::{self, Plan, Target};
-use crate::result::{Cell, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, redact_header_value};
+use crate::result::{Cell, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, redact_header_value, redact_url};
 use sha2::{Digest, Sha256};
 
 pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
@@ -33,12 +33,15 @@ pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
     }
 }
 
-/// The plan as it may be saved: header values that are secrets are not in it.
+/// The plan as it may be saved: secrets of headers and URLs are not in it.
 fn without_secrets(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for cell in &mut plan.cells {
         for (name, value) in cell.transport.extra_headers_mut() {
             *value = redact_header_value(name, value);
+        }
+        if let Target::Url(url) = &mut cell.target {
+            *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }
     }
     plan
@@ -73,7 +76,7 @@ fn cell(cell: &plan::Cell) -> Cell {
         engine: cell.transport.engine().map(|e| e.to_string()),
         target: match &cell.target {
             Target::Embedded => "embedded".to_owned(),
-            Target::Url(url) => url.to_string(),
+            Target::Url(url) => redact_url(&url.to_string()),
         },
         settings: cell.transport.settings(),
         load: load(cell),

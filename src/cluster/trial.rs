@@ -5,7 +5,7 @@ use super::coordinator::Halt;
 use super::cores;
 use super::link::{FromWorker, Link, Slice, ToWorker};
 use super::usage::Meter;
-use crate::catalog::{Transport, TransportKind};
+use crate::catalog::{DialectKind, Transport, TransportKind};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
 use crate::measure::Outcome;
@@ -57,7 +57,7 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
     match run(order, halt, live).await {
         Ok(tried) => tried,
         Err(error) => Tried {
-            outcome: Outcome::default(),
+            outcome: Outcome { order_tracked: true, ..Outcome::default() },
             generator: Usage::default(),
             target: None,
             failure: Some(error.to_string()),
@@ -67,6 +67,8 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
 }
 
 async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)) -> Result<Tried, TrialError> {
+    let (cell, token) = with_token_of_url(order);
+    let order = &Assignment { cell: &cell, token: &token, ..*order };
     let mut target = match (&order.cell.target, order.embedded) {
         (Target::Embedded, Some(embedded)) => Some(TargetProcess::start(order, embedded).await?),
         _ => None,
@@ -86,6 +88,15 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
     Ok(Tried { outcome, generator, target, failure, is_broken: false })
 }
 
+/// A server elsewhere that speaks the wsbench dialect has a token of its own, which its URL brings.
+fn with_token_of_url(order: &Assignment) -> (Cell, String) {
+    let (mut cell, mut token) = (order.cell.clone(), order.token.to_owned());
+    if let (Target::Url(url), DialectKind::Wsbench) = (&mut cell.target, cell.dialect) {
+        token = url.take_token().unwrap_or(token);
+    }
+    (cell, token)
+}
+
 /// From the ramp to the worker's outcome.
 async fn drive(
     order: &Assignment<'_>,
@@ -95,7 +106,7 @@ async fn drive(
     live: &mut dyn FnMut(Live),
 ) -> Result<(Outcome, Usage, Option<String>), TrialError> {
     let mut deadline = after(ramp_time(order.cell) + GRACE);
-    let mut is_halted = false;
+    let (mut is_halted, mut is_deserted) = (false, false);
     loop {
         let heard = tokio::select! {
             heard = worker.hear() => heard?,
@@ -110,6 +121,7 @@ async fn drive(
         match heard {
             FromWorker::Ready { open } => {
                 if open == 0 && !matches!(order.cell.workload, Workload::Connect { .. }) {
+                    is_deserted = true;
                     worker.tell(&ToWorker::Stop).await?;
                     deadline = after(GRACE);
                     continue;
@@ -123,10 +135,11 @@ async fn drive(
             }
             FromWorker::Live(now) => live(now),
             FromWorker::Done { mut outcome, usage } => {
-                let nobody = outcome.sessions.connected == 0;
-                // That nobody connected isn't an interrupt, although it was ended like one.
+                // That nobody was there isn't an interrupt, although it was ended like one.
                 outcome.interrupted = is_halted;
-                let failure = (nobody && !is_halted).then(|| nobody_connected(&outcome));
+                let counters = outcome.measure;
+                is_deserted |= outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
+                let failure = (is_deserted && !is_halted).then(|| deserted(&outcome));
                 return Ok((*outcome, usage, failure));
             }
             FromWorker::Failed { problem } => return Err(TrialError::Reported(problem)),
@@ -144,9 +157,13 @@ async fn until(instant: Nanos) {
     tokio::time::sleep(Duration::from_nanos(instant.saturating_sub(clock::now()))).await;
 }
 
-fn nobody_connected(outcome: &Outcome) -> String {
+fn deserted(outcome: &Outcome) -> String {
     let classes: Vec<String> = outcome.errors.iter().map(|(class, n)| format!("{class} × {n}")).collect();
-    format!("no session could be opened: {}", classes.join(", "))
+    let what = match outcome.sessions.connected {
+        0 => "no session could be opened",
+        _ => "every session had ended before anything could be sent",
+    };
+    format!("{what}: {}", classes.join(", "))
 }
 
 fn ramp_time(cell: &Cell) -> Duration {

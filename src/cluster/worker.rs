@@ -7,7 +7,7 @@ use crate::catalog::TargetUrl;
 use crate::clock::{self, Alarm, MILLI, Nanos};
 use crate::engine::{Drive, Setup};
 use crate::measure::Histogram;
-use crate::plan::{Load, Workload};
+use crate::plan::{FirstMessage, Load, Workload};
 use crate::result::Calibration;
 use crate::schedule::Window;
 use crate::transport::{self, Endpoint};
@@ -162,7 +162,12 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
         fixed_size: payload.range().0 as usize,
         token: slice.token.clone(),
         connect_timeout: cell.load.connect_timeout.0,
-        publishes: matches!(cell.workload, Workload::Echo { .. } | Workload::Chat { .. }),
+        publishes: match cell.workload {
+            Workload::Echo { .. } | Workload::Chat { .. } => true,
+            Workload::Connect { first, .. } => first == FirstMessage::Echo,
+            // At a URL only the publishers do, and theirs can open at the first event.
+            Workload::Push { .. } => false,
+        },
         outbox_limit: OUTBOX,
     };
     Ok((endpoint, resolve))

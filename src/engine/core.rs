@@ -118,6 +118,8 @@ pub struct Core {
     is_settled: bool,
 }
 
+/// Who interrupts a run doesn't want to wait for a long drain, nanoseconds.
+const LONGEST_STOP: Nanos = crate::clock::SECOND;
 /// Messages on the books at once, per worker: past this the generator admits that it is full.
 const MOST_ON_BOOKS: usize = 1 << 20;
 
@@ -273,6 +275,7 @@ impl Core {
         let mut recorder = std::mem::replace(&mut self.recorder, Recorder::new(1));
         self.sessions.summarize(recorder.outcome_mut());
         recorder.outcome_mut().interrupted = self.stopped;
+        recorder.outcome_mut().measured = self.window.map_or(0, |w| w.measured());
         recorder.finish(now)
     }
 
@@ -299,7 +302,7 @@ impl Core {
         self.sessions.stop_opening();
         let Some(window) = &mut self.window else { return };
         window.measure_to = window.measure_to.min(now);
-        window.drain_to = window.drain_to.min(now + self.setup.cell.load.drain.nanos());
+        window.drain_to = window.drain_to.min(now + self.setup.cell.load.drain.nanos().min(LONGEST_STOP));
         let left = self.pacer.as_mut().map(|p| p.stop(now)).unwrap_or_default();
         for due in left {
             if !self.is_due_here(&due) {

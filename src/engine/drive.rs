@@ -12,8 +12,9 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long the closing of all sessions may take at the end.
+/// How long the closing of all sessions may take at the end, and how much longer for each of them.
 const CLOSING: Duration = Duration::from_millis(500);
+const CLOSING_EACH: Duration = Duration::from_micros(100);
 
 /// A running engine. Lives on a `LocalSet`.
 pub struct Drive {
@@ -138,13 +139,14 @@ impl Drive {
         let ended_at = clock::now();
         self.core.borrow_mut().settle();
         self.count_traffic();
+        let patience = CLOSING + CLOSING_EACH * u32::try_from(self.open_sessions()).unwrap_or(u32::MAX);
         self.with_core(|core, actions| core.close_all(actions));
         let all_closed = async {
             while !self.core.borrow().none_alive() {
                 self.changed.notified().await;
             }
         };
-        let _ = tokio::time::timeout(CLOSING, all_closed).await;
+        let _ = tokio::time::timeout(patience, all_closed).await;
         self.core.borrow_mut().give_up_closing(clock::now());
         self.connections.borrow_mut().clear();
         let mut outcome = self.core.borrow_mut().finish(ended_at);

@@ -102,6 +102,8 @@ pub struct Outcome {
     pub standstill: Nanos,
     /// Of `measure.skipped`, what was the generator's own fault (its outbox or ledger was full).
     pub skipped_by_generator: u64,
+    /// Length of the measured window as it really was; an interrupt shortens it, nanoseconds.
+    pub measured: Nanos,
     /// Whether an interrupt cut this short.
     pub interrupted: bool,
     /// Whether order could be followed for every pair of sender and receiver; else `reordered` says nothing.
@@ -123,6 +125,7 @@ impl Outcome {
         self.traffic += other.traffic;
         self.standstill = self.standstill.max(other.standstill);
         self.skipped_by_generator += other.skipped_by_generator;
+        self.measured = self.measured.max(other.measured);
         self.interrupted |= other.interrupted;
         self.order_tracked &= other.order_tracked;
         self.merge_intervals(&other.intervals)

@@ -191,7 +191,8 @@ pub struct OmittedArm {
 }
 
 impl Trial {
+    /// Whether its figures stand: it went to its end, and the generator could be trusted.
     pub fn is_valid(&self) -> bool {
-        self.invalid.is_empty()
+        self.invalid.is_empty() && self.failure.is_none()
     }
 }

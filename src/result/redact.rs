@@ -15,6 +15,8 @@ const SECRET_WORDS: &[&str] = &[
     "authorization",
     "bearer",
     "cookie",
+    "jwt",
+    "sessionid",
     "credential",
     "passphrase",
     "passwd",
@@ -38,7 +40,8 @@ pub fn redact_header_value(name: &str, value: &str) -> String {
     if is_secret(name) { REDACTED.to_owned() } else { redact_url(value) }
 }
 
-/// `text` with the userinfo of every URL in it, and the values of secret query parameters, taken out.
+/// `text` with the userinfo and the query's values of every URL in it taken out: whatever names a query uses for its
+/// secrets, reports are made to be shared.
 pub fn redact_url(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -65,8 +68,10 @@ fn redact_authority_and_query(url: &str) -> String {
     let pairs: Vec<String> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if is_secret(name) => format!("{name}={REDACTED}"),
-            _ => pair.to_owned(),
+            // A room or session to be filled in.
+            Some((_, value)) if value.starts_with('{') => pair.to_owned(),
+            Some((name, _)) => format!("{name}={REDACTED}"),
+            None => pair.to_owned(),
         })
         .collect();
     format!("{host}{path}?{}", pairs.join("&"))
@@ -181,9 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn urls_lose_their_userinfo_and_secret_parameters() {
+    fn urls_lose_their_userinfo_and_the_values_of_their_query() {
         assert_eq!(redact_url("ws://joe:hunter2@host:80/p"), "ws://[redacted]@host:80/p");
-        assert_eq!(redact_url("see ws://h/p?room=1&token=x&a=b."), "see ws://h/p?room=1&token=[redacted]&a=b.");
+        assert_eq!(redact_url("see ws://h/p?room={room}&sig=x&a"), "see ws://h/p?room={room}&sig=[redacted]&a");
         assert_eq!(redact_url("ws://h/a@b"), "ws://h/a@b");
         assert_eq!(redact_url("ws://a@b@h tcp://x:y@z"), "ws://[redacted]@h tcp://[redacted]@z");
     }
@@ -204,7 +209,7 @@ mod tests {
         let text = r#"# token = "in a comment"
 name = "chat" # url ws://a:b@h
 [target.urls]
-websocket = "ws://joe:hunter2@example.org/chat?access_token=abc&room=#1"
+websocket = "ws://joe:hunter2@example.org/chat?access_token=abc&room={room}"
 [transports.websocket.extra_headers]
 Authorization = "Bearer abc"
 X-Trace = "yes"
@@ -218,7 +223,7 @@ lines"""]
         for secret in ["hunter2", "abc", "sid=1", "two", "in a comment", "a:b@"] {
             assert!(!shown.contains(secret), "{secret} in:\n{shown}");
         }
-        for kept in ["name = \"chat\"", "example.org/chat", "room=#1", "X-Trace = \"yes\"", "Accept: x", "\"en\""] {
+        for kept in ["name = \"chat\"", "example.org/chat", "room={room}", "X-Trace = \"yes\"", "Accept: x", "\"en\""] {
             assert!(shown.contains(kept), "{kept} not in:\n{shown}");
         }
         assert!(DeTable::parse(&shown).is_ok(), "{shown}");

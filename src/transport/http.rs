@@ -35,9 +35,17 @@ pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Fa
     let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
     let mut lane = Lane::new(Requests::new(&endpoint, settings, purpose)?, session.meter.clone());
     let mut posts = Lane::new(Requests::new(&endpoint, settings, Purpose::Publish)?, session.meter.clone());
-    let dialed = lane.connect(deadline).await?;
+    // Both at once, as a browser would: neither waits for the other's round trip.
+    let (dialed, warmed) = tokio::join!(lane.connect(deadline), async {
+        match endpoint.publishes && settings.keep_alive {
+            true => posts.warm(deadline).await,
+            false => Ok(()),
+        }
+    });
+    let dialed = dialed?;
+    warmed?;
     let mut phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() };
-    let connected = now();
+    let connected = began + dialed.tcp + dialed.tls.unwrap_or(0);
     let paths = publish::Paths::of(&*face);
     let join = Join { session: session.clone(), lane, face };
     let strategy = match kind {
@@ -54,9 +62,6 @@ pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Fa
     let joined = now();
     phases.upgrade = Some(joined - connected);
     phases.total = joined - began;
-    if endpoint.publishes && settings.keep_alive {
-        posts.warm(deadline).await?;
-    }
     let publisher = publish::Publisher::new(paths, posts);
     Ok(Opened { connection: session.clone().run(live(session, strategy, publisher)), phases })
 }

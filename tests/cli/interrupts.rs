@@ -48,6 +48,24 @@ fn once_ends_in_order_with_a_partial_result() {
 }
 
 #[test]
+fn an_interrupt_does_not_wait_for_a_long_drain() {
+    // A socket that is bound and never read: nothing will ever answer.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = format!("udp=udp://{}", silent.local_addr().unwrap());
+    let scenario = "[workload.echo]\n[load]\nsessions = 2\nrate = \"50/s\"\nduration = \"60s\"\ndrain = \"50s\"\n\
+                    timeout = \"1s\"\n[transports.udp]\n";
+    let bench = Bench::new(scenario);
+    let mut command = bench.command(&["run", "scenario.toml", "--out", "out", "--target", &target]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(2500));
+    interrupt(&child);
+    let began = wsbench::clock::now();
+    let ran = finished(child, &bench);
+    assert!(wsbench::clock::now() - began < 20_000_000_000, "a drain of 50 s was waited for");
+    assert!(ran.document().partial);
+}
+
+#[test]
 fn twice_ends_at_once() {
     let bench = Bench::new(LONG);
     let child = started(&bench);

@@ -86,3 +86,32 @@ fn a_damaged_or_newer_result_is_refused_in_words() {
     let newer = bench.say(&["report", "newer.json", "--out", "y"]).with_code(1);
     assert!(newer.stderr.contains("999"), "{}", newer.stderr);
 }
+
+#[test]
+fn a_reader_that_goes_away_costs_nothing_that_was_measured() {
+    let bench = Bench::new(ECHO);
+    for (out, redirect) in [("gone", "2>&1 | true"), ("full", ">/dev/full 2>/dev/full")] {
+        let program = env!("CARGO_BIN_EXE_wsbench");
+        let script = format!("{program} run scenario.toml --out {out} {redirect}");
+        Command::new("sh").args(["-c", &script]).current_dir(bench.path()).output().unwrap();
+        let document = wsbench::result::Document::load(&bench.path().join(out).join("result.json")).unwrap();
+        assert!(document.cells[0].trials[0].outcome.measure.delivered > 0, "{out}");
+        assert!(bench.path().join(out).join("report.html").exists(), "{out}");
+    }
+    for command in ["check scenario.toml", "schema", "completions bash"] {
+        let script = format!("{} {command} | true", env!("CARGO_BIN_EXE_wsbench"));
+        let output = Command::new("sh").args(["-c", &script]).current_dir(bench.path()).output().unwrap();
+        assert!(output.stderr.is_empty(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn switches_can_be_set_by_the_environment() {
+    let bench = Bench::new(ECHO);
+    let mut command = bench.command(&["run", "scenario.toml", "--out", "out"]);
+    command.envs([("WSBENCH_QUIET", "1"), ("WSBENCH_NO_CHARTS", "true"), ("WSBENCH_FORMAT", "json")]);
+    let ran = ran(command.output().unwrap(), bench.path().join("out")).well();
+    assert_eq!(ran.json().len(), 1);
+    assert!(ran.stderr.is_empty() || ran.code == 95, "{}", ran.stderr);
+    assert!(!ran.out.join("charts").exists());
+}

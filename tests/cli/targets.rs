@@ -1,8 +1,9 @@
 //! Targets that aren't ours: plain echo servers, and ones that are down, silent, or never let go.
 
 use super::harness::Bench;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite;
@@ -107,6 +108,57 @@ fn a_target_that_never_closes_is_counted_and_its_pings_are_answered_but_never_co
         assert_eq!(outcome.measure.reach(), Some(1.0), "{engine}");
         assert_eq!((outcome.measure.unmatched, outcome.measure.duplicate), (0, 0), "{engine}");
         assert_eq!(outcome.errors["close-timeout"], 5, "{engine}: {:?}", outcome.errors);
+    }
+}
+
+#[test]
+fn a_target_that_hangs_up_at_once_is_1_with_the_reason() {
+    let bench = Bench::new(&scenario("[transports.tcp]"));
+    let target = format!("tcp=tcp://{}", listen(drop));
+    let ran = bench.run(&["--target", &target, "-q"]).with_code(1);
+    let document = ran.document();
+    let trial = &document.cells[0].trials[0];
+    assert!(trial.failure.as_ref().unwrap().contains("closed-by-target"), "{:?}", trial.failure);
+    assert!(!trial.is_valid());
+}
+
+#[test]
+fn the_reference_target_elsewhere_is_joined_with_the_token_of_its_url() {
+    let bench = Bench::new(
+        "[workload.chat]\nrooms = 2\n[load]\nsessions = 6\nrate = \"100/s\"\nduration = \"300ms\"\n[transports.websocket]\n\
+         dialect = \"wsbench\"\n[transports.tcp]\ndialect = \"wsbench\"\n[transports.udp]\ndialect = \"wsbench\"\n\
+         [transports.long-polling]\n[transports.sse]\n",
+    );
+    let mut served = bench.command(&["serve", "--token", "hunter2"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(served.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut url = |name: &str| {
+        let line = lines.find(|l| l.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().replace("/echo", "/")
+    };
+    let (websocket, tcp, udp, http) = (url("websocket"), url("tcp"), url("udp"), url("http"));
+    let targets = [
+        format!("websocket={websocket}"),
+        format!("tcp={tcp}"),
+        format!("udp={udp}"),
+        format!("long-polling={http}"),
+        format!("sse={http}"),
+    ];
+    let flags: Vec<&str> = targets.iter().flat_map(|t| ["--target", t]).collect();
+    let ran = bench.run(&[&["-q"], flags.as_slice()].concat());
+    served.kill().unwrap();
+    served.wait().unwrap();
+    let ran = ran.well();
+    for cell in &ran.document().cells {
+        assert_eq!(
+            cell.trials[0].outcome.measure.reach(),
+            Some(1.0),
+            "{}: {:?}",
+            cell.arm,
+            cell.trials[0].outcome.errors
+        );
+    }
+    for file in ["result.json", "report.html", "summary.md"] {
+        assert!(!std::fs::read_to_string(ran.out.join(file)).unwrap().contains("hunter2"), "{file}");
     }
 }
 

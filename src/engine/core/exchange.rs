@@ -95,13 +95,12 @@ impl Core {
         self.ledger.open(due.id, session, due.at, now, std::iter::once(0));
         self.recorder.record(Metric::SendLateness, due.at, now - due.at);
         self.sent(due.id, now);
-        let place = match (&self.setup.cell.target, &self.setup.cell.workload) {
-            (_, Workload::Connect { first: FirstMessage::Greeting, payload, closer }) => {
+        let place = match &self.setup.cell.workload {
+            Workload::Connect { first: FirstMessage::Greeting, payload, closer } => {
                 let tag = self.tag(Kind::Greeting, due.id, due.at);
                 workload::greeting(&tag, payload.range().0, *closer == Closer::Server)
             }
-            (Target::Url(url), _) => url.path_for(0, session),
-            (Target::Embedded, _) => workload::echo(),
+            _ => self.place(session),
         };
         actions.push(Action::Open { session, place });
         Ok(())

@@ -1,6 +1,7 @@
 //! Sessions coming and going: the ramp at the asked connect rate, the slots of a connect workload, the end.
 
 use super::{Action, Core, Event, Metric};
+use crate::catalog::DialectKind;
 use crate::clock::{Nanos, SECOND};
 use crate::measure::Outcome;
 use crate::plan::{Cell, Target, Workload};
@@ -160,14 +161,18 @@ impl Core {
         }
     }
 
-    /// What a session of the ramp joins. A connect workload's place depends on the message instead.
-    fn place(&self, session: SessionId) -> String {
+    /// What a session of the ramp joins. A connect workload's place depends on the message instead. At a URL without a
+    /// path, a server that speaks wsbench's dialect has the embedded target's places.
+    pub(super) fn place(&self, session: SessionId) -> String {
         let group = self.roster.group(session);
         match (&self.setup.cell.target, &self.setup.cell.workload) {
-            (Target::Url(url), _) => url.path_for(group, self.roster.global(session)),
-            (Target::Embedded, Workload::Chat { .. }) => workload::room(group),
+            (Target::Url(url), _) if self.setup.cell.dialect == DialectKind::Raw || url.path != "/" => {
+                url.path_for(group, self.roster.global(session))
+            }
+            // Nobody but the target itself may publish to a topic.
+            (Target::Url(_), Workload::Push { .. }) | (_, Workload::Chat { .. }) => workload::room(group),
             (Target::Embedded, Workload::Push { .. }) => workload::topic(group),
-            (Target::Embedded, Workload::Echo { .. } | Workload::Connect { .. }) => workload::echo(),
+            (_, Workload::Echo { .. } | Workload::Connect { .. }) => workload::echo(),
         }
     }
 

@@ -344,6 +344,7 @@ fn an_interrupt_counts_what_was_still_to_come_as_skipped() {
     world.core.settle();
     let outcome = world.core.finish(world.now);
     assert!(outcome.interrupted && outcome.measure.balance());
+    assert_eq!(outcome.measured, 200 * MS, "the window ended where it was interrupted");
     assert_eq!(outcome.measure.scheduled + outcome.warmup.scheduled, total);
     assert!((199..=201).contains(&outcome.measure.sent), "{}", outcome.measure.sent);
 }
