@@ -49,6 +49,8 @@ pub struct ArmView {
     pub p50_ratio: String,
     pub p99_ratio: String,
     pub reach: String,
+    /// Share of what was scheduled that was never sent: reach doesn't count it.
+    pub skipped: String,
     pub counts: Vec<(&'static str, String)>,
     pub errors: Vec<(String, u64)>,
     pub bytes: [String; 3],
@@ -186,6 +188,7 @@ fn arm_view(cell: &Cell, colour: String) -> ArmView {
         p50_ratio: String::new(),
         p99_ratio: String::new(),
         reach: reach(summary.reach),
+        skipped: skipped(&summary),
         counts: counts(&summary),
         errors: summary.errors.clone().into_iter().collect(),
         bytes: [payload, framing, wire].map(|b| each(b, three_digits)),
@@ -211,6 +214,18 @@ fn reach(reach: Option<f64>) -> String {
         None => DASH.to_owned(),
         Some(1.0) => "1".to_owned(),
         Some(share) => format!("{:.5}", (share * 1e5).floor() / 1e5),
+    }
+}
+
+/// 0 is shown as 0 only if nothing at all was skipped, and 100 % only if everything was.
+fn skipped(summary: &CellSummary) -> String {
+    let (skipped, scheduled) = (summary.counters.skipped, summary.counters.scheduled);
+    match skipped as f64 / scheduled as f64 {
+        _ if scheduled == 0 => DASH.to_owned(),
+        0.0 => "0".to_owned(),
+        1.0 => "100 %".to_owned(),
+        share if share < 0.001 => "< 0.1 %".to_owned(),
+        share => format!("{:.1} %", (share * 1e3).floor() / 10.0),
     }
 }
 
@@ -362,4 +377,21 @@ fn findings(document: &Document, of: impl Fn(&crate::result::Trial) -> Vec<Findi
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    #[test]
+    fn what_was_never_sent_is_shown_as_a_share() {
+        let mut summary = testing::document().cells[0].summary();
+        let mut shown = |n, of| {
+            (summary.counters.skipped, summary.counters.scheduled) = (n, of);
+            skipped(&summary)
+        };
+        assert_eq!([shown(0, 0), shown(0, 9), shown(9, 9)], [DASH, "0", "100 %"]);
+        assert_eq!([shown(1, 5000), shown(919, 1000), shown(9999, 10_000)], ["< 0.1 %", "91.9 %", "99.9 %"]);
+    }
 }
