@@ -354,6 +354,9 @@ fn effect(effect: &Effect) -> String {
         Unit::Count => three_digits(value),
     };
     let Spread { median, low, high, coverage, trials } = effect.spread;
+    if trials == 1 {
+        return format!("{}: {} (one trial)", effect.what, show(median));
+    }
     format!(
         "{}: {} [{}, {}] ({:.0} % of {trials} trials)",
         effect.what,
@@ -418,6 +421,16 @@ fn listed(blocks: impl Iterator<Item = u32>) -> String {
 mod tests {
     use super::*;
     use crate::result::testing;
+
+    #[test]
+    fn one_trial_has_no_interval() {
+        let shown = |values: &[f64]| {
+            let spread = Spread::of(values.iter().copied()).unwrap();
+            effect(&Effect { what: "framing".into(), unit: Unit::Bytes, spread })
+        };
+        assert_eq!(shown(&[4.8]), "framing: 4.80 B (one trial)");
+        assert_eq!(shown(&[4.0, 5.0]), "framing: 4.50 B [4.00 B, 5.00 B] (50 % of 2 trials)");
+    }
 
     #[test]
     fn what_was_never_sent_is_shown_as_a_share() {
