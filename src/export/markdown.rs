@@ -56,8 +56,9 @@ const HOW_TO_READ: &str = "
 - **Response time** runs from the instant a message was *due* to its receipt, so a stall counts for every message that it
   delayed. In chat every copy counts, the publisher's own included.
 - “–”: too few samples (100 must lie beyond a quantile, 10 within one trial), or not applicable.
-- **Reach** is deliveries ÷ deliveries expected. **Framing** is what the transport's protocol adds to a payload; **wire** is
-  everything from the IP header up. Both directions ÷ messages delivered.
+- **Reach** is deliveries ÷ deliveries expected of what was sent; **skipped** is the share of what was due that was never
+  sent, and stands in no other figure. **Framing** is what the transport's protocol adds to a payload; **wire** is everything
+  from the IP header up. Both directions ÷ messages delivered.
 - An interval comes from the order of the trials' values, never from messages; its coverage is printed with it.
 - By throughput alone long polling can win, since one response carries many messages: compare latency at equal load.
 ";
@@ -81,13 +82,14 @@ fn invalid_banner(text: &mut String, invalid: &[FindingView]) {
 }
 
 fn response_table(arms: &[ArmView]) -> String {
-    let header = ["arm", "valid", "p50", "p90", "p99", "p99.9", "max", "p50 ratio", "p99 ratio", "reach"];
+    let header = ["arm", "valid", "p50", "p90", "p99", "p99.9", "max", "p50 ratio", "p99 ratio", "reach", "skipped"];
     table(
         &header,
         arms.iter().map(|a| {
             let r = &a.response;
-            let figures = [&a.valid, &r.p50, &r.p90, &r.p99, &r.p999, &r.max, &a.p50_ratio, &a.p99_ratio, &a.reach];
-            std::iter::once(arm_name(a)).chain(figures.into_iter().cloned()).collect()
+            let times = [&a.valid, &r.p50, &r.p90, &r.p99, &r.p999, &r.max, &a.p50_ratio, &a.p99_ratio];
+            let figures = times.into_iter().chain([&a.reach, &a.skipped]);
+            std::iter::once(arm_name(a)).chain(figures.cloned()).collect()
         }),
     )
 }
@@ -223,6 +225,6 @@ mod tests {
         assert!(!text.contains("<script") && !text.contains("\n# z"));
         let widths = |line: &str| line.replace("\\|", "").matches('|').count();
         let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| x \\| y")).collect();
-        assert!(rows.len() >= 3 && widths(rows[0]) == 11, "{rows:?}");
+        assert!(rows.len() >= 3 && widths(rows[0]) == 12, "{rows:?}");
     }
 }

@@ -66,6 +66,11 @@ pub fn of(workload: &str, delay: Nanos) -> Document {
     }
 }
 
+/// Makes a trial one whose generator can't be trusted.
+pub fn invalidate(trial: &mut Trial) {
+    trial.invalid = vec![Finding { code: "x".to_owned(), message: "seen".to_owned(), advice: "do".to_owned() }];
+}
+
 fn meta() -> Meta {
     Meta {
         wsbench_version: "0.1.0".to_owned(),

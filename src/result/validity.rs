@@ -18,7 +18,7 @@ pub const STANDSTILL_SHARE: f64 = 0.01;
 /// machine with two cores, the hypervisor took a core away for 10 to 19 ms in one of ten; where that reaches the figures,
 /// lateness shows it.
 pub const STANDSTILL_FLOOR: Nanos = 25 * MILLI;
-/// The generator may skip this share of the schedule by its own fault.
+/// The generator may skip this share of the schedule by its own fault; more by anyone else's is worth a warning.
 pub const SKIPPED_SHARE: f64 = 0.01;
 /// From this share of a core on, a process counts as busy.
 pub const BUSY_SHARE: f64 = 0.9;
@@ -48,6 +48,7 @@ const WARNING: &[Rule] = &[
     busy_core,
     busy_target,
     not_all_connected,
+    skipped,
     no_reorder_tracking,
     target_dropped,
     values_overflowed,
@@ -174,8 +175,31 @@ fn not_all_connected(e: &Evidence) -> Option<Finding> {
     )
 }
 
+/// What was due and could not be sent although the generator was ready: reach doesn't count it, since nothing is
+/// expected of what was never sent. What an interrupt left unsent is no news.
+fn skipped(e: &Evidence) -> Option<Finding> {
+    let (skipped, scheduled) = (e.outcome.measure.skipped, e.outcome.measure.scheduled);
+    let by_others = skipped.saturating_sub(e.outcome.skipped_by_generator);
+    if e.outcome.interrupted || by_others as f64 <= SKIPPED_SHARE * scheduled as f64 {
+        return None;
+    }
+    finding(
+        "skipped",
+        format!(
+            "{by_others} of {scheduled} scheduled messages ({:.1} %) were never sent",
+            by_others as f64 / scheduled as f64 * 100.0
+        ),
+        "look at the errors: sessions that failed or ended can't send",
+    )
+}
+
+/// Nothing was to be done in the measured window, so that its figures have nothing to say.
+fn is_empty(outcome: &Outcome) -> bool {
+    outcome.measure.scheduled == 0 && outcome.measure.expected == 0
+}
+
 fn no_reorder_tracking(e: &Evidence) -> Option<Finding> {
-    if e.outcome.order_tracked {
+    if e.outcome.order_tracked || is_empty(e.outcome) {
         return None;
     }
     finding(
@@ -222,7 +246,7 @@ fn unbalanced_counts(e: &Evidence) -> Option<Finding> {
 
 fn few_samples(e: &Evidence) -> Option<Finding> {
     let response = e.outcome.histograms.get(Metric::ResponseTime)?;
-    if response.quantile(0.99, BEYOND_TRIAL).is_some() {
+    if response.quantile(0.99, BEYOND_TRIAL).is_some() || is_empty(e.outcome) {
         return None;
     }
     finding(
@@ -396,6 +420,30 @@ mod tests {
     }
 
     #[test]
+    fn what_an_interrupt_or_the_generator_left_unsent_is_not_held_against_the_sessions() {
+        let mut case = Case::new(1);
+        (case.outcome.measure.sent, case.outcome.measure.skipped) = (1900, 100);
+        assert_eq!(case.warnings(), ["skipped"]);
+        case.outcome.interrupted = true;
+        assert_eq!(case.warnings(), [""; 0]);
+        case.outcome.interrupted = false;
+        case.outcome.skipped_by_generator = 100;
+        assert_eq!(case.codes(), (vec!["skipped-by-generator".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn a_trial_in_which_nothing_was_scheduled_is_not_told_that_it_was_short() {
+        let mut case = Case::new(1);
+        case.outcome = Outcome::default();
+        assert_eq!(case.warnings(), [""; 0]);
+        case.outcome.histograms.record(Metric::ResponseTime, MILLI);
+        assert_eq!(case.warnings(), [""; 0]);
+        case.outcome.measure.expected = 1;
+        assert!(case.warnings().contains(&"no-reorder-tracking".to_owned()));
+        assert!(case.warnings().contains(&"few-samples".to_owned()));
+    }
+
+    #[test]
     fn what_a_reader_should_know_is_a_warning() {
         let warned = |change: fn(&mut Case)| {
             let mut case = Case { target: Some(target(1)), ..Case::new(1) };
@@ -404,6 +452,8 @@ mod tests {
         };
         assert_eq!(warned(|c| c.outcome.order_tracked = false), ["no-reorder-tracking"]);
         assert_eq!(warned(|c| c.outcome.sessions.connected = 4), ["not-all-connected"]);
+        assert_eq!(warned(|c| (c.outcome.measure.sent, c.outcome.measure.skipped) = (1980, 20)), [""; 0]);
+        assert_eq!(warned(|c| (c.outcome.measure.sent, c.outcome.measure.skipped) = (1979, 21)), ["skipped"]);
         assert_eq!(warned(|c| c.outcome.measure.unfinished = 1), ["unbalanced-counts"]);
         assert_eq!(warned(|c| c.outcome.warmup.sent = u64::MAX), ["unbalanced-counts"]);
         assert_eq!(warned(|c| c.outcome.histograms.record(Metric::ResponseTime, 61 * SECOND)), ["values-overflowed"]);

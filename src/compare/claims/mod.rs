@@ -84,6 +84,9 @@ struct Judged {
     verdict: Verdict,
 }
 
+/// With fewer trials than this on a side, how much they differ is not known well enough for a verdict.
+const ENOUGH: usize = 3;
+
 const ROWS: &[Row] = &[
     Row {
         claim: "lightweight headers",
@@ -127,7 +130,7 @@ pub fn claims(document: &Document) -> Vec<Claim> {
     let sides = Sides::of(document);
     let judged = |row: &Row| {
         let sides = sides.as_ref().filter(|sides| row.in_storms || sides.websocket.workload != "connect")?;
-        Some((sides.conditions(), (row.judge)(sides)?))
+        Some((sides.conditions(), sides.limited((row.judge)(sides)?)))
     };
     ROWS.iter()
         .map(|row| match judged(row) {
@@ -184,6 +187,24 @@ impl<'a> Sides<'a> {
     /// `figure` of polling ÷ that of WebSocket, block by block.
     fn ratio(&self, what: &str, figure: impl Fn(&Trial) -> Option<f64>) -> Option<Effect> {
         ratio_of(self.polling, self.websocket, what, figure)
+    }
+
+    /// `judged` without a firm verdict where too few trials stand behind it.
+    fn limited(&self, mut judged: Judged) -> Judged {
+        let valid = |cell: &Cell| cell.trials.iter().filter(|t| t.is_valid()).count();
+        let compared = judged.effects.iter().flatten().map(|effect| effect.spread.trials);
+        let fewest = compared.chain([valid(self.websocket), valid(self.polling)]).min().unwrap_or(0);
+        if fewest < ENOUGH {
+            judged.against.push(match fewest {
+                0 => "no trial of one side was valid".to_owned(),
+                1 => "one trial says nothing of the spread".to_owned(),
+                n => format!("{n} trials say little of the spread"),
+            });
+            if let Verdict::Supported | Verdict::NotSupported = judged.verdict {
+                judged.verdict = Verdict::Conditional;
+            }
+        }
+        judged
     }
 
     fn conditions(&self) -> String {
@@ -286,6 +307,26 @@ mod tests {
         polling.trials = websocket;
         let seen = verdicts(&document);
         assert!(seen.iter().all(|v| *v == Verdict::NotSupported), "{seen:?}");
+    }
+
+    #[test]
+    fn too_few_trials_support_nothing_and_refute_nothing() {
+        let seen = |few: fn(&mut Document)| {
+            let mut document = testing::document();
+            few(&mut document);
+            let rows = claims(&document);
+            assert!(rows.iter().all(|r| r.verdict == Verdict::Conditional), "{rows:?}");
+            rows[0].against.last().unwrap().clone()
+        };
+        assert_eq!(
+            seen(|d| d.cells.iter_mut().for_each(|c| c.trials.truncate(1))),
+            "one trial says nothing of the spread"
+        );
+        assert_eq!(seen(|d| d.cells[0].trials.truncate(2)), "2 trials say little of the spread");
+        assert_eq!(
+            seen(|d| d.cells[0].trials.iter_mut().for_each(testing::invalidate)),
+            "no trial of one side was valid"
+        );
     }
 
     #[test]

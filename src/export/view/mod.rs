@@ -1,7 +1,7 @@
 //! What a reader sees, as words: the figures of a document formatted once, for the summary and the page alike.
 
 use crate::compare::{self, Claim, Effect, Ratio, Spread, Unit, Verdict};
-use crate::result::{BytesPerMessage, Cell, CellSummary, Document, Finding, Quantiles, Reached};
+use crate::result::{BytesPerMessage, Cell, CellSummary, Document, Finding, Quantiles, Reached, Trial};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
 
@@ -49,6 +49,8 @@ pub struct ArmView {
     pub p50_ratio: String,
     pub p99_ratio: String,
     pub reach: String,
+    /// Share of what was scheduled that was never sent: reach doesn't count it.
+    pub skipped: String,
     pub counts: Vec<(&'static str, String)>,
     pub errors: Vec<(String, u64)>,
     pub bytes: [String; 3],
@@ -130,13 +132,21 @@ impl View {
                 let finding = |text: &String| Finding {
                     code: "stopped".to_owned(),
                     message: text.clone(),
-                    advice: "its counts are of what was done until then".to_owned(),
+                    advice: until_then(trial).to_owned(),
                 };
                 trial.failure.iter().map(finding).collect()
             }),
             facts: facts::of_run(document),
             host: facts::of_host(document),
         }
+    }
+}
+
+/// What the counts of a trial that was stopped are worth.
+fn until_then(trial: &Trial) -> &'static str {
+    match trial.outcome.warmup.scheduled.saturating_add(trial.outcome.measure.scheduled) {
+        0 => "nothing of it could be counted",
+        _ => "its counts are of what was done until then",
     }
 }
 
@@ -186,6 +196,7 @@ fn arm_view(cell: &Cell, colour: String) -> ArmView {
         p50_ratio: String::new(),
         p99_ratio: String::new(),
         reach: reach(summary.reach),
+        skipped: skipped(&summary),
         counts: counts(&summary),
         errors: summary.errors.clone().into_iter().collect(),
         bytes: [payload, framing, wire].map(|b| each(b, three_digits)),
@@ -211,6 +222,18 @@ fn reach(reach: Option<f64>) -> String {
         None => DASH.to_owned(),
         Some(1.0) => "1".to_owned(),
         Some(share) => format!("{:.5}", (share * 1e5).floor() / 1e5),
+    }
+}
+
+/// 0 is shown as 0 only if nothing at all was skipped, and 100 % only if everything was.
+fn skipped(summary: &CellSummary) -> String {
+    let (skipped, scheduled) = (summary.counters.skipped, summary.counters.scheduled);
+    match skipped as f64 / scheduled as f64 {
+        _ if scheduled == 0 => DASH.to_owned(),
+        0.0 => "0".to_owned(),
+        1.0 => "100 %".to_owned(),
+        share if share < 0.001 => "< 0.1 %".to_owned(),
+        share => format!("{:.1} %", (share * 1e3).floor() / 10.0),
     }
 }
 
@@ -331,6 +354,9 @@ fn effect(effect: &Effect) -> String {
         Unit::Count => three_digits(value),
     };
     let Spread { median, low, high, coverage, trials } = effect.spread;
+    if trials == 1 {
+        return format!("{}: {} (one trial)", effect.what, show(median));
+    }
     format!(
         "{}: {} [{}, {}] ({:.0} % of {trials} trials)",
         effect.what,
@@ -341,25 +367,103 @@ fn effect(effect: &Effect) -> String {
     )
 }
 
-/// Findings of one arm with the same code in one row; the message is the first trial's.
-fn findings(document: &Document, of: impl Fn(&crate::result::Trial) -> Vec<Finding>) -> Vec<FindingView> {
-    let mut rows: Vec<FindingView> = Vec::new();
+/// Findings of one arm with the same code and advice in one row, which tells whose each message is.
+fn findings(document: &Document, of: impl Fn(&Trial) -> Vec<Finding>) -> Vec<FindingView> {
+    let mut rows = Vec::new();
     for cell in &document.cells {
-        let first = rows.len();
-        for trial in &cell.trials {
-            for finding in of(trial) {
-                match rows[first..].iter_mut().find(|r| r.code == finding.code) {
-                    Some(row) => row.blocks += &format!(", {}", trial.block),
-                    None => rows.push(FindingView {
-                        arm: cell.arm.clone(),
-                        blocks: trial.block.to_string(),
-                        code: finding.code,
-                        message: finding.message,
-                        advice: finding.advice,
-                    }),
-                }
+        let mut of_arm: Vec<(Finding, Vec<(u32, String)>)> = Vec::new();
+        for (block, finding) in cell.trials.iter().flat_map(|t| of(t).into_iter().map(|f| (t.block, f))) {
+            let seen = (block, finding.message.clone());
+            match of_arm.iter_mut().find(|(f, _)| (&f.code, &f.advice) == (&finding.code, &finding.advice)) {
+                Some((_, all)) => all.push(seen),
+                None => of_arm.push((finding, vec![seen])),
             }
         }
+        rows.extend(of_arm.into_iter().map(|(finding, seen)| FindingView {
+            arm: cell.arm.clone(),
+            blocks: listed(seen.iter().map(|(block, _)| *block)),
+            code: finding.code,
+            message: told_by_block(&seen),
+            advice: finding.advice,
+        }));
     }
     rows
+}
+
+/// More different messages than this are not told one by one.
+const TOLD: usize = 4;
+
+/// One message for all blocks if they agree, else each with the blocks that it is of.
+fn told_by_block(seen: &[(u32, String)]) -> String {
+    let mut groups: Vec<(&str, Vec<u32>)> = Vec::new();
+    for (block, message) in seen {
+        match groups.iter_mut().find(|(told, _)| told == message) {
+            Some((_, blocks)) => blocks.push(*block),
+            None => groups.push((message, vec![*block])),
+        }
+    }
+    let told = |(message, blocks): &(&str, Vec<u32>)| {
+        let word = if blocks.len() == 1 { "block" } else { "blocks" };
+        format!("{word} {}: {message}", listed(blocks.iter().copied()))
+    };
+    match &groups[..] {
+        [(message, _)] => (*message).to_owned(),
+        few if few.len() <= TOLD => few.iter().map(told).collect::<Vec<_>>().join("; "),
+        many => format!("such as {}", many[..TOLD - 1].iter().map(told).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+fn listed(blocks: impl Iterator<Item = u32>) -> String {
+    blocks.map(|b| b.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    #[test]
+    fn one_trial_has_no_interval() {
+        let shown = |values: &[f64]| {
+            let spread = Spread::of(values.iter().copied()).unwrap();
+            effect(&Effect { what: "framing".into(), unit: Unit::Bytes, spread })
+        };
+        assert_eq!(shown(&[4.8]), "framing: 4.80 B (one trial)");
+        assert_eq!(shown(&[4.0, 5.0]), "framing: 4.50 B [4.00 B, 5.00 B] (50 % of 2 trials)");
+    }
+
+    #[test]
+    fn what_was_never_sent_is_shown_as_a_share() {
+        let mut summary = testing::document().cells[0].summary();
+        let mut shown = |n, of| {
+            (summary.counters.skipped, summary.counters.scheduled) = (n, of);
+            skipped(&summary)
+        };
+        assert_eq!([shown(0, 0), shown(0, 9), shown(9, 9)], [DASH, "0", "100 %"]);
+        assert_eq!([shown(1, 5000), shown(919, 1000), shown(9999, 10_000)], ["< 0.1 %", "91.9 %", "99.9 %"]);
+    }
+
+    #[test]
+    fn a_row_of_several_blocks_tells_whose_each_figure_is() {
+        let told = |messages: &[&str]| {
+            let blocks = [0, 5, 7, 8, 9];
+            told_by_block(&blocks.into_iter().zip(messages.iter().map(|m| m.to_string())).collect::<Vec<_>>())
+        };
+        assert_eq!(told(&["61.5 ms"]), "61.5 ms");
+        assert_eq!(told(&["61.5 ms", "61.5 ms"]), "61.5 ms");
+        assert_eq!(told(&["61.5 ms", "25.8 ms", "61.5 ms"]), "blocks 0, 7: 61.5 ms; block 5: 25.8 ms");
+        assert_eq!(told(&["1", "2", "3", "4", "5"]), "such as block 0: 1; block 5: 2; block 7: 3");
+    }
+
+    #[test]
+    fn a_trial_that_counted_nothing_does_not_speak_of_its_counts() {
+        let mut document = testing::document();
+        let cell = &mut document.cells[0];
+        cell.trials.iter_mut().for_each(|t| t.failure = Some("the worker died".into()));
+        cell.trials[1].outcome = Default::default();
+        let failures = View::of(&document).failures;
+        let rows: Vec<_> = failures.iter().map(|f| (f.blocks.as_str(), f.advice.as_str())).collect();
+        let until_then = "its counts are of what was done until then";
+        assert_eq!(rows, [("0, 2", until_then), ("1", "nothing of it could be counted")]);
+    }
 }

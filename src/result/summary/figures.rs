@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::SECOND;
 use crate::measure::{
-    BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Traffic, Volume,
+    BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Outcome, Traffic, Volume,
 };
 use crate::result::{Cell, Document, Trial, Usage};
 
@@ -40,6 +40,17 @@ impl Cell {
         self.load.arrival == "closed"
     }
 
+    /// How long the measured window of `trial` really was; documents that don't say so mean the planned length.
+    fn measured(&self, trial: &Trial) -> Nanos {
+        let Outcome { measured, interrupted, measure, .. } = &trial.outcome;
+        match *measured {
+            // Cut short before anything was owed.
+            0 if *interrupted && measure.expected == 0 => 0,
+            0 => self.load.duration,
+            measured => measured,
+        }
+    }
+
     pub fn summary(&self) -> CellSummary {
         let trusted = self.trusted();
         let quantiles = |metric| Quantiles::of(&self.merged(metric));
@@ -56,6 +67,8 @@ impl Cell {
             engine: self.engine.clone(),
             trials: self.trials.len(),
             valid: self.trials.iter().filter(|t| t.is_valid()).count(),
+            failures: distinct_failures(&self.trials),
+            interrupted: self.trials.iter().any(|t| t.outcome.interrupted),
             arrival: self.load.arrival.clone(),
             emulated_delay: self.load.delay,
             response_time: quantiles(Metric::ResponseTime),
@@ -71,7 +84,7 @@ impl Cell {
             reach: counters.reach(),
             delivered_rate: ratio(
                 counters.delivered.saturating_add(counters.late) as f64 * SECOND as f64,
-                self.load.duration as f64 * trusted.len() as f64,
+                trusted.iter().map(|t| self.measured(t) as f64).sum(),
             ),
             errors: sum_errors(&trusted),
             connect: Connect {
@@ -229,6 +242,16 @@ fn every_target(trials: &[&Trial], of: impl Fn(&Usage) -> u64) -> Option<f64> {
     trials.iter().map(|t| t.target.as_ref().map(|facts| of(&facts.usage) as f64)).sum()
 }
 
+fn distinct_failures(trials: &[Trial]) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for failure in trials.iter().filter_map(|t| t.failure.as_ref()) {
+        if !distinct.contains(failure) {
+            distinct.push(failure.clone());
+        }
+    }
+    distinct
+}
+
 fn sum_counters(trials: &[&Trial]) -> Counters {
     let mut sum = Counters::default();
     trials.iter().for_each(|t| sum += t.outcome.measure);
@@ -267,7 +290,7 @@ mod tests {
         }
     }
 
-    const CONTRACT: &str = "/arm /workload /transport /engine /trials /valid
+    const CONTRACT: &str = "/arm /workload /transport /engine /trials /valid /failures /interrupted
         /response_time/p50 /response_time/p90 /response_time/p99 /response_time/p999 /response_time/max
         /response_time/mean /response_time/count /service_time/p50 /service_time/count /send_lateness/p99
         /send_lateness/count /counters/scheduled /counters/sent /counters/skipped /counters/delivered
@@ -290,6 +313,32 @@ mod tests {
         cell.trials.iter_mut().for_each(|t| t.invalid = vec![finding.clone()]);
         let none = cell.summary();
         assert_eq!((none.valid, none.response_time.count), (0, all));
+    }
+
+    #[test]
+    fn failures_and_interrupts_are_told_of_any_trial() {
+        let mut cell = testing::document().cells[0].clone();
+        let whole = cell.summary();
+        assert_eq!((whole.failures.len(), whole.interrupted), (0, false));
+        for (trial, failure) in cell.trials.iter_mut().zip(["b", "a", "b"]) {
+            trial.failure = Some(failure.into());
+        }
+        cell.trials[2].outcome.interrupted = true;
+        let broken = cell.summary();
+        assert_eq!((broken.failures, broken.interrupted), (vec!["b".to_owned(), "a".to_owned()], true));
+    }
+
+    #[test]
+    fn an_interrupted_trial_is_rated_over_the_time_that_passed() {
+        let mut cell = testing::document().cells[0].clone();
+        cell.trials.truncate(2);
+        for (trial, delivered) in cell.trials.iter_mut().zip([100, 25]) {
+            trial.outcome.measure = Counters { delivered, expected: delivered, ..Counters::default() };
+            trial.outcome.interrupted = true;
+        }
+        assert_eq!(cell.summary().delivered_rate, Some(62.5));
+        cell.trials[1].outcome.measured = SECOND / 4;
+        assert_eq!(cell.summary().delivered_rate, Some(100.0));
     }
 
     #[test]

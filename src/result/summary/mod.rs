@@ -21,6 +21,10 @@ pub struct CellSummary {
     pub trials: usize,
     /// Trials in which the generator could be trusted.
     pub valid: usize,
+    /// What stopped trials before their end: each distinct text once, in the trials' order.
+    pub failures: Vec<String>,
+    /// Whether an interrupt cut any trial short.
+    pub interrupted: bool,
     /// `constant`, `poisson` or `closed`.
     pub arrival: String,
     /// Emulated one-way delay, 0 for none.
@@ -35,7 +39,7 @@ pub struct CellSummary {
     pub counters: CountersOfCell,
     /// (delivered + late) ÷ expected; `null` when nothing was expected.
     pub reach: Option<f64>,
-    /// Deliveries a second of the measured window.
+    /// Deliveries a second of the measured window as long as it really was.
     pub delivered_rate: Option<f64>,
     pub errors: BTreeMap<String, u64>,
     pub connect: Connect,
