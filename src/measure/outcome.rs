@@ -106,8 +106,6 @@ pub struct Outcome {
     pub measured: Nanos,
     /// Whether an interrupt cut this short.
     pub interrupted: bool,
-    /// Length of the measured window as it really was; an interrupt shortens it, nanoseconds.
-    pub measured: Nanos,
     /// Whether order could be followed for every pair of sender and receiver; else `reordered` says nothing.
     pub order_tracked: bool,
 }
@@ -129,7 +127,6 @@ impl Outcome {
         self.skipped_by_generator += other.skipped_by_generator;
         self.measured = self.measured.max(other.measured);
         self.interrupted |= other.interrupted;
-        self.measured = self.measured.max(other.measured);
         self.order_tracked &= other.order_tracked;
         self.merge_intervals(&other.intervals)
     }
