@@ -96,17 +96,15 @@ impl Counted {
     pub fn joined(&self, head: u64) {
         let inner = &*self.0;
         let after = inner.received.get().saturating_sub(head);
-        let counts = inner.kernel();
+        let counts = inner.kernel().unwrap_or_default();
         let above_tls = inner.sent.get() + inner.received.get();
-        let tls = match &*inner.io.borrow() {
-            Io::Plain(_) => 0,
-            Io::Tls(_) => counts.map_or(0, |c| c.payload.saturating_sub(above_tls)),
+        let (tls, before) = match &*inner.io.borrow() {
+            Io::Plain(_) => (0, counts.until_joined(head)),
+            Io::Tls(_) => (counts.payload.saturating_sub(above_tls), counts.until_joined_by_tls(after)),
         };
         inner.meter.handshake(tls + inner.sent.get() + head);
         inner.sent.set(0);
         inner.received.set(after);
-        let mut before = counts.unwrap_or_default().wire;
-        before.received = before.received.saturating_sub(after);
         inner.before.set(before);
     }
 

@@ -35,11 +35,64 @@ pub(super) struct TcpCounts {
     pub wire: WireBytes,
     /// Payload of TCP, both directions.
     pub payload: u64,
+    received: u64,
+    /// Headers of IP and TCP, bytes.
+    header: u64,
+    /// Largest segment that the peer may send, bytes.
+    mss: u64,
+    /// Segments that carried payload, and those that carried none.
+    data_in: u64,
+    bare_in: u64,
+    bare_out: u64,
+    /// The peer has closed: its FIN is here.
+    fin: bool,
+    /// We have closed as well, and whether the peer has acknowledged it.
+    own_fin: bool,
+    own_fin_acknowledged: bool,
+}
+
+impl TcpCounts {
+    /// What of this reading was the handshake's, which ended after `head` bytes received. The target may have gone on at
+    /// once, and even closed, before the end of the handshake was read: then the kernel's counts hold that as well.
+    ///
+    /// The handshake is given the segments that it needs at least: a segment that its end shares with what follows, and
+    /// the acknowledgement of both, are its own.
+    pub fn until_joined(&self, head: u64) -> WireBytes {
+        // The kernel counts a FIN as a byte received.
+        let beyond = self.received.saturating_sub(head + u64::from(self.fin));
+        self.less(beyond, self.data_in.saturating_sub(head.div_ceil(self.mss.max(1))))
+    }
+
+    /// The same under TLS, where only the `beyond` bytes that were read already can be told from the handshake's.
+    pub fn until_joined_by_tls(&self, beyond: u64) -> WireBytes {
+        self.less(beyond, beyond.div_ceil(self.mss.max(1)).min(self.data_in))
+    }
+
+    /// The reading less `bytes` in `segments` that came after the handshake, their acknowledgements, and a FIN.
+    fn less(&self, bytes: u64, segments: u64) -> WireBytes {
+        if bytes == 0 && !self.fin {
+            return self.wire;
+        }
+        let fin = u64::from(self.fin);
+        let own_fin = u64::from(self.own_fin);
+        // A SYN came first in either direction; we answered the peer's with one more.
+        let bare_in = (fin + u64::from(self.own_fin_acknowledged)).min(self.bare_in.saturating_sub(1));
+        let bare_out = self.bare_out.saturating_sub(2 + own_fin);
+        let acknowledged = bare_out.saturating_sub(self.data_in - segments).min(segments + fin);
+        // A FIN is acknowledged at once, so one of them was the FIN's.
+        let acknowledged = acknowledged.max(fin.min(bare_out));
+        let after = WireBytes {
+            sent: (acknowledged + own_fin) * self.header,
+            received: bytes + fin + (segments + bare_in) * self.header,
+        };
+        self.wire - after
+    }
 }
 
 /// Reads the connection's counters; `None` where the system doesn't tell (not Linux, or older than 4.19).
 #[cfg(target_os = "linux")]
 pub(super) fn read(stream: &TcpStream) -> Option<TcpCounts> {
+    use state::{CLOSE, CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT};
     use std::os::fd::AsRawFd;
 
     // SAFETY: `tcp_info` is plain numbers, for which zero is a value.
@@ -64,6 +117,15 @@ pub(super) fn read(stream: &TcpStream) -> Option<TcpCounts> {
             received: wire(info.tcpi_bytes_received, info.tcpi_segs_in),
         },
         payload: info.tcpi_bytes_sent + info.tcpi_bytes_received,
+        received: info.tcpi_bytes_received,
+        header,
+        mss: info.tcpi_advmss.into(),
+        data_in: info.tcpi_data_segs_in.into(),
+        bare_in: info.tcpi_segs_in.saturating_sub(info.tcpi_data_segs_in).into(),
+        bare_out: info.tcpi_segs_out.saturating_sub(info.tcpi_data_segs_out).into(),
+        fin: matches!(info.tcpi_state, TIME_WAIT | CLOSE | CLOSE_WAIT | LAST_ACK | CLOSING),
+        own_fin: matches!(info.tcpi_state, TIME_WAIT | CLOSE | LAST_ACK | CLOSING),
+        own_fin_acknowledged: matches!(info.tcpi_state, TIME_WAIT | CLOSE),
     })
 }
 
@@ -75,6 +137,16 @@ pub(super) fn read(_stream: &TcpStream) -> Option<TcpCounts> {
 /// `TCPI_OPT_TIMESTAMPS` of `linux/tcp.h`.
 #[cfg(target_os = "linux")]
 const TIMESTAMPS: u8 = 1;
+
+/// States of a connection whose peer has closed (`net/tcp_states.h`).
+#[cfg(target_os = "linux")]
+mod state {
+    pub const TIME_WAIT: u8 = 6;
+    pub const CLOSE: u8 = 7;
+    pub const CLOSE_WAIT: u8 = 8;
+    pub const LAST_ACK: u8 = 9;
+    pub const CLOSING: u8 = 11;
+}
 
 #[cfg(target_os = "linux")]
 fn header(is_ipv6: bool, timestamps: bool) -> u64 {
@@ -100,5 +172,41 @@ mod tests {
         // One segment with its header, and at most one acknowledgement of our own.
         assert!([140, 152, 192, 204].contains(&sent.sent), "{sent:?}");
         assert_eq!(read(&client).unwrap().payload - before.payload, 100);
+    }
+
+    /// A client that asked with 50 bytes and was answered with 20, over IPv4 with timestamps.
+    fn joined() -> TcpCounts {
+        let wire = WireBytes { sent: 50 + 4 * 52, received: 20 + 3 * 52 };
+        let counts = TcpCounts { wire, payload: 70, received: 20, header: 52, mss: 1000, ..TcpCounts::default() };
+        TcpCounts { data_in: 1, bare_in: 2, bare_out: 3, ..counts }
+    }
+
+    #[test]
+    fn a_handshake_is_all_there_is_until_something_follows() {
+        assert_eq!(joined().until_joined(20), joined().wire);
+        assert_eq!(joined().until_joined_by_tls(0), joined().wire);
+    }
+
+    #[test]
+    fn what_came_before_the_answer_was_read_is_no_part_of_the_handshake() {
+        let mut counts = joined();
+        // Five bytes in a segment, acknowledged; then a FIN, acknowledged.
+        counts.wire += WireBytes { sent: 2 * 52, received: 5 + 2 * 52 + 1 };
+        counts = TcpCounts { received: 26, data_in: 2, bare_in: 3, bare_out: 5, fin: true, ..counts };
+        assert_eq!(counts.until_joined(20), joined().wire);
+        assert_eq!(counts.until_joined_by_tls(5), joined().wire);
+        // We closed in return, and that was acknowledged.
+        counts.wire += WireBytes { sent: 52, received: 52 };
+        counts = TcpCounts { bare_in: 4, bare_out: 6, own_fin: true, own_fin_acknowledged: true, ..counts };
+        assert_eq!(counts.until_joined(20), joined().wire);
+    }
+
+    #[test]
+    fn a_segment_that_the_handshake_shares_is_its_own_and_a_fin_is_not() {
+        let mut counts = joined();
+        counts.wire += WireBytes { sent: 0, received: 5 + 52 + 1 };
+        counts = TcpCounts { received: 26, bare_in: 3, fin: true, ..counts };
+        let after = counts.wire - counts.until_joined(20);
+        assert_eq!(after, WireBytes { sent: 52, received: 5 + 52 + 1 }, "one acknowledgement for both");
     }
 }

@@ -125,6 +125,67 @@ fn bytes_on_the_wire_lie_between_one_segment_a_message_and_three() {
     });
 }
 
+/// Answers a join, greets with five bytes and closes, all before the client has read the answer.
+async fn greet_and_close(mut stream: TcpStream, answer: &[u8], parts: &[&[u8]]) {
+    stream.write_all(answer).await.unwrap();
+    for part in parts {
+        stream.write_all(part).await.unwrap();
+    }
+    stream.shutdown().await.unwrap();
+    // Until the client has closed too: an end with unread bytes would be a reset.
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+}
+
+/// What a session cost on the wire that the target greeted and closed first.
+fn assert_closed_first_costs_its_segments(traffic: Traffic, greeting: u64, what: &str) {
+    assert!(traffic.wire_complete(), "{what}");
+    let (sent, received) = (traffic.sent, traffic.received);
+    // Each way a segment at least: the target's FIN, and our acknowledgement of it; at most our own FIN with its
+    // acknowledgement, and an acknowledgement of the greeting.
+    assert!(received.wire >= received.payload + received.framing + 40 * (greeting + 1), "{what}: {received:?}");
+    assert!(received.wire <= received.payload + received.framing + 1 + 52 * (greeting + 2), "{what}: {received:?}");
+    assert!(sent.wire >= sent.payload + sent.framing + 40, "{what}: {sent:?}");
+    assert!(sent.wire <= sent.payload + sent.framing + 52 * (greeting + 2), "{what}: {sent:?}");
+}
+
+#[test]
+fn bytes_on_the_wire_of_a_target_that_closes_first_are_whole() {
+    run(async {
+        let over_tcp = |parts: &'static [&'static [u8]], answer: &'static [u8]| {
+            listen(move |mut stream| async move {
+                while stream.read_u8().await.unwrap() != b'\n' {}
+                greet_and_close(stream, answer, parts).await;
+            })
+        };
+        let apart = over_tcp(&[b"\0\0\0\x05hello"], b"OK\n").await;
+        let together = over_tcp(&[], b"OK\n\0\0\0\x05hello").await;
+        for (address, greeting) in [(apart, 1), (together, 0)] {
+            let settings = Endpoint { dialect: DialectKind::Wsbench, ..endpoint(tcp(Framing::Length), address) };
+            let client = open_at(settings).await;
+            client.seen.ended().await;
+            assert_eq!(client.traffic().received.payload, 5);
+            assert_closed_first_costs_its_segments(client.traffic(), greeting, "tcp");
+        }
+        let over_http = |transport: Transport, answer: &'static str, body: &'static str| async move {
+            let address = listen(move |mut stream| async move {
+                read_head(&mut stream).await.unwrap();
+                greet_and_close(stream, answer.as_bytes(), &[body.as_bytes()]).await;
+            });
+            let what = format!("{transport:?}");
+            let settings = endpoint(transport, address.await);
+            let settings = Endpoint { dialect: DialectKind::Wsbench, format: Format::Text, ..settings };
+            let client = try_open(settings, "/hello?size=5&close=server").await.unwrap_or_else(|f| panic!("{f}"));
+            client.seen.ended().await;
+            assert_eq!(client.traffic().received.payload, 5, "{what}");
+            assert_closed_first_costs_its_segments(client.traffic(), 1, &what);
+        };
+        let polled = "HTTP/1.1 200 OK\r\ncursor: 1\r\ncontent-length: 5\r\n\r\n";
+        over_http(Transport::LongPolling(Http { batch: false, ..http() }), polled, "hello").await;
+        let events = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        over_http(Transport::Sse(http()), events, "id: 1\ndata: hello\n\n").await;
+    });
+}
+
 #[test]
 fn a_join_over_tcp_is_a_handshake_and_what_comes_with_its_answer_is_a_message() {
     run(async {
