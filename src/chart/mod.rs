@@ -46,10 +46,11 @@ pub fn drawable(document: &Document) -> Vec<(&'static str, String)> {
 }
 
 /// The arm that titles speak of and the one it is set against: plain WebSocket, or else the first arm, and the
-/// reference. `None` unless they are two.
+/// reference. `None` unless they are two with a valid trial.
 fn pair(document: &Document) -> Option<(&Cell, &Cell)> {
-    let reference = document.cells.iter().find(|c| Some(&c.arm) == document.reference.as_ref())?;
-    let others = || document.cells.iter().filter(|c| c.arm != reference.arm);
+    let valid = || document.cells.iter().filter(|c| c.has_valid_trial());
+    let reference = valid().find(|c| Some(&c.arm) == document.reference.as_ref())?;
+    let others = || valid().filter(|c| c.arm != reference.arm);
     let websocket = others().find(|c| c.arm == "websocket").or_else(|| others().find(|c| c.transport == "websocket"));
     Some((websocket.or_else(|| others().next())?, reference))
 }
@@ -64,9 +65,9 @@ fn layered(lines: impl DoubleEndedIterator<Item = Mark>) -> Vec<Mark> {
     marks
 }
 
-/// An arm's name in a legend.
+/// An arm's name in a legend, marked if nothing rests on it.
 fn label(cell: &Cell) -> String {
-    if cell.trials.iter().any(|t| t.is_valid()) { cell.arm.clone() } else { format!("{} (INVALID)", cell.arm) }
+    if cell.has_valid_trial() { cell.arm.clone() } else { format!("{} (invalid)", cell.arm) }
 }
 
 /// The conditions of the run in a line.
@@ -131,5 +132,27 @@ mod tests {
     fn titles_state_what_is_seen() {
         let titles: Vec<String> = drawable(&testing::document()).into_iter().map(|(_, title)| title).collect();
         insta::assert_snapshot!(titles.join("\n"));
+    }
+
+    #[test]
+    fn titles_do_not_speak_of_arms_without_a_valid_trial() {
+        let titles_without = |arms: &[&str]| {
+            let mut document = testing::document();
+            let bad = |c: &&mut Cell| arms.is_empty() || arms.contains(&c.arm.as_str());
+            let trials = document.cells.iter_mut().filter(bad).flat_map(|c| &mut c.trials);
+            trials.for_each(testing::invalidate);
+            for chart in CHARTS {
+                let said = format!("{:?}", (chart.spec)(&document).unwrap());
+                assert!(arms.iter().all(|arm| said.contains(&format!("{arm} (invalid)"))), "{}", chart.file);
+            }
+            drawable(&document).into_iter().map(|(_, title)| title).collect::<Vec<_>>().join("\n")
+        };
+        let no_websocket = titles_without(&["websocket"]);
+        assert!(!no_websocket.contains("websocket"), "{no_websocket}");
+        assert!(no_websocket.contains("long-polling") && no_websocket.contains("4 of 5 arms"), "{no_websocket}");
+        let no_reference = titles_without(&["long-polling"]);
+        assert!(!no_reference.contains("long-polling") && no_reference.contains("udp"), "{no_reference}");
+        let none = titles_without(&[]);
+        assert!(testing::document().cells.iter().all(|c| !none.contains(&c.arm)), "{none}");
     }
 }

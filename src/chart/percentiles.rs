@@ -37,7 +37,7 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         dots: false,
     });
     Some(ChartSpec {
-        title: compare::headline(document),
+        title: title(document),
         subtitle: subtitle(document, "Response time by percentile"),
         panels: vec![Panel {
             x: axis::nines("percentile of deliveries (%)", furthest),
@@ -48,6 +48,13 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         legend: curves.iter().map(|(name, ink, _)| Entry { label: name.clone(), swatch: Swatch::Line(*ink) }).collect(),
         height: 440,
     })
+}
+
+fn title(document: &Document) -> String {
+    match document.cells.iter().any(Cell::has_valid_trial) {
+        true => compare::headline(document),
+        false => "How long messages take".to_owned(),
+    }
 }
 
 /// The arm with its p99, or its p50 if that is all there is: lines that coincide can't be told apart otherwise.

@@ -43,12 +43,15 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     });
     let entry = |label: &str, swatch| Entry { label: label.to_owned(), swatch };
     Some(ChartSpec {
-        title: title(&comparison),
+        title: title(document, &comparison),
         subtitle: subtitle(document, "Ratios within a block"),
         panels: vec![Panel {
             // Room for the figures beside the bars.
             x: axis::log(
-                &format!("response time ÷ {}'s (log; under 1 is faster)", comparison.reference),
+                &format!(
+                    "response time ÷ that of {} (log; under 1 is faster)",
+                    name_of(document, &comparison.reference)
+                ),
                 if low < 1.0 { low / room } else { low },
                 if high > 1.0 { high * room } else { high },
             ),
@@ -83,13 +86,24 @@ fn bar(marks: &mut Vec<Mark>, ratio: &Ratio, y: f64, fill: Rgb) {
     });
 }
 
-/// Counts an arm as lower or higher only if all its blocks were.
-fn title(comparison: &Comparison) -> String {
-    let rated = |pick: fn(&ArmRatio) -> Option<&Ratio>| comparison.arms.iter().filter_map(pick).collect::<Vec<_>>();
+/// An arm as the legends name it.
+fn name_of(document: &Document, arm: &str) -> String {
+    document.cells.iter().find(|c| c.arm == arm).map_or(arm.to_owned(), label)
+}
+
+/// Counts an arm as lower or higher only if all its blocks were. Arms without a valid trial don't count.
+fn title(document: &Document, comparison: &Comparison) -> String {
+    let is_valid = |arm: &str| document.cells.iter().any(|c| c.arm == arm && c.has_valid_trial());
+    let rated = |pick: fn(&ArmRatio) -> Option<&Ratio>| {
+        comparison.arms.iter().filter(|a| is_valid(&a.arm)).filter_map(pick).collect::<Vec<_>>()
+    };
     let (name, ratios) = match rated(|a| a.p99.as_ref()) {
         none if none.is_empty() => ("p50", rated(|a| a.p50.as_ref())),
         ratios => ("p99", ratios),
     };
+    if ratios.is_empty() || !is_valid(&comparison.reference) {
+        return "Response times of the arms side by side".to_owned();
+    }
     let lower = ratios.iter().filter(|r| r.max < 1.0 - TIE).count();
     let higher = ratios.iter().filter(|r| r.min > 1.0 + TIE).count();
     let arms = |n: usize| format!("{n} of {}", ratios.len());

@@ -16,6 +16,7 @@ const MARKED: usize = 40;
 /// One arm's slices: middle of the slice and value, nanoseconds.
 struct Series {
     arm: String,
+    is_valid: bool,
     ink: Ink,
     p50: Vec<(f64, f64)>,
     p99: Vec<(f64, f64)>,
@@ -66,7 +67,7 @@ fn of_cell(cell: &Cell, ink: Ink) -> Series {
         };
         slices.iter().filter_map(point).collect()
     };
-    Series { arm: label(cell), ink, p50: line(0.5), p99: line(0.99) }
+    Series { arm: label(cell), is_valid: cell.has_valid_trial(), ink, p50: line(0.5), p99: line(0.99) }
 }
 
 fn panel(
@@ -97,7 +98,7 @@ fn panel(
     })
 }
 
-/// Names the arm whose p99 moved most within the measured window.
+/// Names the valid arm whose p99 moved most within the measured window.
 fn title(series: &[Series], measured: (f64, f64)) -> String {
     let swing = |s: &Series| {
         let in_window = |at: f64| (measured.0..measured.1).contains(&(at / SECOND));
@@ -105,7 +106,7 @@ fn title(series: &[Series], measured: (f64, f64)) -> String {
         let (low, high) = (values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?);
         (values.len() > 1 && low > 0.0).then_some((low, high))
     };
-    let swings = series.iter().filter_map(|s| Some((s, swing(s)?)));
+    let swings = series.iter().filter(|s| s.is_valid).filter_map(|s| Some((s, swing(s)?)));
     match swings.max_by(|a, b| (a.1.1 / a.1.0).total_cmp(&(b.1.1 / b.1.0))) {
         None => "Response time over the run".to_owned(),
         Some((_, (low, high))) if high / low < 1.25 => {

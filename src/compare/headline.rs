@@ -2,7 +2,7 @@
 
 use super::TIE;
 use super::reference::{ArmRatio, Comparison, against_reference};
-use crate::result::{Cell, Document, Trial};
+use crate::result::{Cell, Document};
 use crate::units::{show_nanos, three_digits};
 
 /// An arm that delivered less than this share is not called fast without saying so.
@@ -15,17 +15,22 @@ struct Said {
 }
 
 /// What the run shows in one sentence, such as “websocket p99 is 1.85× lower than long-polling”. Without a reference to
-/// compare with it names the fastest arm; without figures it says so. Arms that can't be trusted, or that didn't deliver
-/// what they should have, are named as such.
+/// compare with it names the fastest arm; without figures it says so. It doesn't speak of arms without a valid trial; one
+/// that didn't deliver what it should have is named as such.
 pub fn headline(document: &Document) -> String {
-    let compared = against_reference(document).as_ref().and_then(against);
+    let is_valid = |arm: &str| document.cells.iter().any(|c| c.arm == arm && c.has_valid_trial());
+    if document.cells.iter().any(|c| !c.trials.is_empty()) && !document.cells.iter().any(Cell::has_valid_trial) {
+        return "INVALID: the generator could not be trusted in any trial".to_owned();
+    }
+    let comparison = against_reference(document).filter(|c| is_valid(&c.reference)).map(|mut comparison| {
+        comparison.arms.retain(|arm| is_valid(&arm.arm));
+        comparison
+    });
+    let compared = comparison.as_ref().and_then(against);
     let Some(Said { sentence, arms }) = compared.or_else(|| fastest(document)) else {
         return "No arm has enough samples for a comparison".to_owned();
     };
     let spoken_of = || document.cells.iter().filter(|c| arms.contains(&c.arm));
-    if let Some(cell) = spoken_of().find(|c| !c.trials.iter().any(Trial::is_valid)) {
-        return format!("INVALID: the generator could not be trusted with {} ({sentence})", cell.arm);
-    }
     let reach = |cell: &Cell| cell.summary().reach.unwrap_or(1.0);
     match spoken_of().map(|c| (c, reach(c))).find(|(_, reach)| *reach < REACHED) {
         Some((cell, reach)) => format!("{sentence}, but {} delivered only {:.1} %", cell.arm, reach * 100.0),
@@ -60,7 +65,8 @@ fn sentence(arm: &str, quantile: &str, ratio: f64, reference: &str) -> String {
 }
 
 fn fastest(document: &Document) -> Option<Said> {
-    let medians = document.summary().into_iter().filter_map(|s| Some((s.response_time.p50?, s.arm)));
+    let valid = document.cells.iter().filter(|c| c.has_valid_trial());
+    let medians = valid.map(Cell::summary).filter_map(|s| Some((s.response_time.p50?, s.arm)));
     let (median, arm) = medians.min()?;
     Some(Said { sentence: format!("{arm} has the lowest median, {}", show_nanos(median as f64)), arms: vec![arm] })
 }
@@ -68,7 +74,7 @@ fn fastest(document: &Document) -> Option<Said> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::{Finding, testing};
+    use crate::result::testing;
 
     #[test]
     fn it_says_what_is_seen() {
@@ -87,9 +93,13 @@ mod tests {
         let mut document = testing::document();
         document.cells[0].trials.iter_mut().for_each(|t| t.outcome.measure.expected *= 2);
         assert!(headline(&document).ends_with("but websocket delivered only 50.0 %"), "{}", headline(&document));
-        for trial in &mut document.cells[0].trials {
-            trial.invalid = vec![Finding { code: "x".into(), message: String::new(), advice: String::new() }];
-        }
-        assert!(headline(&document).starts_with("INVALID"));
+        let mut invalidate = |arm: usize| {
+            document.cells[arm].trials.iter_mut().for_each(testing::invalidate);
+            headline(&document)
+        };
+        assert_eq!(invalidate(0), "udp p99 is 1.96× lower than long-polling");
+        assert!(invalidate(3).starts_with("udp has the lowest median"));
+        let last = (0..7).map(invalidate).last().unwrap();
+        assert_eq!(last, "INVALID: the generator could not be trusted in any trial");
     }
 }

@@ -21,6 +21,11 @@ impl Cell {
         if valid.is_empty() { self.trials.iter().collect() } else { valid }
     }
 
+    /// Whether the generator could be trusted in any trial; if not, no sentence should rest on this cell.
+    pub fn has_valid_trial(&self) -> bool {
+        self.trials.iter().any(Trial::is_valid)
+    }
+
     /// The histogram of `metric` merged over the trusted trials; empty where nothing was recorded.
     pub fn merged(&self, metric: Metric) -> Histogram {
         let mut merged = Histogram::default();
