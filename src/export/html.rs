@@ -74,6 +74,20 @@ mod tests {
     }
 
     #[test]
+    fn a_banner_tells_of_each_block_what_was_seen() {
+        let mut document = testing::document();
+        let trials = &mut document.cells[6].trials;
+        trials[0].invalid = trials[1].invalid.clone();
+        trials[0].invalid[0].message = "25.8 ms".into();
+        trials[2].failure = Some("the worker died".into());
+        let page = rendered(&document);
+        assert!(
+            page.contains("<b>http-streaming</b>, blocks 0, 1: block 0: 25.8 ms; block 1: the generator sent late")
+        );
+        assert!(page.contains("<b>http-streaming</b>, block 2, was stopped: the worker died; its counts are"));
+    }
+
+    #[test]
     fn doubts_are_on_top() {
         let mut document = testing::document();
         document.partial = true;

@@ -144,7 +144,8 @@ fn claims_table(claims: &[ClaimView]) -> String {
 
 fn validity(text: &mut String, view: &View) {
     if view.invalid.is_empty() {
-        paragraph(text, "Yes, in every trial.");
+        let stopped = !view.failures.is_empty();
+        paragraph(text, if stopped { "Yes, in every trial that was not stopped." } else { "Yes, in every trial." });
     }
     let rows = |list: &[FindingView], kind: &str| {
         let row = |f: &FindingView| {
