@@ -27,12 +27,13 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     write::prepare(&dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let document = runtime.block_on(measure(&read, args.quiet, &dir))?;
-    write::save(&document, &dir)?;
-    write::render(&document, &dir, read.plan.output.charts)?;
+    let written = write::save(&document, &dir).and_then(|()| write::render(&document, &dir, read.plan.output.charts));
+    // Said even where it could not be saved: it may be all that is left of the run.
     match args.format {
         Format::Json => say::out(&crate::export::summary_json(&document))?,
         Format::Text => say::out(&summary::text(&document, &dir))?,
     }
+    written?;
     Ok(Exit::of(&document))
 }
 
