@@ -57,6 +57,8 @@ pub struct Traffic {
     pub empty_polls: u64,
     /// Connections whose bytes on the wire could be read; `wire` is complete if this equals `connections`.
     pub wire_known: u64,
+    /// Datagrams that the generator's own socket buffers dropped: they came, and count as lost.
+    pub receive_drops: u64,
 }
 
 /// Declares field-by-field addition. It saturates: the counts of a result that was edited by hand may be anything.
@@ -101,7 +103,7 @@ adds!(Counters {
     unmatched
 });
 adds!(Volume { messages, payload, framing, wire });
-adds!(Traffic { sent, received, connections, handshake, polls, empty_polls, wire_known });
+adds!(Traffic { sent, received, connections, handshake, polls, empty_polls, wire_known, receive_drops });
 
 impl Counters {
     /// Whether both sums hold.

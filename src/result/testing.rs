@@ -274,6 +274,7 @@ fn traffic(workload: &str, arm: usize, expected: u64) -> Traffic {
         polls: if name.ends_with("polling") { 4_000 } else { 0 },
         empty_polls: if name == "short-polling" { 900 } else { 0 },
         wire_known: SESSIONS * connections,
+        receive_drops: 0,
     }
 }
 

@@ -20,6 +20,8 @@ pub const STANDSTILL_SHARE: f64 = 0.01;
 pub const STANDSTILL_FLOOR: Nanos = 25 * MILLI;
 /// The generator may skip this share of the schedule by its own fault; more by anyone else's is worth a warning.
 pub const SKIPPED_SHARE: f64 = 0.01;
+/// The generator's own socket buffers may drop this share of the expected deliveries.
+pub const RECEIVE_DROPS_SHARE: f64 = 0.01;
 /// From this share of a core on, a process counts as busy.
 pub const BUSY_SHARE: f64 = 0.9;
 
@@ -42,7 +44,7 @@ pub struct Judgement {
 
 type Rule = fn(&Evidence) -> Option<Finding>;
 
-const INVALIDATING: &[Rule] = &[late_sends, late_target_sends, standstill, skipped_by_generator];
+const INVALIDATING: &[Rule] = &[late_sends, late_target_sends, standstill, skipped_by_generator, receive_drops];
 
 const WARNING: &[Rule] = &[
     busy_core,
@@ -137,6 +139,21 @@ fn skipped_by_generator(e: &Evidence) -> Option<Finding> {
         "skipped-by-generator",
         format!("the generator skipped {skipped} of {scheduled} scheduled messages by its own fault, more than 1 %"),
         "lower the rate: more was due than could be kept track of",
+    )
+}
+
+/// What the generator's sockets had no room for looks like the network's loss. The counts of both are of warmup and the
+/// measured window together: a drop doesn't say which message it was.
+fn receive_drops(e: &Evidence) -> Option<Finding> {
+    let dropped = e.outcome.traffic.receive_drops;
+    let expected = e.outcome.warmup.expected.saturating_add(e.outcome.measure.expected);
+    if dropped as f64 <= RECEIVE_DROPS_SHARE * expected as f64 {
+        return None;
+    }
+    finding(
+        "receive-drops",
+        format!("the generator's own socket buffers dropped {dropped} of {expected} expected datagrams, more than 1 %"),
+        "raise receive_buffer, lower the rate, or give the generator a core of its own",
     )
 }
 
@@ -406,6 +423,20 @@ mod tests {
         assert_eq!(case.invalid(), [""; 0]);
         case.outcome.skipped_by_generator = 21;
         assert_eq!(case.invalid(), ["skipped-by-generator"]);
+    }
+
+    #[test]
+    fn dropping_more_than_a_hundredth_on_arrival_invalidates() {
+        let mut case = Case::new(1);
+        case.outcome.traffic.receive_drops = 20;
+        assert_eq!(case.invalid(), [""; 0]);
+        case.outcome.traffic.receive_drops = 21;
+        assert_eq!(case.invalid(), ["receive-drops"]);
+        case.outcome.warmup =
+            Counters { scheduled: 100, sent: 100, expected: 100, delivered: 100, ..Counters::default() };
+        assert_eq!(case.invalid(), [""; 0], "drops are of warmup as well");
+        case.outcome.traffic.receive_drops = 22;
+        assert_eq!(case.invalid(), ["receive-drops"]);
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! itself ([`super::counted`]) and leaves its last reading here when it is closed.
 
 use super::counted::{Reading, WeakCounted};
+use super::receive_drops;
 use super::tcp_info::WireBytes;
 use crate::measure::Traffic;
 use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use tokio::net::UdpSocket;
 
 /// Counts of one session. Shared by its connections and its task, all on one thread.
 #[derive(Default)]
@@ -15,6 +18,8 @@ pub(super) struct Meter {
     open: RefCell<Vec<WeakCounted>>,
     closed: Cell<Reading>,
     datagrams: Cell<WireBytes>,
+    /// The UDP socket while it is open; its last count of drops is left in `counted`.
+    socket: RefCell<Weak<UdpSocket>>,
 }
 
 impl Meter {
@@ -59,11 +64,18 @@ impl Meter {
     }
 
     /// The session has one UDP socket, and no TCP connection.
-    pub fn opened_udp(&self) {
+    pub fn opened_udp(&self, socket: &Rc<UdpSocket>) {
+        *self.socket.borrow_mut() = Rc::downgrade(socket);
         self.update(|t| {
             t.connections += 1;
             t.wire_known += 1;
         });
+    }
+
+    /// The UDP socket is about to be closed.
+    pub fn closing_udp(&self, socket: &UdpSocket) {
+        *self.socket.borrow_mut() = Weak::new();
+        self.update(|t| t.receive_drops += receive_drops::read(socket));
     }
 
     /// A datagram with a payload passed, `size` bytes from its IP header up.
@@ -90,6 +102,7 @@ impl Meter {
             traffic.sent.wire = bytes.wire.sent;
             traffic.received.wire = bytes.wire.received;
             traffic.wire_known += bytes.wire_known;
+            traffic.receive_drops += self.socket.borrow().upgrade().map_or(0, |socket| receive_drops::read(&socket));
         } else {
             traffic.wire_known = 0;
         }

@@ -24,6 +24,7 @@ mod http;
 mod meter;
 mod net;
 mod outbox;
+mod receive_drops;
 mod session;
 mod stream;
 mod tcp;
@@ -114,7 +115,8 @@ pub trait Connection {
     /// Starts the closing handshake; `on_ended` follows, unless the target never answers.
     fn close(&mut self);
     /// Bytes and connections so far, also after the session has ended; `handshake` holds joining and, over UDP, leaving.
-    /// With `wire`, also asks the system for what went over the wire (`tcp_info.rs` says how); UDP's is arithmetic.
+    /// With `wire`, also asks the system for what went over the wire (`tcp_info.rs` says how; UDP's is arithmetic) and for
+    /// the datagrams that it dropped on arrival.
     fn traffic(&self, wire: bool) -> Traffic;
 }
 

@@ -1,6 +1,6 @@
 //! UDP: one connected socket a session, one message a datagram. The kernel passes on only what comes from the target.
 
-use super::meter::Direction;
+use super::meter::{Direction, Meter};
 use super::net::Deadline;
 use super::outbox::{Item, Message};
 use super::session::Session;
@@ -34,11 +34,12 @@ thread_local! {
 pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
     let Opening { endpoint, place, session, deadline, began } = opening;
     let peer = Rc::new(Peer {
-        socket: bind(endpoint.address, settings)?,
+        socket: Rc::new(bind(endpoint.address, settings)?),
+        meter: session.meter.clone(),
         dialect: speak(endpoint.dialect, &endpoint.token),
         overhead: if endpoint.address.is_ipv6() { 48 } else { 28 },
     });
-    session.meter.opened_udp();
+    session.meter.opened_udp(&peer.socket);
     let joined = peer.join(&session, &place, deadline).await?;
     let total = now() - began;
     let phases = ConnectPhases { upgrade: joined.then_some(total), total, ..ConnectPhases::default() };
@@ -58,7 +59,9 @@ fn bind(target: SocketAddr, settings: &Udp) -> Result<UdpSocket, Failure> {
 
 /// The target's address as one socket sees it.
 struct Peer {
-    socket: UdpSocket,
+    /// Shared with no one but the meter, which doesn't keep it open.
+    socket: Rc<UdpSocket>,
+    meter: Rc<Meter>,
     dialect: Box<dyn Dialect>,
     /// Headers of IP and UDP, bytes.
     overhead: u64,
@@ -200,6 +203,12 @@ impl Peer {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(refused()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.meter.closing_udp(&self.socket);
     }
 }
 

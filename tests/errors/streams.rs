@@ -3,8 +3,9 @@
 use crate::harness::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
-use wsbench::catalog::{DialectKind, Framing, Transport};
+use wsbench::catalog::{DialectKind, Framing, Transport, Udp};
 use wsbench::transport::{ErrorClass, Unsent};
+use wsbench::units::ByteSize;
 
 /// How a raw length-framed session ends whose target sends `bytes`, and then closes if `close`.
 async fn told(framing: Framing, bytes: &'static [u8], close: bool) -> ErrorClass {
@@ -147,6 +148,30 @@ fn datagrams_of_others_never_arrive() {
         stranger.send_to(b"foreign", from).await.unwrap();
         target.send_to(b"ours", from).await.unwrap();
         assert_eq!(client.seen.messages(1).await, [b"ours"]);
+    });
+}
+
+#[test]
+fn datagrams_that_find_the_receive_buffer_full_are_counted_as_dropped() {
+    const FLOOD: usize = 200;
+    run(async {
+        let target = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let smallest = Transport::Udp(Udp { receive_buffer: ByteSize(1) });
+        let mut client = open_at(endpoint(smallest, target.local_addr().unwrap())).await;
+        client.send(1, b"who am I");
+        let (_, from) = target.recv_from(&mut [0; 100]).await.unwrap();
+        assert_eq!(client.traffic().receive_drops, 0);
+        // Nothing here waits, so the client reads none of it before all of it was sent.
+        for _ in 0..FLOOD {
+            socket2::SockRef::from(&target).send_to(&[7; 1000], &from.into()).unwrap();
+        }
+        let dropped = client.traffic().receive_drops;
+        assert!((1..FLOOD as u64).contains(&dropped), "{dropped}");
+        client.seen.messages(FLOOD - dropped as usize).await;
+        client.connection.close();
+        client.seen.ended().await;
+        assert_eq!(client.seen.messages.borrow().len(), FLOOD - dropped as usize);
+        assert_eq!(client.traffic().receive_drops, dropped, "what was counted outlives the socket");
     });
 }
 
