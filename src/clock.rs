@@ -5,9 +5,8 @@
 
 use nix::time::{ClockId, clock_gettime};
 
-#[cfg(target_os = "linux")]
 mod alarm;
-#[cfg(target_os = "linux")]
+
 pub use alarm::Alarm;
 
 /// A monotonic instant, or a length of time, in nanoseconds.

@@ -3,6 +3,11 @@
 //!
 //! scenario → plan → cluster (workers: engine, transport; the embedded target) → result → compare · chart · export
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "wsbench runs on Linux: it relies on timerfd, TCP_INFO, procfs and PR_SET_PDEATHSIG (docs/measuring.md)"
+);
+
 pub mod catalog;
 pub mod chart;
 pub mod cli;

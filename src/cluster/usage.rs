@@ -1,4 +1,4 @@
-//! CPU and memory of a process, as Linux counts them. Elsewhere they are absent (zero).
+//! CPU and memory of a process, as Linux counts them.
 
 use crate::clock::{self, Nanos};
 use crate::result::Usage;
@@ -56,7 +56,7 @@ fn memory(pid: Option<u32>, line: &str) -> u64 {
     value.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
