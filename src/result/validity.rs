@@ -14,8 +14,8 @@ pub const LATENESS_FLOOR: Nanos = MILLI / 2;
 pub const LATENESS_OVER_CALIBRATION: f64 = 3.0;
 /// The worker may stand still for this share of the measured window.
 pub const STANDSTILL_SHARE: f64 = 0.01;
-/// Standing still up to this long never invalidates by itself. In 88 honest trials of a second on an otherwise idle virtual
-/// machine with two cores, the hypervisor took a core away for 10 to 19 ms in one of ten; where that reaches the figures,
+/// Standing still up to this long never invalidates by itself. In 106 honest trials of a second on an otherwise idle virtual
+/// machine with two cores, the worker lost its core for 10 to 19 ms in ten; where that reaches the figures,
 /// lateness shows it.
 pub const STANDSTILL_FLOOR: Nanos = 25 * MILLI;
 /// The generator may skip this share of the schedule by its own fault; more by anyone else's is worth a warning.
