@@ -30,7 +30,11 @@ fn a_target_without_descriptors_serves_on_when_it_has_some() {
         let target = Target::bind(&config).unwrap();
         let address = (Ipv4Addr::LOCALHOST, target.ports().tcp);
         let (orders, inbox) = mpsc::channel(1);
-        let running = target.run(inbox);
+        let running = async {
+            // It has what it needs to run from the moment it is bound, even if nothing is left when it starts.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            target.run(inbox).await
+        };
         let clients = tokio::task::spawn_blocking(move || {
             // Connects are answered by the kernel; there is nothing left to accept them with.
             let mut clients: Vec<TcpStream> = std::iter::from_fn(|| TcpStream::connect(address).ok()).collect();

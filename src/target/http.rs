@@ -323,7 +323,7 @@ mod tests {
             echo_self: true,
             core: None,
         };
-        let face = Face::new(Core::new(&config));
+        let face = Face::new(Core::new(&config).unwrap());
         let seat = Seat { sid: Sid(1), place: PlaceName::Echo };
         assert!(poll::join(&face, seat, "", HeaderProfile::Minimal).is_ok());
         face.reap(now() + IDLE - SECOND);

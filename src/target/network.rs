@@ -25,6 +25,8 @@ pub struct Transit {
     queue: RefCell<VecDeque<Held>>,
     held: Cell<usize>,
     filled: Notify,
+    /// `None` without delay: there is never anything to wait for.
+    alarm: Option<Alarm>,
 }
 
 struct Held {
@@ -34,8 +36,10 @@ struct Held {
 }
 
 impl Network {
-    pub fn new(delay: Nanos) -> Network {
-        Network { inbound: Transit::new(delay), outbound: Transit::new(delay) }
+    /// Takes all descriptors that it will ever need, so that running out of them later can't stop it. With a delay it needs
+    /// a running tokio runtime.
+    pub fn new(delay: Nanos) -> io::Result<Network> {
+        Ok(Network { inbound: Transit::new(delay)?, outbound: Transit::new(delay)? })
     }
 
     /// What a TCP connect costs: one transit each way.
@@ -51,8 +55,9 @@ impl Network {
 }
 
 impl Transit {
-    fn new(delay: Nanos) -> Transit {
-        Transit { delay, queue: RefCell::default(), held: Cell::new(0), filled: Notify::new() }
+    fn new(delay: Nanos) -> io::Result<Transit> {
+        let alarm = (delay > 0).then(Alarm::new).transpose()?;
+        Ok(Transit { delay, queue: RefCell::default(), held: Cell::new(0), filled: Notify::new(), alarm })
     }
 
     /// Does `job` when the `size` bytes that it carries have arrived: at once, or after the delay and in order.
@@ -87,7 +92,7 @@ impl Transit {
     }
 
     async fn run(&self) -> io::Result<Infallible> {
-        let alarm = Alarm::new()?;
+        let Some(alarm) = &self.alarm else { return std::future::pending().await };
         loop {
             let Some(release) = self.queue.borrow().front().map(|h| h.release) else {
                 self.filled.notified().await;
@@ -120,7 +125,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn holds_everything_for_the_delay_and_keeps_order() {
-        let network = Network::new(5 * MILLI);
+        let network = Network::new(5 * MILLI).unwrap();
         let seen = Rc::new(RefCell::new(Vec::new()));
         let sent = now();
         for n in 0..100 {
@@ -142,13 +147,13 @@ mod tests {
     fn without_delay_nothing_waits() {
         let done = Rc::new(Cell::new(false));
         let seen = done.clone();
-        Network::new(0).inbound.carry(1, move || seen.set(true));
+        Network::new(0).unwrap().inbound.carry(1, move || seen.set(true));
         assert!(done.get());
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_reader_waits_while_too_much_is_under_way() {
-        let network = Network::new(MILLI);
+        let network = Network::new(MILLI).unwrap();
         network.inbound.carry(MOST_HELD + 1, || ());
         assert!(network.inbound.is_full());
         tokio::select! {

@@ -156,7 +156,7 @@ mod tests {
 
     fn outbox() -> (Rc<Counts>, Rc<Outbox>) {
         let counts = Rc::new(Counts::default());
-        (counts.clone(), Outbox::new(&Rc::new(Network::new(0)), &counts))
+        (counts.clone(), Outbox::new(&Rc::new(Network::new(0).unwrap()), &counts))
     }
 
     #[test]

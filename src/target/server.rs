@@ -63,11 +63,11 @@ pub struct Core {
 const READ_CHUNK: usize = 64 * 1024;
 
 impl Core {
-    pub fn new(config: &Config) -> Rc<Core> {
+    pub fn new(config: &Config) -> io::Result<Rc<Core>> {
         let counts = Rc::new(Counts::default());
-        Rc::new(Core {
+        Ok(Rc::new(Core {
             hub: Hub::new(&counts, config.echo_self),
-            network: Rc::new(Network::new(config.delay.nanos())),
+            network: Rc::new(Network::new(config.delay.nanos())?),
             counts,
             engine: config.engine,
             nodelay: config.nodelay,
@@ -75,7 +75,7 @@ impl Core {
             token: config.token.clone(),
             incoming: RefCell::new(vec![0; READ_CHUNK]),
             outgoing: RefCell::default(),
-        })
+        }))
     }
 
     /// Whether who knows `token` may join `place`, and what that place is.
@@ -102,7 +102,7 @@ impl Target {
             udp: udp.local_addr()?.port(),
             http: http.local_addr()?.port(),
         };
-        Ok(Target { core: Core::new(config), ports, websocket, tcp, http, udp })
+        Ok(Target { core: Core::new(config)?, ports, websocket, tcp, http, udp })
     }
 
     /// The ports as they are.
