@@ -3,10 +3,15 @@
 use crate::units::{ByteSize, Span};
 use serde::{Deserialize, Serialize};
 
+#[macro_use]
 mod kinds;
+mod distribution;
+mod oracle;
 mod settings;
 mod url;
+pub use distribution::Distribution;
 pub use kinds::*;
+pub use oracle::{BadUpgrade, Oracle, Stall};
 pub use url::{TargetUrl, UrlError};
 
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.

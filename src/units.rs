@@ -3,7 +3,6 @@
 //! Each type parses from text, prints itself back exactly (the printed text parses to the same value) and travels
 //! through serde as that text, so a scenario, a saved plan and a report all show one spelling.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{fmt, str::FromStr, time::Duration};
 
 /// What was wrong with the text of a quantity, and what would have been right.
@@ -13,6 +12,13 @@ pub struct UnitError {
     text: String,
     what: &'static str,
     example: &'static str,
+}
+
+impl UnitError {
+    /// `text` is no `what`; `example` shows how one is written.
+    pub fn new(text: &str, what: &'static str, example: &'static str) -> UnitError {
+        UnitError { text: text.to_owned(), what, example }
+    }
 }
 
 /// A length of time, to the nanosecond.
@@ -47,6 +53,21 @@ impl Rate {
     }
 
     pub fn per_second(self) -> f64 {
+        self.0
+    }
+}
+
+/// A part of a whole, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct Share(f64);
+
+impl Share {
+    /// `None` unless from 0 to 1.
+    pub fn new(part: f64) -> Option<Share> {
+        (0.0..=1.0).contains(&part).then_some(Share(part))
+    }
+
+    pub fn part(self) -> f64 {
         self.0
     }
 }
@@ -149,6 +170,27 @@ impl FromStr for Rate {
     }
 }
 
+impl FromStr for Share {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Share, UnitError> {
+        let number = text.trim().strip_suffix('%').unwrap_or(text).trim();
+        let scale = if number.len() < text.trim().len() { 100.0 } else { 1.0 };
+        let part = number.parse::<f64>().ok().and_then(|n| Share::new(n / scale));
+        part.ok_or_else(|| UnitError::new(text, "share", "a part of the whole, such as 5% or 0.05"))
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let percent = self.0 * 100.0;
+        match percent / 100.0 == self.0 {
+            true => write!(f, "{percent}%"),
+            false => write!(f, "{}", self.0),
+        }
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         // Minutes and hours read worse than seconds for what a benchmark sets, up to two minutes.
@@ -173,16 +215,18 @@ impl fmt::Display for Rate {
     }
 }
 
+/// Serialises types by the text that people write for them.
 macro_rules! text_serde {
     ($($type:ident: $unit:literal, $example:literal;)*) => {$(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_str(self)
             }
         }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                String::deserialize(from)?.parse().map_err(D::Error::custom)
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
         impl schemars::JsonSchema for $type {
@@ -200,7 +244,9 @@ text_serde! {
     Span: "duration", "250ms";
     ByteSize: "size", "128B";
     Rate: "rate", "500/s";
+    Share: "share", "5%";
 }
+pub(crate) use text_serde;
 
 /// Nanoseconds for a reader: three significant digits and a fitting unit (`42.0 µs`, `1.23 ms`).
 pub fn show_nanos(nanos: f64) -> String {
@@ -246,6 +292,8 @@ mod tests {
         assert_eq!("1MB".parse::<ByteSize>().unwrap(), ByteSize(1_000_000));
         assert_eq!("2k/s".parse::<Rate>().unwrap().per_second(), 2000.0);
         assert_eq!("90/m".parse::<Rate>().unwrap().per_second(), 1.5);
+        assert_eq!("5%".parse::<Share>().unwrap(), Share::new(0.05).unwrap());
+        assert_eq!("0.05".parse::<Share>().unwrap().to_string(), "5%");
         assert_eq!("10k".parse::<Rate>().unwrap().per_second(), 10_000.0);
     }
 
@@ -256,6 +304,7 @@ mod tests {
             assert!(error.contains("250ms"), "{error}");
         }
         assert!("12".parse::<ByteSize>().is_err());
+        assert!("101%".parse::<Share>().is_err() && "-1%".parse::<Share>().is_err() && "NaN".parse::<Share>().is_err());
         assert!("5/fortnight".parse::<Rate>().is_err());
         assert!(Rate::new(f64::NAN).is_none());
     }
@@ -285,6 +334,7 @@ mod tests {
             let _ = text.parse::<Span>();
             let _ = text.parse::<ByteSize>();
             let _ = text.parse::<Rate>();
+            let _ = text.parse::<Share>();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use wsbench::catalog::Engine;
+use wsbench::catalog::{Engine, Oracle};
 use wsbench::target::{Config, Order, Ports, Target};
 use wsbench::units::Span;
 
@@ -24,6 +24,7 @@ fn a_target_without_descriptors_serves_on_when_it_has_some() {
         hold: Span::from_millis(100),
         echo_self: true,
         core: None,
+        oracle: Oracle::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let report = runtime.block_on(async {

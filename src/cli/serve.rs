@@ -3,6 +3,7 @@
 use super::args::ServeArgs;
 use super::exit::Exit;
 use super::say;
+use crate::catalog::Oracle;
 use crate::target::{self, Config, Ports};
 use crate::units::Span;
 
@@ -19,6 +20,7 @@ pub(super) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         hold: Span::from_millis(25_000),
         echo_self: true,
         core: None,
+        oracle: Oracle::default(),
     };
     crate::cluster::raise_open_files_limit();
     // Nobody may be reading where it listens; it serves all the same.

@@ -216,6 +216,7 @@ impl TargetProcess {
             hold: embedded.hold,
             echo_self: !matches!(order.cell.workload, Workload::Chat { echo_self: false, .. }),
             core: cores::target(),
+            oracle: embedded.oracle.clone(),
         };
         let mut child = Child::start(order.program, "target", "embedded target")?;
         child.tell(&config).await?;
@@ -263,7 +264,7 @@ impl TargetProcess {
         let usage = self.meter.read();
         self.child.tell(&Order::Stop).await?;
         match within(GRACE, "embedded target", self.child.hear()).await? {
-            Reply::Report(report) => Ok(facts(usage, report)),
+            Reply::Report(report) => Ok(facts(usage, *report)),
             Reply::Failed { problem } => Err(TrialError::Reported(format!("the embedded target: {problem}"))),
             Reply::Ready { .. } => Err(TrialError::Hung("embedded target")),
         }
@@ -279,6 +280,7 @@ fn facts(usage: Usage, report: Report) -> TargetFacts {
         received: report.received,
         delivered: report.delivered,
         dropped: report.dropped,
+        truth: report.truth,
     }
 }
 

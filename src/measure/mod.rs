@@ -7,11 +7,13 @@ mod counters;
 mod histogram;
 mod outcome;
 mod recorder;
+mod truth;
 
 pub use counters::{Counters, Traffic, Volume};
 pub use histogram::{Histogram, HistogramError, Packed};
 pub use outcome::{Histograms, Interval, Metric, Outcome, Sessions};
 pub use recorder::Recorder;
+pub use truth::Truth;
 
 /// Samples that must lie beyond a merged quantile before it is worth printing.
 pub const BEYOND_MERGED: u64 = 100;

@@ -61,7 +61,7 @@ fn resolve(name: String, file: &File, overrides: &Overrides, problems: &mut Vec<
     }
     let reference = reference(file, &cells, overrides, problems);
     let embedded = match &file.target {
-        scenario::Target::Embedded(e) => Some(Embedded { engine: e.engine.value, hold: e.hold.value }),
+        scenario::Target::Embedded(e) => Some(embedded(e, file.seed.value)),
         scenario::Target::Urls(_) => None,
     };
     Some(Plan {
@@ -75,6 +75,12 @@ fn resolve(name: String, file: &File, overrides: &Overrides, problems: &mut Vec<
         embedded,
         output: Output { charts: file.output.charts.value, interval: file.output.interval.value },
     })
+}
+
+fn embedded(said: &scenario::Embedded, seed: u64) -> Embedded {
+    let mut oracle = said.oracle.as_ref().map(|oracle| (*oracle.value).clone()).unwrap_or_default();
+    oracle.seed = oracle.seed.or(Some(seed));
+    Embedded { engine: said.engine.value, hold: said.hold.value, oracle }
 }
 
 fn nothing_to_run(file: &File, omitted: &[Omitted]) -> Problem {

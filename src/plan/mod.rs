@@ -3,7 +3,7 @@
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
 pub use crate::catalog::FirstMessage;
-use crate::catalog::{Closer, DialectKind, Engine, TargetUrl, Transport, WorkloadKind};
+use crate::catalog::{Closer, DialectKind, Engine, Oracle, TargetUrl, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::units::{Rate, Span};
 use crate::wire::PayloadSpec;
@@ -39,11 +39,13 @@ pub struct Plan {
 }
 
 /// Settings of the embedded target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Embedded {
     pub engine: Engine,
     /// How long a held GET waits for a message before it is answered with none.
     pub hold: Span,
+    /// What it does on purpose, with a seed of its own.
+    pub oracle: Oracle,
 }
 
 /// Workload × arm × load.

@@ -2,7 +2,7 @@
 //! begins here. Its shape is documented in `docs/result.md`; changes add, and every older version stays readable.
 
 use crate::clock::Nanos;
-use crate::measure::{Histogram, Outcome};
+use crate::measure::{Histogram, Outcome, Truth};
 use serde::{Deserialize, Serialize};
 
 mod redact;
@@ -171,6 +171,9 @@ pub struct TargetFacts {
     pub received: u64,
     pub delivered: u64,
     pub dropped: u64,
+    /// What an oracle target did on purpose.
+    #[serde(default)]
+    pub truth: Option<Truth>,
 }
 
 /// Something that a reader must know, with advice.

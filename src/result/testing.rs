@@ -144,6 +144,7 @@ fn trial(workload: &str, delay: Nanos, arm: usize, block: u32) -> Trial {
             received: RATE * 5 / 4,
             delivered: 5000,
             dropped: 0,
+            truth: None,
         }),
         invalid: if late_block {
             vec![Finding {

@@ -342,7 +342,16 @@ mod tests {
         let mut lateness = Histogram::default();
         (0..2000).for_each(|_| lateness.record(late));
         let usage = Usage { cpu_nanos: SECOND / 2, wall_nanos: SECOND, ..Usage::default() };
-        TargetFacts { usage, events: 2000, lateness, accepted: 5, received: 0, delivered: 2000, dropped: 0 }
+        TargetFacts {
+            usage,
+            events: 2000,
+            lateness,
+            accepted: 5,
+            received: 0,
+            delivered: 2000,
+            dropped: 0,
+            truth: None,
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@
 use super::at::Place;
 use super::error::Problem;
 use super::suggest;
-use crate::catalog::TargetUrl;
-use crate::units::{ByteSize, Rate, Span};
+use crate::catalog::{Distribution, Stall, TargetUrl};
+use crate::units::{ByteSize, Rate, Share, Span};
 use schemars::Schema;
 use schemars::transform::transform_subschemas;
 use serde_json::{Map, Value as Json};
@@ -188,6 +188,9 @@ fn unit_problem(unit: &str, text: &str, place: &Place) -> Option<Problem> {
         "duration" => text.parse::<Span>().err().map(|e| Problem::quote(place, e)),
         "size" => text.parse::<ByteSize>().err().map(|e| Problem::quote(place, e)),
         "rate" => text.parse::<Rate>().err().map(|e| Problem::quote(place, e)),
+        "share" => text.parse::<Share>().err().map(|e| Problem::quote(place, e)),
+        "distribution" => text.parse::<Distribution>().err().map(|e| Problem::quote(place, e)),
+        "stall" => text.parse::<Stall>().err().map(|e| Problem::quote(place, e)),
         "URL" => text.parse::<TargetUrl>().err().map(|e| Problem::quote(place, e)),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! `[target.…]` and `[network]`: the server under test, and the network in between.
 
 use super::at::{At, Named};
-use crate::catalog::{Engine, TargetUrl};
+use crate::catalog::{Engine, Oracle, TargetUrl};
 use crate::units::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,6 +24,9 @@ pub struct Embedded {
     pub engine: At<Engine>,
     /// How long a held GET waits for a message before it is answered with none.
     pub hold: At<Span>,
+    /// What the target does on purpose, so that the truth is known: delays, stalls, losses, refusals.
+    /// Default: nothing.
+    pub oracle: Option<At<Box<Oracle>>>,
 }
 
 /// The emulated network between generator and embedded target.
@@ -46,6 +49,7 @@ impl Default for Embedded {
         Embedded {
             engine: At::default_value(Engine::Fastwebsockets),
             hold: At::default_value(Span::from_millis(25_000)),
+            oracle: None,
         }
     }
 }

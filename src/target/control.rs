@@ -48,7 +48,7 @@ fn serve_orders(input: impl BufRead + Send + 'static, output: &mut dyn Write) ->
     if let Ok(error) = problems.try_recv() {
         return Err(error);
     }
-    Ok(reply(output, &Reply::Report(report))?)
+    Ok(reply(output, &Reply::Report(Box::new(report)))?)
 }
 
 /// Passes on orders until there are no more, or until one can't be read; the channel closing is what stops the target.

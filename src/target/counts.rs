@@ -48,6 +48,7 @@ impl Counts {
             delivered: self.delivered.get(),
             dropped: self.dropped.get(),
             accept_errors: self.accept_errors.get(),
+            truth: None,
         }
     }
 }

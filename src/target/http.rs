@@ -322,6 +322,7 @@ mod tests {
             hold: Span::from_millis(25_000),
             echo_self: true,
             core: None,
+            oracle: crate::catalog::Oracle::default(),
         };
         let face = Face::new(Core::new(&config).unwrap());
         let seat = Seat { sid: Sid(1), place: PlaceName::Echo };

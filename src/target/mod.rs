@@ -15,9 +15,9 @@
 //!
 //! Everything runs on one thread, so state is shared by `Rc` and `Cell`, and nothing is borrowed across an await.
 
-use crate::catalog::Engine;
+use crate::catalog::{Engine, Oracle};
 use crate::clock::Nanos;
-use crate::measure::Histogram;
+use crate::measure::{Histogram, Truth};
 use crate::schedule::Schedule;
 use crate::units::Span;
 use crate::wire::PayloadSpec;
@@ -66,6 +66,8 @@ pub struct Config {
     pub echo_self: bool,
     /// Core to run on; `None`: wherever.
     pub core: Option<usize>,
+    /// What it does on purpose.
+    pub oracle: Oracle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -110,7 +112,7 @@ pub enum Reply {
     Ready {
         ports: Ports,
     },
-    Report(Report),
+    Report(Box<Report>),
     /// It can't go on, and why.
     Failed {
         problem: String,
@@ -135,4 +137,6 @@ pub struct Report {
     pub dropped: u64,
     /// Failures to accept a connection, such as having no descriptor left.
     pub accept_errors: u64,
+    /// What it did on purpose; absent where it was asked for nothing.
+    pub truth: Option<Truth>,
 }

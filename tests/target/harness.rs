@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
-use wsbench::catalog::Engine;
+use wsbench::catalog::{Engine, Oracle};
 use wsbench::target::{Config, Order, Ports, Report, Target};
 use wsbench::units::Span;
 
@@ -25,6 +25,7 @@ pub fn config() -> Config {
         hold: Span::from_millis(300),
         echo_self: true,
         core: None,
+        oracle: Oracle::default(),
     }
 }
 
