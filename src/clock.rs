@@ -14,6 +14,7 @@ pub type Nanos = u64;
 
 pub const SECOND: Nanos = 1_000_000_000;
 pub const MILLI: Nanos = 1_000_000;
+pub const MICRO: Nanos = 1_000;
 
 /// Now, by `CLOCK_MONOTONIC`. Comparable between processes of one machine, not between machines.
 pub fn now() -> Nanos {
@@ -25,4 +26,9 @@ pub fn now() -> Nanos {
 #[allow(clippy::disallowed_methods)]
 pub fn today() -> jiff::Zoned {
     jiff::Zoned::now()
+}
+
+/// The calendar time as RFC 3339, to the second.
+pub fn timestamp() -> String {
+    today().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }

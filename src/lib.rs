@@ -24,6 +24,7 @@ pub mod result;
 pub mod scenario;
 pub mod schedule;
 pub mod seed;
+pub mod selftest;
 pub mod target;
 pub mod transport;
 pub mod units;

@@ -39,6 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
+    ("selftest", &["clock", "cluster", "measure", "plan", "result", "scenario", "schedule", "units"]),
     ("compare", &["clock", "measure", "result", "units"]),
     ("chart", &["clock", "compare", "measure", "result", "schedule", "units"]),
     ("export", &["chart", "clock", "compare", "measure", "result", "schedule", "units"]),

@@ -36,6 +36,8 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Start the reference target alone, for pointing other tools at it
     Serve(ServeArgs),
+    /// Test the instrument on this machine against targets whose answer is known; under three minutes
+    Selftest(SelfTestArgs),
     /// Write a commented starter scenario
     Init {
         /// File to write; never overwritten
@@ -134,6 +136,22 @@ impl PlanArgs {
             charts: no_charts.then_some(false),
         }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Later results of this version on this machine mention the certificate.
+Exit codes: 0 all checks passed, 95 one failed, 1 it could not be done.")]
+pub(super) struct SelfTestArgs {
+    /// File for the certificate (JSON) [default: wsbench/selftest.json under $XDG_STATE_HOME or ~/.local/state]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What to print: a table, or the certificate
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

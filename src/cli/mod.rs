@@ -9,6 +9,7 @@ mod report;
 mod run;
 mod say;
 mod scenario;
+mod selftest;
 mod serve;
 mod summary;
 mod write;
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Init { path } => init::init(&path).map_err(Into::into),
+        Command::Selftest(args) => selftest::selftest(&args),
         Command::Schema => scenario::schema(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -5,11 +5,15 @@ use super::host::host;
 use crate::catalog::Transport;
 use crate::clock;
 use crate::plan::{self, Plan, Target};
-use crate::result::{Cell, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, redact_header_value, redact_url};
+use crate::result::{
+    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value, redact_url,
+};
 use sha2::{Digest, Sha256};
 
 pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
-    let now = timestamp();
+    let now = clock::timestamp();
+    let host = host();
+    let selftest = Certificate::usual_path().and_then(|path| SelfTest::read(&path, env!("CARGO_PKG_VERSION"), &host));
     let resolved = serde_json::to_value(without_secrets(plan)).unwrap_or_default();
     Document {
         schema_version: SCHEMA_VERSION,
@@ -19,7 +23,8 @@ pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
             started: now.clone(),
             finished: now,
             command_line: options.command_line.clone(),
-            host: host(),
+            selftest,
+            host,
         },
         scenario: options.scenario.clone(),
         plan_hash: hex(&Sha256::digest(resolved.to_string())),
@@ -49,11 +54,7 @@ fn without_secrets(plan: &Plan) -> Plan {
 
 /// The run went on until now.
 pub(super) fn touch(document: &mut Document) {
-    document.meta.finished = timestamp();
-}
-
-fn timestamp() -> String {
-    clock::today().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    document.meta.finished = clock::timestamp();
 }
 
 fn hex(bytes: &[u8]) -> String {

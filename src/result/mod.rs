@@ -5,6 +5,7 @@ use crate::clock::Nanos;
 use crate::measure::{Histogram, Outcome, Truth};
 use serde::{Deserialize, Serialize};
 
+mod certificate;
 mod redact;
 mod store;
 mod summary;
@@ -12,6 +13,7 @@ mod summary;
 pub(crate) mod testing;
 mod validity;
 
+pub use certificate::{Certificate, Check, SelfTest, Verdict};
 pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
 pub use store::{LoadError, SaveError, write_atomically};
 pub use summary::*;
@@ -51,6 +53,8 @@ pub struct Meta {
     pub finished: String,
     /// Secrets redacted.
     pub command_line: Vec<String>,
+    /// The last self-test of this version on this machine; absent: there was none.
+    pub selftest: Option<SelfTest>,
     pub host: Host,
 }
 

@@ -77,6 +77,7 @@ fn meta() -> Meta {
         git_revision: Some("3efc5bb".to_owned()),
         started: "2026-01-15T10:00:00Z".to_owned(),
         finished: "2026-01-15T10:01:12Z".to_owned(),
+        selftest: None,
         command_line: ["wsbench", "run", "scenarios/chat.toml"].map(str::to_owned).to_vec(),
         host: Host {
             os: "Debian GNU/Linux 13".to_owned(),

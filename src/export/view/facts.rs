@@ -70,5 +70,16 @@ pub fn of_host(document: &Document) -> Vec<(&'static str, String)> {
             format!("p50 {} late, p99 {}", show_nanos(idle.lateness_p50 as f64), show_nanos(idle.lateness_p99 as f64)),
         ));
     }
+    rows.push(("self-test", selftest(document)));
     rows
+}
+
+/// What is known of the instrument on the machine of the run.
+fn selftest(document: &Document) -> String {
+    let Some(test) = &document.meta.selftest else {
+        return "none of this version on this machine; wsbench selftest makes one".to_owned();
+    };
+    let (passed, run) = (test.passed, test.passed.saturating_add(test.failed));
+    let certificate = short(&test.certificate);
+    format!("{passed} of {run} checks passed, {} skipped, {} (certificate {certificate})", test.skipped, test.finished)
 }

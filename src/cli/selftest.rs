@@ -1,0 +1,67 @@
+//! `wsbench selftest`: is the instrument right on this machine?
+
+use super::args::{Format, SelfTestArgs};
+use super::exit::Exit;
+use super::say;
+use crate::result::{Certificate, Check, Verdict};
+use crate::{cluster, selftest};
+use anyhow::Context;
+use comfy_table::{Table, presets};
+
+pub(super) fn selftest(args: &SelfTestArgs) -> anyhow::Result<Exit> {
+    let path = args.out.clone().or_else(Certificate::usual_path);
+    let path = path.context("there is no home directory to keep the certificate in: say where with --out FILE")?;
+    let program = std::env::current_exe().context("this program can't find itself to start its workers")?;
+    cluster::raise_open_files_limit();
+    let starting = |suite: &str| say::err(&format!("testing {suite} …"));
+    let done = |checks: &[Check]| {
+        checks.iter().filter(|check| check.verdict == Verdict::Fail).for_each(|check| {
+            say::err(&format!("  FAIL {}: expected {}, measured {}", check.what, check.expected, check.measured));
+        });
+    };
+    let certificate = match args.quiet {
+        true => selftest::run(program, |_| (), |_| ())?,
+        false => selftest::run(program, starting, done)?,
+    };
+    let saved = certificate.save(&path);
+    match args.format {
+        Format::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&certificate)?))?,
+        Format::Text => say::out(&format!("{}\n{}\n", table(&certificate.checks), verdict(&certificate)))?,
+    }
+    saved?;
+    if args.format == Format::Text {
+        say::out(&format!("certificate: {}\n", path.display()))?;
+    }
+    Ok(if certificate.is_passed() { Exit::Done } else { Exit::Invalid })
+}
+
+/// As Markdown, so that it can be shown anywhere as it is.
+fn table(checks: &[Check]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["suite", "what", "expected", "measured", "tolerance", "verdict"]);
+    for check in checks {
+        let verdict = match check.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "FAIL",
+            Verdict::Skipped => "skipped",
+            Verdict::Floor => "–",
+        };
+        let texts = [&check.suite, &check.what, &check.expected, &check.measured, &check.tolerance];
+        table.add_row(texts.into_iter().map(String::as_str).chain([verdict]));
+    }
+    table
+}
+
+fn verdict(certificate: &Certificate) -> String {
+    let (passed, failed) = (certificate.count(Verdict::Pass), certificate.count(Verdict::Fail));
+    let skipped = certificate.count(Verdict::Skipped);
+    match certificate.is_passed() {
+        true => format!("PASSED: {passed} of {passed} checks, {skipped} skipped"),
+        false => format!(
+            "FAILED: {failed} of {} checks, {skipped} skipped. Was the machine busy? Then run it again on a quiet one; \
+             else don't trust what wsbench measures here, and report this certificate",
+            passed + failed
+        ),
+    }
+}

@@ -1,0 +1,70 @@
+//! Every reply held for a time drawn from a known distribution; the target says how long it really held each.
+
+use super::check::Checks;
+use super::floor;
+use super::stand::{Stand, StandError, trial};
+use crate::clock::{MICRO, Nanos};
+use crate::measure::Metric;
+use crate::result::Trial;
+
+const DISTRIBUTIONS: [&str; 6] = [
+    "constant(20ms)",
+    "uniform(10ms, 30ms)",
+    "exponential(20ms)",
+    "lognormal(20ms, 0.5)",
+    "bimodal(5ms, 50ms, 10%)",
+    "pareto(5ms, 2.5)",
+];
+
+/// Two histograms of three digits each are compared.
+const PRECISION: f64 = 0.002;
+/// A transit may cost this much on any machine.
+const LEAST_FLOOR: Nanos = 500 * MICRO;
+
+fn scenario(distribution: &str, arms: &str) -> String {
+    format!(
+        r#"
+name = "delays"
+[workload.echo]
+payload = "64B"
+[load]
+sessions = 50
+rate = "1k/s"
+arrival = "constant"
+connect_rate = "5k/s"
+warmup = "0s"
+duration = "2s"
+drain = "12s"
+trials = 1
+[target.embedded.oracle]
+reply_delay = "{distribution}"
+{arms}"#
+    )
+}
+
+pub fn check(stand: &mut Stand) -> Result<Checks, StandError> {
+    let mut checks = Checks::new("delays");
+    for distribution in DISTRIBUTIONS {
+        let document = stand.run(&scenario(distribution, "[transports.websocket]"))?;
+        let what = format!("{distribution} over websocket: p50, p90, p99");
+        compare(&mut checks, &what, trial(&document, "websocket")?, stand.floor("websocket"));
+    }
+    let document = stand.run(&scenario("lognormal(20ms, 0.5)", floor::ARMS))?;
+    for name in floor::NAMES.into_iter().filter(|name| *name != "websocket") {
+        let what = format!("lognormal(20ms, 0.5) over {name}: p50, p90, p99");
+        compare(&mut checks, &what, trial(&document, name)?, stand.floor(name));
+    }
+    Ok(checks)
+}
+
+/// A response takes as long as its message was held, and what the machine adds: never less, and little more.
+fn compare(checks: &mut Checks, what: &str, trial: &Trial, floor: Nanos) {
+    let truth = trial.target.as_ref().and_then(|target| target.truth.as_ref());
+    let at = |q: f64| {
+        let held = truth.map_or(0, |truth| truth.held.at(q));
+        (held, trial.outcome.histograms.get(Metric::ResponseTime).map_or(0, |response| response.at(q)))
+    };
+    checks.times(what, &[at(0.5), at(0.9), at(0.99)], PRECISION, floor.max(LEAST_FLOOR));
+    let held = truth.map_or(0, |truth| truth.held.count());
+    checks.exact(&format!("{what}: messages"), held, trial.outcome.measure.delivered);
+}

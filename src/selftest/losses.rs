@@ -1,0 +1,76 @@
+//! What never came, came twice, or came out of turn; the target says which it was.
+
+use super::check::Checks;
+use super::stand::{Stand, StandError, trial};
+
+const DATAGRAMS: &str = r#"
+name = "losses"
+[workload.echo]
+payload = "64B"
+[load]
+sessions = 20
+rate = "2k/s"
+arrival = "constant"
+warmup = "0s"
+duration = "2s"
+drain = "1s"
+trials = 1
+[transports.udp]
+[target.embedded.oracle]
+udp_drop = "5%"
+udp_duplicate = "2%"
+udp_swap = "3%"
+"#;
+
+const ROOM: &str = r#"
+name = "room"
+[workload.chat]
+rooms = 1
+payload = "64B"
+[load]
+sessions = 1000
+rate = "20/s"
+arrival = "constant"
+connect_rate = "5k/s"
+warmup = "0s"
+duration = "1s"
+drain = "1s"
+trials = 1
+[transports.websocket]
+[target.embedded.oracle]
+drop_copy = 100
+"#;
+
+pub fn check(stand: &mut Stand) -> Result<Checks, StandError> {
+    let mut checks = Checks::new("losses");
+    datagrams(stand, &mut checks)?;
+    room(stand, &mut checks)?;
+    Ok(checks)
+}
+
+fn datagrams(stand: &mut Stand, checks: &mut Checks) -> Result<(), StandError> {
+    let document = stand.run(DATAGRAMS)?;
+    let trial = trial(&document, "udp")?;
+    let truth = trial.target.as_ref().and_then(|target| target.truth.clone()).unwrap_or_default();
+    let seen = trial.outcome.measure;
+    let of = format!("of {} datagrams", seen.expected);
+    checks.exact(&format!("udp, 5 % {of} dropped: lost"), truth.udp_dropped, seen.lost);
+    checks.exact(&format!("udp, 2 % {of} sent twice: duplicate"), truth.udp_duplicated, seen.duplicate);
+    checks.exact(&format!("udp, 3 % {of} swapped: reordered"), truth.udp_swapped, seen.reordered);
+    checks.exact("udp: delivered", seen.expected - truth.udp_dropped, seen.delivered);
+    checks.exact("udp: late, unfinished, unmatched", 0, seen.late + seen.unfinished + seen.unmatched);
+    let some = truth.udp_dropped.min(truth.udp_duplicated).min(truth.udp_swapped);
+    checks.holds("udp: the target did each of them", "> 0", some.to_string(), some > 0);
+    Ok(())
+}
+
+fn room(stand: &mut Stand, checks: &mut Checks) -> Result<(), StandError> {
+    let document = stand.run(ROOM)?;
+    let trial = trial(&document, "websocket")?;
+    let seen = trial.outcome.measure;
+    let dropped = trial.target.as_ref().and_then(|target| target.truth.as_ref()).map_or(0, |t| t.copies_dropped);
+    let reach = (seen.delivered + seen.late) as f64 / seen.expected.max(1) as f64;
+    checks.exact("room of 1,000, every 100th copy dropped: reach", "0.99".to_owned(), reach.to_string());
+    checks.exact("room of 1,000: missing copies", dropped, seen.lost + seen.unfinished);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! `wsbench selftest`: the instrument held against targets whose answer is known, on this machine, in under three minutes.
+//!
+//! Each suite runs scenarios against the embedded target in the part of an oracle ([`crate::catalog::Oracle`]), which
+//! counts what it did; what the generator measured must be that. What comes of it is a
+//! [`Certificate`](crate::result::Certificate), which later results of this machine mention.
+//!
+//! | file | what is known |
+//! |---|---|
+//! | `floor.rs` | nothing: what this machine costs by itself |
+//! | `delays.rs` | how long each message was held |
+//! | `stalls.rs` | when the target froze, and when the generator did |
+//! | `losses.rs` | which datagrams and copies were lost, doubled, swapped |
+//! | `refusals.rs` | which connections were turned away, how, and what was sent that is no message |
+//! | `stand.rs`, `suspend.rs`, `check.rs` | running a scenario; suspending a process of it; comparing |
+
+use crate::result::{Certificate, Check};
+use crate::{clock, cluster};
+use std::path::PathBuf;
+
+mod check;
+mod delays;
+mod floor;
+mod losses;
+mod refusals;
+mod stalls;
+mod stand;
+mod suspend;
+
+use check::Checks;
+use stand::Stand;
+pub use stand::StandError;
+
+type Suite = fn(&mut Stand) -> Result<Checks, StandError>;
+
+/// In this order: the floor is what later suites allow for.
+const SUITES: &[(&str, Suite)] = &[
+    ("floor", floor::check),
+    ("delays", delays::check),
+    ("stalls", stalls::check),
+    ("losses", losses::check),
+    ("refusals", refusals::check),
+];
+
+/// Runs every suite. `program` is this executable; `starting` is told each suite's name, `done` what it found.
+pub fn run(
+    program: PathBuf,
+    mut starting: impl FnMut(&str),
+    mut done: impl FnMut(&[Check]),
+) -> Result<Certificate, StandError> {
+    let started = clock::timestamp();
+    let mut stand = Stand::new(program)?;
+    let mut checks = Vec::new();
+    for (name, suite) in SUITES {
+        starting(name);
+        let found = suite(&mut stand)?.list;
+        done(&found);
+        checks.extend(found);
+    }
+    Ok(Certificate::new(env!("CARGO_PKG_VERSION"), started, clock::timestamp(), cluster::host(), checks))
+}
