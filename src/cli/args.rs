@@ -3,7 +3,7 @@
 use crate::catalog::Engine;
 use crate::plan::{Overrides, TargetFlag};
 use crate::units::{Rate, Span};
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::net::IpAddr;
@@ -143,6 +143,9 @@ impl PlanArgs {
 Later results of this version on this machine mention the certificate.
 Exit codes: 0 all checks passed, 95 one failed, 1 it could not be done.")]
 pub(super) struct SelfTestArgs {
+    /// Suites to run; a certificate of some alone is written only where --out says [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::selftest::suites()))]
+    pub suite: Vec<String>,
     /// File for the certificate (JSON) [default: wsbench/selftest.json under $XDG_STATE_HOME or ~/.local/state]
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -7,10 +7,11 @@ use crate::result::{Certificate, Check, Verdict};
 use crate::{cluster, selftest};
 use anyhow::Context;
 use comfy_table::{Table, presets};
+use std::path::PathBuf;
 
 pub(super) fn selftest(args: &SelfTestArgs) -> anyhow::Result<Exit> {
-    let path = args.out.clone().or_else(Certificate::usual_path);
-    let path = path.context("there is no home directory to keep the certificate in: say where with --out FILE")?;
+    let path = certificate_path(args)?;
+    let wanted = |suite: &str| args.suite.is_empty() || args.suite.iter().any(|name| name == suite);
     let program = std::env::current_exe().context("this program can't find itself to start its workers")?;
     cluster::raise_open_files_limit();
     let starting = |suite: &str| say::err(&format!("testing {suite} …"));
@@ -20,19 +21,32 @@ pub(super) fn selftest(args: &SelfTestArgs) -> anyhow::Result<Exit> {
         });
     };
     let certificate = match args.quiet {
-        true => selftest::run(program, |_| (), |_| ())?,
-        false => selftest::run(program, starting, done)?,
+        true => selftest::run(program, wanted, |_| (), |_| ())?,
+        false => selftest::run(program, wanted, starting, done)?,
     };
-    let saved = certificate.save(&path);
+    let saved = path.as_ref().map_or(Ok(()), |path| certificate.save(path));
     match args.format {
         Format::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&certificate)?))?,
         Format::Text => say::out(&format!("{}\n{}\n", table(&certificate.checks), verdict(&certificate)))?,
     }
     saved?;
-    if args.format == Format::Text {
+    if let (Some(path), Format::Text) = (&path, args.format) {
         say::out(&format!("certificate: {}\n", path.display()))?;
     }
     Ok(if certificate.is_passed() { Exit::Done } else { Exit::Invalid })
+}
+
+/// Where the certificate goes. One of a few suites alone certifies nothing, and is kept only if someone asks for it.
+fn certificate_path(args: &SelfTestArgs) -> anyhow::Result<Option<PathBuf>> {
+    match &args.out {
+        Some(path) => Ok(Some(path.clone())),
+        None if !args.suite.is_empty() => Ok(None),
+        None => {
+            let usual = Certificate::usual_path();
+            let no_home = "there is no home directory to keep the certificate in: say where with --out FILE";
+            usual.context(no_home).map(Some)
+        }
+    }
 }
 
 /// As Markdown, so that it can be shown anywhere as it is.

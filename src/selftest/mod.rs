@@ -41,16 +41,23 @@ const SUITES: &[(&str, Suite)] = &[
     ("refusals", refusals::check),
 ];
 
-/// Runs every suite. `program` is this executable; `starting` is told each suite's name, `done` what it found.
+/// The names of all suites, in their order.
+pub fn suites() -> impl Iterator<Item = &'static str> {
+    SUITES.iter().map(|(name, _)| *name)
+}
+
+/// Runs the suites that are `wanted`. `program` is this executable; `starting` is told each suite's name, `done` what it
+/// found.
 pub fn run(
     program: PathBuf,
+    wanted: impl Fn(&str) -> bool,
     mut starting: impl FnMut(&str),
     mut done: impl FnMut(&[Check]),
 ) -> Result<Certificate, StandError> {
     let started = clock::timestamp();
     let mut stand = Stand::new(program)?;
     let mut checks = Vec::new();
-    for (name, suite) in SUITES {
+    for (name, suite) in SUITES.iter().filter(|(name, _)| wanted(name)) {
         starting(name);
         let found = suite(&mut stand)?.list;
         done(&found);
