@@ -39,7 +39,7 @@ pub fn flaws(oracle: &Oracle) -> Vec<(String, String)> {
     let shares = [oracle.udp_drop, oracle.udp_duplicate, oracle.udp_swap];
     let sum: f64 = shares.into_iter().flatten().map(Share::part).sum();
     // A hair of tolerance: shares that are written as 100 % in all may add up to more.
-    let message = format!("`udp_drop`, `udp_duplicate` and `udp_swap` are {:.4} % in all", sum * 100.0);
+    let message = format!("`udp_drop`, `udp_duplicate` and `udp_swap` are {} % in all", (sum * 1e6).round() / 1e4);
     flaw(sum > 1.0 + 1e-9, message, "a datagram has one fate: at most 100 % in all");
     let lonely = [
         (oracle.upgrade.is_some() && oracle.bad_upgrade.is_none(), "upgrade", "bad_upgrade", "\"503\""),

@@ -287,6 +287,18 @@ mod tests {
         assert_eq!(*ear.heard.borrow(), [text("yes")]);
     }
 
+    #[tokio::test(flavor = "current_thread")]
+    async fn every_hundredth_copy_of_a_thousand_members_is_ten_a_message() {
+        let oracle = Actor::new(&toml::from_str("drop_copy = 100").unwrap()).unwrap();
+        let hub = Hub::new(&Rc::default(), true, oracle.clone());
+        let ears: Vec<Rc<Ear>> = (0..1000).map(|_| Rc::default()).collect();
+        let members: Vec<Member> = ears.iter().map(|ear| hub.join(room("a"), ear.clone())).collect();
+        (0..20).for_each(|n| members[n].publish(&text("x")));
+        let heard: usize = ears.iter().map(|ear| ear.heard.borrow().len()).sum();
+        assert_eq!(heard, 20 * 990);
+        assert_eq!(oracle.unwrap().finish().unwrap().copies_dropped, 200);
+    }
+
     #[test]
     fn an_empty_place_is_forgotten_and_a_log_is_kept_only_for_readers() {
         let hub = Hub::new(&Rc::default(), true, None);
