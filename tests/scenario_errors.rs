@@ -109,6 +109,15 @@ mistakes! {
     a_url_that_is_none: "[load]" => "[target.urls]\nwebsocket = \"localhost:80\"\n[load]";
     an_emulated_network_before_a_real_server: "[load]" => "[network]\ndelay = \"10ms\"\n[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
     warmup_counts_too: "\"500/s\"" => "\"1M/s\"\nwarmup = \"1h\"";
+    an_unknown_key_of_the_oracle: "[load]" => "[target.embedded.oracle]\nstal = \"200ms/1s\"\n\n[load]";
+    a_distribution_that_is_none: "[load]" => "[target.embedded.oracle]\nreply_delay = \"gamma(1ms)\"\n\n[load]";
+    a_stall_without_end: "[load]" => "[target.embedded.oracle]\nstall = \"2s/1s\"\n\n[load]";
+    every_zeroth_copy: "[load]" => "[target.embedded.oracle]\ndrop_copy = 0\n\n[load]";
+    more_fates_than_datagrams: "[load]" => "[target.embedded.oracle]\nudp_drop = \"60%\"\nudp_duplicate = \"30%\"\nudp_swap = \"20%\"\n\n[load]";
+    delays_longer_than_anything_is_held: "[load]" => "[target.embedded.oracle]\nreply_delay = \"uniform(1s, 11s)\"\ndelay_copy = 2\ncopy_delay = \"1m\"\n\n[load]";
+    intervals_that_nobody_keeps: "[load]" => "[target.embedded.oracle]\npings = \"10us\"\npongs = \"0s\"\nclose_after = \"2h\"\n\n[load]";
+    oracle_keys_that_stand_alone: "[load]" => "[target.embedded.oracle]\nupgrade = 2\ncopy_delay = \"10ms\"\nclose_code = 1000\n\n[load]";
+    a_close_code_that_a_server_may_not_send: "[load]" => "[target.embedded.oracle]\nclose_after = \"1s\"\nclose_code = 1010\n\n[load]";
     several_at_once: "rooms = 10\npayload = \"128B\"" => "rums = 10\npayload = \"128 bananas\"";
 }
 

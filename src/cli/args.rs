@@ -1,5 +1,6 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
+use super::oracle::OracleFlag;
 use crate::catalog::Engine;
 use crate::plan::{Overrides, TargetFlag};
 use crate::units::{Rate, Span};
@@ -178,6 +179,7 @@ pub(super) struct ReportArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_help = SERVE_EXAMPLES)]
 pub(super) struct ServeArgs {
     /// Address to listen on
     #[arg(long, default_value = "127.0.0.1")]
@@ -206,7 +208,18 @@ pub(super) struct ServeArgs {
     /// Emulated one-way network delay, such as 10ms
     #[arg(long, value_name = "TIME", default_value = "0s")]
     pub delay: Span,
+    /// What the target does on purpose: a key of `[target.embedded.oracle]` and its value; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub oracle: Vec<OracleFlag>,
 }
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  wsbench serve --websocket 9001 --open
+  wsbench serve --oracle 'reply_delay=lognormal(20ms, 0.5)' --oracle log=held.csv
+  wsbench serve --oracle stall=200ms/1s --oracle udp_drop=5% --oracle refuse=10
+
+The keys of --oracle are described in docs/scenario.md. Ctrl-C ends it, and says what was done on purpose.";
 
 fn engine(text: &str) -> Result<Engine, String> {
     text.parse().map_err(|()| {

@@ -5,6 +5,7 @@ mod check;
 mod exit;
 mod init;
 mod live;
+mod oracle;
 mod report;
 mod run;
 mod say;

@@ -2,8 +2,7 @@
 
 use super::args::ServeArgs;
 use super::exit::Exit;
-use super::say;
-use crate::catalog::Oracle;
+use super::{oracle, say};
 use crate::target::{self, Config, Ports};
 use crate::units::Span;
 
@@ -20,12 +19,15 @@ pub(super) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         hold: Span::from_millis(25_000),
         echo_self: true,
         core: None,
-        oracle: Oracle::default(),
+        oracle: oracle::gather(&args.oracle)?,
     };
     crate::cluster::raise_open_files_limit();
     // Nobody may be reading where it listens; it serves all the same.
     let report = target::standalone(&config, |ports| drop(say::out(&announce(args, &token, ports))))?;
     say::out(&format!("received {} messages, delivered {} copies\n", report.received, report.delivered))?;
+    if let Some(truth) = &report.truth {
+        say::out(&oracle::tell(truth))?;
+    }
     Ok(Exit::Done)
 }
 

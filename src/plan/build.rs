@@ -1,7 +1,7 @@
 //! From what a person said to what will be done: every default filled in, every meaning checked.
 
 use super::overrides::Overrides;
-use super::{Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, load, workload};
+use super::{Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, load, oracle, workload};
 use crate::catalog::TransportKind;
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
 use crate::units::Span;
@@ -165,6 +165,7 @@ fn check_file(file: &File, problems: &mut Vec<Problem>) {
         scenario::Target::Embedded(embedded) => {
             let range = Span::from_millis(10)..=Span::from_millis(3_600_000);
             load::within(problems, "hold", &embedded.hold, |h| range.contains(h), "between 10ms and an hour");
+            embedded.oracle.iter().for_each(|said| oracle::check(said, problems));
         }
         scenario::Target::Urls(urls) => {
             let written = urls.0.iter().map(|(arm, _)| arm).filter(|arm| !matches!(arm.place, Place::Flag(_)));

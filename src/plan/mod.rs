@@ -13,11 +13,13 @@ mod arm;
 mod build;
 mod facts;
 mod load;
+mod oracle;
 mod overrides;
 mod workload;
 
 pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
+pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
 
 /// Everything that a run does.

@@ -231,11 +231,21 @@ impl Face {
         }
     }
 
-    /// Leaves if `sid` still is the session with this seat.
-    fn leave_if(&self, sid: Sid, member: u64) {
+    /// Leaves if `sid` still is the session with this seat; false if it isn't.
+    fn leave_if(&self, sid: Sid, member: u64) -> bool {
         let same = self.sessions.borrow().get(&sid).is_some_and(|session| session.member.id() == member);
         if same {
             self.leave(sid);
+        }
+        same
+    }
+
+    fn take_seat(self: &Rc<Self>, sid: Sid, session: Session) {
+        let member = session.member.id();
+        self.sessions.borrow_mut().insert(sid, Rc::new(session));
+        if let Some(oracle) = &self.core.oracle {
+            let face = Rc::downgrade(self);
+            oracle.close_later(move |_| face.upgrade().is_some_and(|face| face.leave_if(sid, member)));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The fan-out that all faces share: places, who is in them, and what goes to whom.
 
 use super::counts::Counts;
-use super::log::Log;
+use super::log::{Entry, Log};
+use super::oracle::{Actor, Handing};
 use super::outbox::Message;
 use super::place::PlaceName;
 use std::cell::{Cell, Ref, RefCell};
@@ -26,6 +27,7 @@ pub trait Receiver {
 pub struct Hub {
     counts: Rc<Counts>,
     echo_self: bool,
+    oracle: Option<Rc<Actor>>,
     shared: RefCell<HashMap<PlaceName, Rc<Place>>>,
     joined: Cell<u64>,
 }
@@ -40,11 +42,14 @@ struct Place {
     log: RefCell<Log>,
     readers: Cell<usize>,
     trim_at: Cell<usize>,
+    /// How many have joined so far.
+    joined: Cell<u64>,
 }
 
 /// A seat in a place; dropping it leaves.
 pub struct Member {
     id: u64,
+    order: u64,
     name: PlaceName,
     place: Rc<Place>,
     hub: Rc<Hub>,
@@ -52,8 +57,8 @@ pub struct Member {
 
 impl Hub {
     /// `echo_self`: whether members of a room receive their own messages.
-    pub fn new(counts: &Rc<Counts>, echo_self: bool) -> Rc<Hub> {
-        Rc::new(Hub { counts: counts.clone(), echo_self, shared: RefCell::default(), joined: Cell::new(0) })
+    pub fn new(counts: &Rc<Counts>, echo_self: bool, oracle: Option<Rc<Actor>>) -> Rc<Hub> {
+        Rc::new(Hub { counts: counts.clone(), echo_self, oracle, shared: RefCell::default(), joined: Cell::new(0) })
     }
 
     pub fn join(self: &Rc<Self>, name: PlaceName, receiver: Rc<dyn Receiver>) -> Member {
@@ -67,7 +72,8 @@ impl Hub {
         };
         place.readers.set(place.readers.get() + usize::from(receiver.reads_from().is_some()));
         place.members.borrow_mut().push((id, receiver));
-        Member { id, name, place, hub: self.clone() }
+        let order = place.joined.replace(place.joined.get() + 1);
+        Member { id, order, name, place, hub: self.clone() }
     }
 
     fn shared_place(&self, name: &PlaceName, open: bool) -> Rc<Place> {
@@ -79,8 +85,16 @@ impl Hub {
     pub fn originate(&self, topic: &PlaceName, message: &Message) {
         let place = self.shared.borrow().get(topic).cloned();
         if let Some(place) = place {
-            place.fan_out(None, message, &self.counts);
+            self.spread(&place, None, message);
         }
+    }
+
+    /// Fans a message out that has just arrived: at once, unless the oracle has it otherwise.
+    fn spread(&self, place: &Rc<Place>, from: Option<u64>, message: &Message) {
+        let Some(oracle) = &self.oracle else { return place.fan_out(from, message, &self.counts) };
+        let (place, held) = (place.clone(), message.clone());
+        let (acting, counts) = (oracle.clone(), self.counts.clone());
+        oracle.hold(message, &self.counts, move || place.fan_out_by(&acting, from, &held, &counts));
     }
 }
 
@@ -93,6 +107,7 @@ impl Place {
             log: RefCell::default(),
             readers: Cell::new(0),
             trim_at: Cell::new(TRIM_FROM),
+            joined: Cell::new(0),
         }
     }
 
@@ -103,6 +118,37 @@ impl Place {
                 receiver.clone().deliver(message);
             }
         }
+    }
+
+    /// The same, with each copy handed over as `oracle` says.
+    fn fan_out_by(self: &Rc<Self>, oracle: &Rc<Actor>, from: Option<u64>, message: &Message, counts: &Rc<Counts>) {
+        self.keep(from, message, counts);
+        for (id, receiver) in self.members.borrow().iter().filter(|(id, _)| self.echo_self || from != Some(*id)) {
+            let handing = oracle.next_copy();
+            if handing == Handing::Now {
+                receiver.clone().deliver(message);
+                continue;
+            }
+            if receiver.reads_from().is_some() {
+                self.log.borrow_mut().withhold(*id);
+            }
+            if let Handing::Later(delay) = handing {
+                let (place, id, late, counts) = (self.clone(), *id, message.clone(), counts.clone());
+                let (dropped, hand_over) = (counts.clone(), move || place.hand_over(id, &late, &counts));
+                dropped.dropped.add(u64::from(!oracle.delay_copy(delay, message, hand_over)));
+            }
+        }
+    }
+
+    /// Gives one member its copy; false if it has left.
+    fn hand_over(&self, member: u64, message: &Message, counts: &Counts) -> bool {
+        let members = self.members.borrow();
+        let Some((_, receiver)) = members.iter().find(|(id, _)| *id == member) else { return false };
+        if receiver.reads_from().is_some() {
+            counts.dropped.add(self.log.borrow_mut().append_for(member, message));
+        }
+        receiver.clone().deliver(message);
+        true
     }
 
     fn keep(&self, from: Option<u64>, message: &Message, counts: &Counts) {
@@ -126,6 +172,11 @@ impl Member {
         self.id
     }
 
+    /// How many had joined the place before.
+    pub fn order(&self) -> u64 {
+        self.order
+    }
+
     /// Whether this member may publish at all.
     pub fn may_publish(&self) -> bool {
         self.place.open
@@ -135,7 +186,7 @@ impl Member {
     pub fn publish(&self, message: &Message) {
         self.hub.counts.received.add(1);
         if self.place.open {
-            self.place.fan_out(Some(self.id), message, &self.hub.counts);
+            self.hub.spread(&self.place, Some(self.id), message);
         }
     }
 
@@ -149,9 +200,10 @@ impl Member {
         self.place.log.borrow()
     }
 
-    /// Whether the member is to receive what `from` published.
-    pub fn hears(&self, from: Option<u64>) -> bool {
-        self.place.echo_self || from != Some(self.id)
+    /// Whether the member is to receive this message of the log.
+    pub fn hears(&self, entry: &Entry) -> bool {
+        let is_meant = entry.only.is_none_or(|only| only == self.id) && !entry.withheld.contains(&self.id);
+        is_meant && (self.place.echo_self || entry.from != Some(self.id))
     }
 }
 
@@ -202,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_room_hears_its_members_and_no_other_room() {
-        let hub = Hub::new(&Rc::default(), true);
+        let hub = Hub::new(&Rc::default(), true, None);
         let ears: [Rc<Ear>; 3] = Default::default();
         let a = hub.join(room("a"), ears[0].clone());
         let _b = hub.join(room("a"), ears[1].clone());
@@ -213,11 +265,11 @@ mod tests {
 
     #[test]
     fn a_publisher_may_be_left_out_but_never_of_its_echo() {
-        let hub = Hub::new(&Rc::default(), false);
+        let hub = Hub::new(&Rc::default(), false, None);
         let ears: [Rc<Ear>; 2] = Default::default();
         let member = hub.join(room("a"), ears[0].clone());
         member.publish(&text("hi"));
-        assert!(ears[0].heard.borrow().is_empty() && !member.hears(Some(member.id())));
+        assert!(ears[0].heard.borrow().is_empty());
         hub.join(PlaceName::Echo, ears[1].clone()).publish(&text("hi"));
         assert_eq!(ears[1].heard.borrow().len(), 1);
     }
@@ -225,7 +277,7 @@ mod tests {
     #[test]
     fn a_topic_takes_no_messages_from_its_members() {
         let counts = Rc::new(Counts::default());
-        let hub = Hub::new(&counts, true);
+        let hub = Hub::new(&counts, true, None);
         let ear = Rc::new(Ear::default());
         let topic = PlaceName::Topic("1".into());
         let member = hub.join(topic.clone(), ear.clone());
@@ -235,9 +287,21 @@ mod tests {
         assert_eq!(*ear.heard.borrow(), [text("yes")]);
     }
 
+    #[tokio::test(flavor = "current_thread")]
+    async fn every_hundredth_copy_of_a_thousand_members_is_ten_a_message() {
+        let oracle = Actor::new(&toml::from_str("drop_copy = 100").unwrap()).unwrap();
+        let hub = Hub::new(&Rc::default(), true, oracle.clone());
+        let ears: Vec<Rc<Ear>> = (0..1000).map(|_| Rc::default()).collect();
+        let members: Vec<Member> = ears.iter().map(|ear| hub.join(room("a"), ear.clone())).collect();
+        (0..20).for_each(|n| members[n].publish(&text("x")));
+        let heard: usize = ears.iter().map(|ear| ear.heard.borrow().len()).sum();
+        assert_eq!(heard, 20 * 990);
+        assert_eq!(oracle.unwrap().finish().unwrap().copies_dropped, 200);
+    }
+
     #[test]
     fn an_empty_place_is_forgotten_and_a_log_is_kept_only_for_readers() {
-        let hub = Hub::new(&Rc::default(), true);
+        let hub = Hub::new(&Rc::default(), true, None);
         let member = hub.join(room("a"), Rc::new(Ear::default()));
         member.publish(&text("1"));
         assert_eq!((member.log().len(), member.log().next()), (0, 1));
@@ -259,7 +323,7 @@ mod tests {
                 Some(self.0.get())
             }
         }
-        let hub = Hub::new(&Rc::default(), true);
+        let hub = Hub::new(&Rc::default(), true, None);
         let readers = [Rc::new(Reader(Cell::new(0))), Rc::new(Reader(Cell::new(0)))];
         let members = readers.clone().map(|reader| hub.join(room("a"), reader));
         readers[0].0.set(1000);

@@ -22,6 +22,8 @@ pub enum Refusal {
     Framing,
     #[error("too many sessions")]
     Full,
+    #[error("turned away on purpose")]
+    OnPurpose,
 }
 
 /// `WSBENCH/1 JOIN {place} key=value…`

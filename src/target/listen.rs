@@ -1,6 +1,8 @@
 //! Listening sockets and accepting.
 
+use super::oracle::Welcome;
 use super::server::{Core, TargetError};
+use super::stream::{hang_up, reset};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::Future;
@@ -62,11 +64,19 @@ where
         core.counts.accepted.add(1);
         // A socket whose peer has already gone can't be set up any more; reading from it will tell.
         _ = SockRef::from(&socket).set_tcp_nodelay(core.nodelay);
+        let welcome = match &core.oracle {
+            Some(oracle) => oracle.connection(core.counts.accepted.get()),
+            None => Welcome::Serve,
+        };
         let (core, serve) = (core.clone(), serve.clone());
         spawn_local(async move {
             core.network.round_trip().await;
             // What broke one connection is that client's affair.
-            _ = serve(core, socket).await;
+            _ = match welcome {
+                Welcome::Serve => serve(core, socket).await,
+                Welcome::HangUp => hang_up(&core, &socket).await,
+                Welcome::Reset => reset(&core, socket).await,
+            };
         });
     }
 }

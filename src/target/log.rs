@@ -22,6 +22,10 @@ pub struct Entry {
     /// Who published it; `None`: the target.
     pub from: Option<u64>,
     pub message: Message,
+    /// Whom it is for; `None`: everyone.
+    pub only: Option<u64>,
+    /// Members that are not to read it here.
+    pub withheld: Vec<u64>,
 }
 
 impl Log {
@@ -50,8 +54,24 @@ impl Log {
 
     /// Keeps a message; returns how many had to go because the log was full.
     pub fn append(&mut self, from: Option<u64>, message: &Message) -> u64 {
-        self.bytes += message.payload.len();
-        self.entries.push_back(Entry { from, message: message.clone() });
+        self.keep(Entry { from, message: message.clone(), only: None, withheld: Vec::new() })
+    }
+
+    /// Keeps a message that only `member` is to read; returns the same.
+    pub fn append_for(&mut self, member: u64, message: &Message) -> u64 {
+        self.keep(Entry { from: None, message: message.clone(), only: Some(member), withheld: Vec::new() })
+    }
+
+    /// Keeps the last message from `member`.
+    pub fn withhold(&mut self, member: u64) {
+        if let Some(entry) = self.entries.back_mut() {
+            entry.withheld.push(member);
+        }
+    }
+
+    fn keep(&mut self, entry: Entry) -> u64 {
+        self.bytes += entry.message.payload.len();
+        self.entries.push_back(entry);
         let mut gone = 0;
         while self.entries.len() > MOST_MESSAGES || self.bytes > MOST_BYTES {
             self.drop_first();

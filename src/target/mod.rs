@@ -8,6 +8,7 @@
 //! | `control.rs`, `server.rs`, `listen.rs` | the process; binding, running, accepting |
 //! | `hub.rs`, `log.rs`, `outbox.rs` | places and their fan-out; what polls replay; what waits to be written |
 //! | `network.rs` | the emulated delay of each direction |
+//! | `oracle/` | what it does on purpose, and the count of it |
 //! | `place.rs`, `join.rs` | what a client may ask to join, and how it asks |
 //! | `session.rs`, `stream.rs` | a session on a byte stream, and its reading and writing |
 //! | `websocket.rs`, `tcp.rs`, `udp.rs`, `http.rs` | the faces |
@@ -32,6 +33,7 @@ mod join;
 mod listen;
 mod log;
 mod network;
+mod oracle;
 mod outbox;
 mod place;
 mod push;
@@ -43,6 +45,7 @@ mod udp;
 mod websocket;
 
 pub use control::{controlled, converse, standalone};
+pub use oracle::{Fate, drawn, fate};
 pub use server::{Target, TargetError};
 
 /// How the target is to be; the first line it reads.

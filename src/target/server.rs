@@ -5,10 +5,12 @@ use super::hub::Hub;
 use super::join::Refusal;
 use super::listen::{self, listener};
 use super::network::Network;
+use super::oracle::Actor;
 use super::place::PlaceName;
 use super::{Config, Order, Ports, Report, http, push, tcp, udp, websocket};
 use crate::catalog::Engine;
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -24,6 +26,8 @@ pub enum TargetError {
     Bind { face: &'static str, address: SocketAddr, source: io::Error },
     #[error("can't run on core {core}: {source}; choose one that this process may use")]
     Pin { core: usize, source: io::Error },
+    #[error("can't write the log of what was held to {path}: {source}; choose another file")]
+    Log { path: String, source: io::Error },
     #[error("the first line is not a target's configuration: {0}")]
     Config(serde_json::Error),
     #[error("a line is not an order to the target: {0}")]
@@ -49,6 +53,8 @@ pub struct Core {
     pub hub: Rc<Hub>,
     pub network: Rc<Network>,
     pub counts: Rc<Counts>,
+    /// `None` where it does nothing on purpose.
+    pub oracle: Option<Rc<Actor>>,
     pub engine: Engine,
     pub nodelay: bool,
     /// How long a held GET waits.
@@ -63,12 +69,14 @@ pub struct Core {
 const READ_CHUNK: usize = 64 * 1024;
 
 impl Core {
-    pub fn new(config: &Config) -> io::Result<Rc<Core>> {
+    pub fn new(config: &Config) -> Result<Rc<Core>, TargetError> {
         let counts = Rc::new(Counts::default());
+        let oracle = Actor::new(&config.oracle)?;
         Ok(Rc::new(Core {
-            hub: Hub::new(&counts, config.echo_self),
+            hub: Hub::new(&counts, config.echo_self, oracle.clone()),
             network: Rc::new(Network::new(config.delay.nanos())?),
             counts,
+            oracle,
             engine: config.engine,
             nodelay: config.nodelay,
             hold: config.hold.0,
@@ -85,6 +93,19 @@ impl Core {
             return Err(Refusal::Token);
         }
         PlaceName::parse(place).ok_or(Refusal::Place)
+    }
+
+    /// What only time brings about; ends only if a timer fails.
+    async fn run(&self) -> io::Result<Infallible> {
+        match self.oracle.clone() {
+            Some(oracle) => tokio::try_join!(self.network.run(), oracle.run()).map(|(never, _)| never),
+            None => self.network.run().await,
+        }
+    }
+
+    fn report(&self) -> Result<Report, TargetError> {
+        let truth = self.oracle.as_ref().map(|oracle| oracle.finish()).transpose()?;
+        Ok(Report { truth, ..self.counts.report() })
     }
 }
 
@@ -116,11 +137,10 @@ impl Target {
         let local = LocalSet::new();
         local
             .run_until(async move {
-                let network = core.network.clone();
                 self.serve();
                 tokio::select! {
-                    failed = network.run() => Ok(failed.map(|never| match never {})?),
-                    () = obey(&core, &mut orders) => Ok(core.counts.report()),
+                    failed = core.run() => Ok(failed.map(|never| match never {})?),
+                    () = obey(&core, &mut orders) => core.report(),
                 }
             })
             .await

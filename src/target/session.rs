@@ -12,8 +12,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Close code of a target that ends a session itself: going away (RFC 6455 §7.4.1).
 const GOING_AWAY: u16 = 1001;
@@ -23,6 +24,8 @@ pub struct Session {
     outbox: Rc<Outbox>,
     /// `None` once the session has left.
     member: RefCell<Option<Member>>,
+    /// This end has begun to close, and waits only so long for the client to follow.
+    closing: Notify,
 }
 
 impl Session {
@@ -32,13 +35,35 @@ impl Session {
         outbox.send(Item::Raw(answer));
         let greeting = place.greeting().cloned();
         let member = core.hub.join(place, outbox.clone());
+        let closing = Notify::new();
         if let Some(greeting) = greeting {
             member.greet(&greeting.message());
             if greeting.then_close {
                 outbox.send(Item::Close(GOING_AWAY));
+                closing.notify_one();
             }
         }
-        Rc::new(Session { core: core.clone(), outbox, member: RefCell::new(Some(member)) })
+        let session = Rc::new(Session { core: core.clone(), outbox, member: RefCell::new(Some(member)), closing });
+        if let Some(oracle) = &core.oracle {
+            let session = Rc::downgrade(&session);
+            oracle.close_later(move |code| session.upgrade().is_some_and(|session| session.close(code)));
+        }
+        session
+    }
+
+    /// This end begins to close, with `code` where the transport has one; false if the session has left already.
+    fn close(&self, code: u16) -> bool {
+        let left = self.member.take().is_some();
+        if left {
+            self.outbox.send(Item::Close(code));
+            self.closing.notify_one();
+        }
+        left
+    }
+
+    /// Sends bytes that nobody asked for: whether there was room for them; `None` if the session has left.
+    pub fn send_unasked(&self, bytes: &'static [u8]) -> Option<bool> {
+        self.member.borrow().as_ref().map(|_| self.outbox.send(Item::Raw(Bytes::from_static(bytes))))
     }
 
     /// A message was read; it is published when it has crossed the network.
@@ -84,17 +109,22 @@ impl Session {
     }
 
     /// Runs to the end: `reading` until the client's last word (it returns the answer to that, if one is owed), then
-    /// whatever is still to be written. With `closing`, this end has begun to close, and waits only so long for the
-    /// client to follow.
+    /// whatever is still to be written.
     pub async fn run(
         self: Rc<Self>,
         socket: &TcpStream,
-        closing: bool,
         reading: impl Future<Output = io::Result<Option<Bytes>>>,
         writing: JoinHandle<io::Result<()>>,
     ) -> io::Result<()> {
         let abort = writing.abort_handle();
-        let read = if closing { timeout(CLOSING, reading).await.unwrap_or(Ok(None)) } else { reading.await };
+        let overdue = async {
+            self.closing.notified().await;
+            sleep(CLOSING).await;
+        };
+        let read = tokio::select! {
+            read = reading => read,
+            () = overdue => Ok(None),
+        };
         let (answer, read) = read.map_or_else(|error| (None, Err(error)), |answer| (answer, Ok(())));
         self.end(answer);
         let done = async {

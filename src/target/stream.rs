@@ -88,6 +88,28 @@ pub async fn refuse(core: &Core, socket: &TcpStream, answer: &[u8]) -> io::Resul
     linger(core, socket).await
 }
 
+/// Turns a client away on purpose, in order and without a byte.
+pub async fn hang_up(core: &Core, socket: &TcpStream) -> io::Result<()> {
+    SockRef::from(socket).shutdown(Shutdown::Write)?;
+    if let Some(oracle) = &core.oracle {
+        oracle.note(|truth| truth.connections_refused += 1);
+    }
+    linger(core, socket).await
+}
+
+/// Resets a connection on purpose when its first bytes have come; one that closes before that is only let go.
+pub async fn reset(core: &Core, socket: TcpStream) -> io::Result<()> {
+    if timeout(HANDSHAKE, socket.peek(&mut [0])).await?? == 0 {
+        return Ok(());
+    }
+    core.network.inbound.cross().await;
+    SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
+    if let Some(oracle) = &core.oracle {
+        oracle.note(|truth| truth.connections_reset += 1);
+    }
+    Ok(())
+}
+
 /// Listens on for the client's own close: closing while something unread has come would reset the connection, and the
 /// client might never see our last bytes.
 pub async fn linger(core: &Core, socket: &TcpStream) -> io::Result<()> {

@@ -24,13 +24,12 @@ pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
         Ok(joined) => joined,
         Err(refusal) => return refuse(&core, &socket, format!("ERR {refusal}\n").as_bytes()).await,
     };
-    let closing = place.greeting().is_some_and(|greeting| greeting.then_close);
     let session = Session::join(&core, place, Bytes::from_static(b"OK\n"));
     let socket = Rc::new(socket);
     let writing = session.start_writing(&socket, encoder(codec.clone()));
     let early = &bytes[line_end.map_or(bytes.len(), |end| end + 1)..];
     let reading = read(&core, &socket, &session, codec, early);
-    session.clone().run(&socket, closing, reading, writing).await
+    session.clone().run(&socket, reading, writing).await
 }
 
 /// Everything up to a line feed, and what came with it; `None` if the client went away before.

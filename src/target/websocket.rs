@@ -6,7 +6,7 @@ use super::place::value;
 use super::server::Core;
 use super::session::Session;
 use super::stream::{HANDSHAKE, read_some, refuse};
-use crate::catalog::Engine;
+use crate::catalog::{BadUpgrade, Engine};
 use crate::codec::CodecError;
 use crate::codec::upgrade::{self, Request};
 use bytes::Bytes;
@@ -52,9 +52,15 @@ pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
             return refuse(&core, &socket, &answer(status, &refusal.to_string())).await;
         }
     };
+    if let Some(bad) = core.oracle.as_ref().and_then(|oracle| oracle.bad_upgrade()) {
+        return refuse(&core, &socket, &bad_answer(bad, &request)).await;
+    }
     let closing = place.greeting().is_some_and(|greeting| greeting.then_close);
     let accepted = upgrade::write_response(&request.key, request.subprotocols.first().map(String::as_str));
     let session = Session::join(&core, place, accepted.into());
+    if !closing {
+        keep_alive(&core, &session);
+    }
     let socket = Rc::new(socket);
     let close_sent = Rc::new(Cell::new(false));
     let (reader, writing) = match core.engine {
@@ -67,7 +73,29 @@ pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
             session.start_writing(&socket, tungstenite::encoder(close_sent)),
         ),
     };
-    session.clone().run(&socket, closing, read(&core, &session, reader), writing).await
+    session.clone().run(&socket, read(&core, &session, reader), writing).await
+}
+
+/// Pings the session, and sends it pongs, if the oracle wants it. An empty control frame is these two bytes whichever
+/// engine would write it.
+fn keep_alive(core: &Core, session: &Rc<Session>) {
+    let Some(oracle) = &core.oracle else { return };
+    let send = |frame: &'static [u8]| {
+        let session = Rc::downgrade(session);
+        move || session.upgrade()?.send_unasked(frame)
+    };
+    oracle.keep_alive(send(b"\x89\x00"), send(b"\x8A\x00"));
+}
+
+/// What an upgrade is answered wrongly on purpose.
+fn bad_answer(bad: BadUpgrade, request: &Request) -> Vec<u8> {
+    let status = match bad {
+        BadUpgrade::TooManyRequests => "429 Too Many Requests",
+        BadUpgrade::Unavailable => "503 Service Unavailable",
+        // The right answer to another key.
+        BadUpgrade::Accept => return upgrade::write_response(&format!("not {}", request.key), None),
+    };
+    answer(&format!("{status}\r\nRetry-After: 1"), "on purpose")
 }
 
 /// Either engine's reading side.

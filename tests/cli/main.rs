@@ -4,4 +4,5 @@ mod harness;
 mod interrupts;
 mod mistakes;
 mod runs;
+mod serve;
 mod targets;

@@ -6,6 +6,7 @@ mod garbage;
 mod harness;
 mod http;
 mod libraries;
+mod oracle;
 mod rooms;
 mod tcp;
 mod udp;

@@ -80,7 +80,7 @@ fn a_session_that_left_hears_no_more() {
     assert_eq!(report.delivered, 1);
 }
 
-fn push(topics: u32) -> Push {
+pub fn push(topics: u32) -> Push {
     let rate = Rate::new(2000.0).unwrap();
     let stage = |millis| Stage { from: rate, to: rate, over: Span::from_millis(millis) };
     Push {

@@ -85,7 +85,7 @@ impl Poll {
         if cursor < self.cursor.get() || self.position.get() < log.first() {
             return Found::Gone;
         }
-        let heard = |position: &u64| log.get(*position).is_some_and(|entry| member.hears(entry.from));
+        let heard = |position: &u64| log.get(*position).is_some_and(|entry| member.hears(entry));
         let skip = cursor - self.cursor.get();
         let mut positions = (self.position.get()..log.next()).filter(heard);
         if skip > 0 {
@@ -144,7 +144,7 @@ impl Receiver for Poll {
 }
 
 /// The first GET: answered at once, with the greeting if the place has one.
-pub fn join(face: &Face, seat: Seat, query: &str, profile: HeaderProfile) -> Answer {
+pub fn join(face: &Rc<Face>, seat: Seat, query: &str, profile: HeaderProfile) -> Answer {
     let batch = match value(query, "batch").as_deref() {
         Some("1") => true,
         Some("0") | None => false,
@@ -167,7 +167,7 @@ pub fn join(face: &Face, seat: Seat, query: &str, profile: HeaderProfile) -> Ans
     poll.start_at(next);
     response.headers_mut().insert(HeaderName::from_static("cursor"), HeaderValue::from(next));
     let session = Session { member, profile, receiving: Receiving::Polls(poll) };
-    face.sessions.borrow_mut().insert(seat.sid, Rc::new(session));
+    face.take_seat(seat.sid, session);
     Ok(response)
 }
 

@@ -67,7 +67,7 @@ impl Drop for EventStream {
     fn drop(&mut self) {
         self.outbox.abandon();
         if let Some(face) = self.face.upgrade() {
-            face.leave_if(self.sid, self.member);
+            _ = face.leave_if(self.sid, self.member);
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn join(face: &Rc<Face>, seat: Seat, kind: &str, query: &str, profile: Heade
         ended: false,
     };
     let session = Session { member, profile, receiving: Receiving::Stream(outbox) };
-    face.sessions.borrow_mut().insert(seat.sid, Rc::new(session));
+    face.take_seat(seat.sid, session);
     let mut response = Response::new(Either::Right(body));
     if kind == "sse" || profile == HeaderProfile::Browser {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
