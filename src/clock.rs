@@ -14,7 +14,6 @@ pub type Nanos = u64;
 
 pub const SECOND: Nanos = 1_000_000_000;
 pub const MILLI: Nanos = 1_000_000;
-pub const MICRO: Nanos = 1_000;
 
 /// Now, by `CLOCK_MONOTONIC`. Comparable between processes of one machine, not between machines.
 pub fn now() -> Nanos {

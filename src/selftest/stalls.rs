@@ -23,7 +23,7 @@ payload = "64B"
 sessions = 50
 {load}
 connect_rate = "5k/s"
-warmup = "0s"
+warmup = "1s"
 trials = 1
 [transports.websocket]
 {oracle}"#
@@ -49,6 +49,7 @@ fn quantile(trial: &Trial, metric: Metric, q: f64) -> Nanos {
     trial.outcome.histograms.get(metric).map_or(0, |histogram| histogram.at(q))
 }
 
+/// The first stall comes a second after the target's start: from then on every second has one, wherever it begins.
 /// Of what is due in every second, a fifth waits for up to 200 ms: p90 waits half of that.
 fn target_stalls(stand: &mut Stand, checks: &mut Checks) -> Result<(), StandError> {
     let document = stand.run(&scenario(OPEN, STALL))?;

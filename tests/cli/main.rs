@@ -4,5 +4,6 @@ mod harness;
 mod interrupts;
 mod mistakes;
 mod runs;
+mod selftest;
 mod serve;
 mod targets;
