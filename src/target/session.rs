@@ -122,6 +122,7 @@ impl Session {
             sleep(CLOSING).await;
         };
         let read = tokio::select! {
+            biased;
             read = reading => read,
             () = overdue => Ok(None),
         };
