@@ -35,28 +35,32 @@ impl Session {
         outbox.send(Item::Raw(answer));
         let greeting = place.greeting().cloned();
         let member = core.hub.join(place, outbox.clone());
-        let closing = Notify::new();
+        let then_close = greeting.as_ref().is_some_and(|greeting| greeting.then_close);
         if let Some(greeting) = greeting {
             member.greet(&greeting.message());
-            if greeting.then_close {
-                outbox.send(Item::Close(GOING_AWAY));
-                closing.notify_one();
-            }
         }
-        let session = Rc::new(Session { core: core.clone(), outbox, member: RefCell::new(Some(member)), closing });
-        if let Some(oracle) = &core.oracle {
+        let (member, closing) = (RefCell::new(Some(member)), Notify::new());
+        let session = Rc::new(Session { core: core.clone(), outbox, member, closing });
+        if then_close {
+            session.start_closing(GOING_AWAY);
+        } else if let Some(oracle) = &core.oracle {
             let session = Rc::downgrade(&session);
             oracle.close_later(move |code| session.upgrade().is_some_and(|session| session.close(code)));
         }
         session
     }
 
-    /// This end begins to close, with `code` where the transport has one; false if the session has left already.
+    /// This end begins to close, with `code` where the transport has one.
+    fn start_closing(&self, code: u16) {
+        self.outbox.send(Item::Close(code));
+        self.closing.notify_one();
+    }
+
+    /// The session leaves because this end wants it; false if it has left already.
     fn close(&self, code: u16) -> bool {
         let left = self.member.take().is_some();
         if left {
-            self.outbox.send(Item::Close(code));
-            self.closing.notify_one();
+            self.start_closing(code);
         }
         left
     }
@@ -122,6 +126,7 @@ impl Session {
             sleep(CLOSING).await;
         };
         let read = tokio::select! {
+            biased;
             read = reading => read,
             () = overdue => Ok(None),
         };
