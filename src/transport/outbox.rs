@@ -1,6 +1,7 @@
 //! What waits to be sent on one session, bounded in bytes.
 
 use super::Unsent;
+use crate::catalog::Format;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use tokio::sync::Notify;
@@ -34,6 +35,7 @@ enum State {
 
 pub(super) struct Message {
     pub ticket: u64,
+    pub format: Format,
     pub payload: Vec<u8>,
 }
 
@@ -55,7 +57,7 @@ impl Outbox {
         Outbox { queue: RefCell::new(queue), limit, filled: Notify::new(), closing: Notify::new() }
     }
 
-    pub fn push(&self, ticket: u64, payload: &[u8]) -> Result<(), Unsent> {
+    pub fn push(&self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent> {
         let mut queue = self.queue.borrow_mut();
         if queue.state != State::Open {
             return Err(Unsent::Closed);
@@ -64,7 +66,7 @@ impl Outbox {
             return Err(Unsent::Full);
         }
         queue.bytes += payload.len();
-        queue.messages.push_back(Message { ticket, payload: payload.to_vec() });
+        queue.messages.push_back(Message { ticket, format, payload: payload.to_vec() });
         self.filled.notify_one();
         Ok(())
     }
@@ -172,22 +174,22 @@ mod tests {
     #[test]
     fn is_full_by_bytes_and_takes_one_message_of_any_size() {
         let outbox = Outbox::new(10);
-        assert_eq!(outbox.push(1, &[0; 50]), Ok(()));
-        assert_eq!(outbox.push(2, &[0; 1]), Err(Unsent::Full));
+        assert_eq!(outbox.push(1, Format::Binary, &[0; 50]), Ok(()));
+        assert_eq!(outbox.push(2, Format::Binary, &[0; 1]), Err(Unsent::Full));
         assert_eq!(drained(&outbox), "1");
-        assert_eq!(outbox.push(3, &[0; 5]), Ok(()));
-        assert_eq!(outbox.push(4, &[0; 5]), Ok(()));
-        assert_eq!(outbox.push(5, &[0; 1]), Err(Unsent::Full));
+        assert_eq!(outbox.push(3, Format::Binary, &[0; 5]), Ok(()));
+        assert_eq!(outbox.push(4, Format::Binary, &[0; 5]), Ok(()));
+        assert_eq!(outbox.push(5, Format::Binary, &[0; 1]), Err(Unsent::Full));
     }
 
     #[test]
     fn closing_lets_the_queue_out_first_and_takes_no_more() {
         let outbox = Outbox::new(100);
-        outbox.push(1, b"a").unwrap();
+        outbox.push(1, Format::Binary, b"a").unwrap();
         outbox.close(Some(1000));
         outbox.pong(b"x");
         outbox.pong(b"y");
-        assert_eq!(outbox.push(2, b"b"), Err(Unsent::Closed));
+        assert_eq!(outbox.push(2, Format::Binary, b"b"), Err(Unsent::Closed));
         assert_eq!(drained(&outbox), "pong, 1, close Some(1000)");
         outbox.close(Some(1001));
         assert_eq!(drained(&outbox), "");
@@ -196,7 +198,7 @@ mod tests {
     #[test]
     fn answering_a_close_drops_what_waits() {
         let outbox = Outbox::new(100);
-        outbox.push(1, b"a").unwrap();
+        outbox.push(1, Format::Binary, b"a").unwrap();
         outbox.answer_close(Some(1001));
         assert_eq!(drained(&outbox), "close Some(1001)");
     }

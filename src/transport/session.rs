@@ -3,6 +3,7 @@
 use super::meter::Meter;
 use super::outbox::Outbox;
 use super::{Connection, Ended, ErrorClass, Failure, SessionId, Sink, Unsent};
+use crate::catalog::Format;
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use std::cell::{Cell, RefCell};
@@ -44,10 +45,10 @@ impl Session {
         })
     }
 
-    /// Counts a payload and hands it on.
-    pub fn deliver(&self, payload: &[u8], at: Nanos) {
+    /// Counts a payload and hands it on, with what its sender called it where the transport says.
+    pub fn deliver(&self, payload: &[u8], format: Option<Format>, at: Nanos) {
         self.meter.received(payload.len() as u64);
-        self.sink.on_message(self.id, payload, at);
+        self.sink.on_message(self.id, payload, format, at);
     }
 
     /// A message is about to be written.
@@ -147,8 +148,8 @@ struct Running {
 }
 
 impl Connection for Running {
-    fn send(&mut self, ticket: u64, payload: &[u8]) -> Result<(), Unsent> {
-        self.session.outbox.push(ticket, payload)
+    fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent> {
+        self.session.outbox.push(ticket, format, payload)
     }
 
     fn close(&mut self) {

@@ -5,7 +5,7 @@ use super::headers::{self, Purpose};
 use super::net::dial;
 use super::session::Session;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Engine, Format, Websocket};
+use crate::catalog::{Engine, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
 use crate::dialect::speak;
@@ -32,7 +32,7 @@ pub(super) async fn open(opening: Opening, settings: &Websocket) -> Result<Opene
         upgrade: Some(ended - connected),
         total: ended - began,
     };
-    let frames = Frames::new(&endpoint, settings);
+    let frames = Frames::new(settings);
     let stream = dialed.stream;
     let life = session.clone();
     let connection = match settings.engine {
@@ -83,20 +83,15 @@ impl From<upgrade::Refused> for Failure {
 /// How messages become frames, for either engine.
 #[derive(Debug, Clone, Copy)]
 struct Frames {
-    is_text: bool,
     /// Largest payload of one frame, bytes.
     fragment: usize,
     ping_every: Option<Duration>,
 }
 
 impl Frames {
-    fn new(endpoint: &Endpoint, settings: &Websocket) -> Frames {
+    fn new(settings: &Websocket) -> Frames {
         let fragment = settings.fragment.and_then(|size| usize::try_from(size.0).ok()).unwrap_or(usize::MAX);
-        Frames {
-            is_text: endpoint.format == Format::Text,
-            fragment: fragment.max(1),
-            ping_every: settings.ping_every.map(|span| span.0),
-        }
+        Frames { fragment: fragment.max(1), ping_every: settings.ping_every.map(|span| span.0) }
     }
 
     /// The pieces in which a message travels, each with whether it is the first and the last; an empty message is one.
@@ -179,7 +174,7 @@ mod tests {
     #[test]
     fn a_message_is_cut_into_fragments_of_the_size_asked_for() {
         let cut = |fragment: usize, payload: &'static [u8]| {
-            let frames = Frames { is_text: false, fragment, ping_every: None };
+            let frames = Frames { fragment, ping_every: None };
             frames.cut(payload).map(|p| (p.bytes, p.is_first, p.is_last)).collect::<Vec<_>>()
         };
         assert_eq!(

@@ -196,7 +196,7 @@ fn a_reset_is_a_reset_on_both_engines() {
             let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
             client.send(1, b"hello");
             assert_eq!(client.seen.failure().await, ErrorClass::Reset, "{engine}");
-            assert_eq!(client.connection.send(2, b"late"), Err(Unsent::Closed));
+            assert_eq!(client.connection.send(2, Format::Binary, b"late"), Err(Unsent::Closed));
         }
     });
 }
@@ -211,7 +211,7 @@ fn a_target_that_never_answers_a_close_is_a_close_timeout_on_both_engines() {
             });
             let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
             client.connection.close();
-            assert_eq!(client.connection.send(1, b"late"), Err(Unsent::Closed));
+            assert_eq!(client.connection.send(1, Format::Binary, b"late"), Err(Unsent::Closed));
             let ended = client.seen.ended().await;
             assert_eq!(ended.failure.unwrap().class, ErrorClass::CloseTimeout, "{engine}");
             assert_eq!(ended.close_time, None);
@@ -230,7 +230,7 @@ fn a_target_that_reads_nothing_fills_the_outbox_and_is_still_left_on_time() {
             let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
             let mut refused = None;
             for ticket in 0..1000 {
-                if let Err(unsent) = client.connection.send(ticket, &[0; 100_000]) {
+                if let Err(unsent) = client.connection.send(ticket, Format::Binary, &[0; 100_000]) {
                     refused = Some(unsent);
                     break;
                 }

@@ -4,6 +4,7 @@
 //! fragments has no limit on a message, and it takes masked frames from a server; both are checked here.
 
 use super::{Frames, Pings, broke, ended, keep_pinging};
+use crate::catalog::Format;
 use crate::clock::{Nanos, now};
 use crate::codec::MAX_MESSAGE;
 use crate::transport::counted::Counted;
@@ -44,7 +45,10 @@ fn encode(item: Item, at: Nanos, frames: Frames, pings: &Pings, wire: &mut Vec<u
             append(Frame::new(true, OpCode::Ping, None, payload.into()), wire);
         }
         Item::Message(message) => {
-            let opcode = if frames.is_text { OpCode::Text } else { OpCode::Binary };
+            let opcode = match message.format {
+                Format::Text => OpCode::Text,
+                Format::Binary => OpCode::Binary,
+            };
             for piece in frames.cut(&message.payload) {
                 let opcode = if piece.is_first { opcode } else { OpCode::Continuation };
                 append(Frame::new(piece.is_last, opcode, None, piece.bytes.into()), wire);
@@ -90,7 +94,9 @@ fn take(session: &Session, mut frame: Frame, assembly: &mut Assembly, pings: &Pi
     let payload = &*frame.payload;
     match frame.opcode {
         OpCode::Text | OpCode::Binary | OpCode::Continuation => {
-            assembly.push(frame.opcode, frame.fin, payload, |message| session.deliver(message, at))
+            assembly.push(frame.opcode, frame.fin, payload, |format, message| {
+                session.deliver(message, Some(format), at);
+            })
         }
         _ if payload.len() > MAX_CONTROL => Err(protocol("a control frame of over 125 bytes")),
         OpCode::Ping => {
@@ -140,7 +146,13 @@ struct Assembly {
 
 impl Assembly {
     /// Takes a data frame, hands on the message if that makes it whole.
-    fn push(&mut self, opcode: OpCode, fin: bool, payload: &[u8], deliver: impl FnOnce(&[u8])) -> Result<(), Failure> {
+    fn push(
+        &mut self,
+        opcode: OpCode,
+        fin: bool,
+        payload: &[u8],
+        deliver: impl FnOnce(Format, &[u8]),
+    ) -> Result<(), Failure> {
         let first = match (opcode, self.begun) {
             (OpCode::Continuation, None) => return Err(protocol("a continuation of nothing")),
             (OpCode::Continuation, Some(first)) => first,
@@ -160,10 +172,11 @@ impl Assembly {
         self.begun = None;
         let collected = std::mem::take(&mut self.bytes);
         let whole = if collected.is_empty() { payload } else { &[&collected, payload].concat() };
-        if first == OpCode::Text && std::str::from_utf8(whole).is_err() {
+        let format = if first == OpCode::Text { Format::Text } else { Format::Binary };
+        if format == Format::Text && std::str::from_utf8(whole).is_err() {
             return Err(protocol("a text message that is not UTF-8"));
         }
-        deliver(whole);
+        deliver(format, whole);
         Ok(())
     }
 }
@@ -190,7 +203,7 @@ mod tests {
         let mut assembly = Assembly::default();
         let mut got = Vec::new();
         for (opcode, fin, payload) in frames {
-            assembly.push(*opcode, *fin, payload, |m| got.push(m.to_vec())).map_err(|f| f.class)?;
+            assembly.push(*opcode, *fin, payload, |_, m| got.push(m.to_vec())).map_err(|f| f.class)?;
         }
         Ok(got)
     }

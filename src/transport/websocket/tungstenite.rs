@@ -2,6 +2,7 @@
 //! allows: it keeps a waker for each direction.
 
 use super::{Frames, Pings, broke, ended, keep_pinging};
+use crate::catalog::Format;
 use crate::clock::now;
 use crate::codec::MAX_MESSAGE;
 use crate::transport::counted::Counted;
@@ -73,7 +74,10 @@ async fn write_what_waits(session: &Session, socket: &Socket, frames: Frames, pi
 }
 
 async fn write_message(session: &Session, socket: &Socket, frames: Frames, message: Outgoing) -> Result<(), Error> {
-    let data = if frames.is_text { Data::Text } else { Data::Binary };
+    let data = match message.format {
+        Format::Text => Data::Text,
+        Format::Binary => Data::Binary,
+    };
     let size = message.payload.len() as u64;
     let payload = Bytes::from(message.payload);
     for piece in frames.cut(&payload) {
@@ -103,8 +107,8 @@ async fn read(session: &Session, socket: &Socket, pings: &Pings) -> Ended {
         let next = poll_fn(|cx| socket.borrow_mut().poll_next_unpin(cx)).await;
         let at = now();
         match next {
-            Some(Ok(Message::Text(text))) => session.deliver(text.as_bytes(), at),
-            Some(Ok(Message::Binary(bytes))) => session.deliver(&bytes, at),
+            Some(Ok(Message::Text(text))) => session.deliver(text.as_bytes(), Some(Format::Text), at),
+            Some(Ok(Message::Binary(bytes))) => session.deliver(&bytes, Some(Format::Binary), at),
             Some(Ok(Message::Pong(payload))) => pings.answered(session, &payload),
             Some(Ok(Message::Close(frame))) => match close_code(frame) {
                 Ok(code) => session.target_closes(code),
