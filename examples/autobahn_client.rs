@@ -4,15 +4,14 @@
 //! `cargo run --example autobahn_client -- ws://127.0.0.1:9001 fastwebsockets`; docs/conformance.md says the rest.
 
 use anyhow::{Context, anyhow, ensure};
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
-use wsbench::transport::{self, Ended, Endpoint, Failure, SessionId, Sink};
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink};
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,22 +46,9 @@ async fn talk(endpoint: &Rc<Endpoint>, place: &str) -> anyhow::Result<Vec<String
     let echo = Rc::new(Echo::default());
     let opened =
         transport::open(endpoint.clone(), place, 0, echo.clone()).await.map_err(|f| anyhow!("{place}: {f}"))?;
-    let mut connection = opened.connection;
-    let talking = async {
-        let mut told = Vec::new();
-        while !echo.ended.get() {
-            let next = echo.waiting.borrow_mut().pop_front();
-            let Some((format, payload)) = next else {
-                echo.changed.notified().await;
-                continue;
-            };
-            // A session that is closing takes no more, which is for the suite to judge.
-            _ = connection.send(0, format, &payload);
-            told.extend(String::from_utf8(payload));
-        }
-        told
-    };
-    tokio::time::timeout(PATIENCE, talking).await.with_context(|| format!("{place} came to no end"))
+    echo.connection.replace(Some(opened.connection));
+    tokio::time::timeout(PATIENCE, echo.ended.notified()).await.with_context(|| format!("{place} came to no end"))?;
+    Ok(echo.told.take())
 }
 
 async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
@@ -92,23 +78,26 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
     })
 }
 
-/// What came and wasn't given back yet.
+/// Gives every message back as what it came, from within its arrival, as a closed load does.
 #[derive(Default)]
 struct Echo {
-    waiting: RefCell<VecDeque<(Format, Vec<u8>)>>,
-    ended: Cell<bool>,
-    changed: Notify,
+    connection: RefCell<Option<Box<dyn Connection>>>,
+    told: RefCell<Vec<String>>,
+    ended: Notify,
 }
 
 impl Sink for Echo {
     fn on_message(&self, _: SessionId, payload: &[u8], format: Option<Format>, _: Nanos) {
         let format = format.expect("a WebSocket says what a message is");
-        self.waiting.borrow_mut().push_back((format, payload.to_vec()));
-        self.changed.notify_one();
+        let mut connection = self.connection.borrow_mut();
+        // A session that is closing takes no more, which is for the suite to judge.
+        _ = connection.as_mut().expect("opened before anything is read").send(0, format, payload);
+        if format == Format::Text {
+            self.told.borrow_mut().push(String::from_utf8_lossy(payload).into_owned());
+        }
     }
     fn on_ended(&self, _: SessionId, _: Ended) {
-        self.ended.set(true);
-        self.changed.notify_one();
+        self.ended.notify_one();
     }
     fn on_sent(&self, _: SessionId, _: u64, _: Nanos) {}
     fn on_pong(&self, _: SessionId, _: Nanos) {}

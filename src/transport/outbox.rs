@@ -6,6 +6,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use tokio::sync::Notify;
 
+/// Pongs that may wait: a flood of pings can't fill the memory.
+const MOST_PONGS: usize = 32;
+
 /// A queue with one writer task behind it.
 pub(super) struct Outbox {
     queue: RefCell<Queue>,
@@ -18,9 +21,8 @@ struct Queue {
     messages: VecDeque<Message>,
     /// Payload bytes of `messages`.
     bytes: usize,
-    /// The payload of the latest ping that isn't answered: RFC 6455 §5.5.3 asks for no more, so that a flood of pings
-    /// can't fill the memory.
-    pong: Option<Vec<u8>>,
+    /// Payloads of pings that aren't answered yet, at most [`MOST_PONGS`].
+    pongs: VecDeque<Vec<u8>>,
     ping: bool,
     state: State,
 }
@@ -53,7 +55,8 @@ pub(super) enum Item {
 impl Outbox {
     /// `limit` bounds the payload bytes that wait; a message larger than that is taken when nothing waits.
     pub fn new(limit: usize) -> Outbox {
-        let queue = Queue { messages: VecDeque::new(), bytes: 0, pong: None, ping: false, state: State::Open };
+        let queue =
+            Queue { messages: VecDeque::new(), bytes: 0, pongs: VecDeque::new(), ping: false, state: State::Open };
         Outbox { queue: RefCell::new(queue), limit, filled: Notify::new(), closing: Notify::new() }
     }
 
@@ -71,8 +74,11 @@ impl Outbox {
         Ok(())
     }
 
+    /// Answers a ping. Where too many wait, the latest ping's answer stands for those before (RFC 6455 §5.5.3).
     pub fn pong(&self, payload: &[u8]) {
-        self.queue.borrow_mut().pong = Some(payload.to_vec());
+        let mut queue = self.queue.borrow_mut();
+        queue.pongs.truncate(MOST_PONGS - 1);
+        queue.pongs.push_back(payload.to_vec());
         self.filled.notify_one();
     }
 
@@ -137,7 +143,7 @@ impl Outbox {
         if queue.state == State::Closed {
             return None;
         }
-        if let Some(payload) = queue.pong.take() {
+        if let Some(payload) = queue.pongs.pop_front() {
             return Some(Item::Pong(payload));
         }
         if std::mem::take(&mut queue.ping) {
@@ -163,7 +169,7 @@ mod tests {
 
     fn drained(outbox: &Outbox) -> String {
         let name = |item| match item {
-            Item::Pong(_) => "pong".to_owned(),
+            Item::Pong(payload) => format!("pong {}", String::from_utf8(payload).unwrap()),
             Item::Ping => "ping".to_owned(),
             Item::Message(m) => m.ticket.to_string(),
             Item::Close(code) => format!("close {code:?}"),
@@ -190,9 +196,17 @@ mod tests {
         outbox.pong(b"x");
         outbox.pong(b"y");
         assert_eq!(outbox.push(2, Format::Binary, b"b"), Err(Unsent::Closed));
-        assert_eq!(drained(&outbox), "pong, 1, close Some(1000)");
+        assert_eq!(drained(&outbox), "pong x, pong y, 1, close Some(1000)");
         outbox.close(Some(1001));
         assert_eq!(drained(&outbox), "");
+    }
+
+    #[test]
+    fn a_flood_of_pings_is_answered_up_to_the_latest() {
+        let outbox = Outbox::new(100);
+        (0..MOST_PONGS + 5).for_each(|n| outbox.pong(n.to_string().as_bytes()));
+        let answered = drained(&outbox);
+        assert!(answered.starts_with("pong 0, pong 1, ") && answered.ends_with("pong 30, pong 36"), "{answered}");
     }
 
     #[test]

@@ -152,19 +152,32 @@ async fn keep_pinging(session: &Session, every: Option<Duration>) -> Infallible 
     }
 }
 
-/// The stream ended: was that the end of a closing handshake?
-fn ended(session: &Session) -> Ended {
-    match session.target_closed() {
-        true => session.closed(),
-        false if session.closed_by_us() => session.cut_off("the stream ended without an answer to our Close"),
-        false => session.cut_off("the stream ended without a Close"),
-    }
+/// Why an engine reads no more.
+enum Stop {
+    /// The target's Close, with its code.
+    Closed(Option<u16>),
+    /// The end of the stream, without a Close.
+    End,
+    /// The stream broke.
+    Broken(Failure),
+    /// The target broke RFC 6455; with the code of the Close that says so.
+    Violation(u16, Failure),
 }
 
-/// The stream broke. After both Closes that no longer matters: some servers reset what they have closed.
-fn broke(session: &Session, failure: Failure) -> Ended {
-    let io = matches!(failure.class, ErrorClass::Reset | ErrorClass::Truncated | ErrorClass::Io);
-    if session.target_closed() && io { session.closed() } else { session.broken(failure) }
+/// How a session ends whose engine stopped reading.
+async fn end(session: &Session, stream: &Counted, stop: Stop) -> Ended {
+    match stop {
+        Stop::Closed(code) => {
+            session.target_closes(code);
+            // Whatever follows is discarded (RFC 6455 §1.4); some servers reset what they have closed.
+            while let Ok(Read::Bytes(())) = stream.read_with(|_, _| ()).await {}
+            session.closed()
+        }
+        Stop::End if session.closed_by_us() => session.cut_off("the stream ended without an answer to our Close"),
+        Stop::End => session.cut_off("the stream ended without a Close"),
+        Stop::Broken(failure) => session.broken(failure),
+        Stop::Violation(code, failure) => session.fail(code, failure).await,
+    }
 }
 
 #[cfg(test)]
