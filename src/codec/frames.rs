@@ -177,9 +177,9 @@ mod tests {
         let mut got = Vec::new();
         for (opcode, fin, payload) in frames {
             let mut frame = Frame::new(*fin, *opcode, None, (*payload).into());
-            match assembler.take(&mut frame).map_err(|violation| violation.close_code())? {
-                Some(Arrival::Message(_, message)) => got.push(message.into_owned()),
-                Some(_) | None => {}
+            let arrival = assembler.take(&mut frame).map_err(|violation| violation.close_code())?;
+            if let Some(Arrival::Message(_, message)) = arrival {
+                got.push(message.into_owned());
             }
         }
         Ok(got)
