@@ -2,6 +2,7 @@
 
 use super::core::{Action, Core, Event, Setup};
 use super::standstill::Standstill;
+use crate::catalog::Format;
 use crate::clock::{self, Alarm, Nanos};
 use crate::measure::{Metric, Outcome, Traffic};
 use crate::schedule::{Phase, Window};
@@ -193,7 +194,7 @@ impl Drive {
         let mut payload = self.payload.borrow_mut();
         self.core.borrow().compose(id, due, &mut payload);
         let sent = match self.connections.borrow_mut().get_mut(session as usize) {
-            Some(Some(connection)) => connection.send(id, &payload),
+            Some(Some(connection)) => connection.send(id, self.endpoint.format, &payload),
             _ => Err(transport::Unsent::Closed),
         };
         if let Err(why) = sent {
@@ -231,7 +232,7 @@ impl Sink for Drive {
         self.on(at, Event::Sent { id: ticket, at });
     }
 
-    fn on_message(&self, session: SessionId, payload: &[u8], received_at: Nanos) {
+    fn on_message(&self, session: SessionId, payload: &[u8], _: Option<Format>, received_at: Nanos) {
         self.on(received_at, Event::Message { session, payload });
         if self.core.borrow().is_moved_by_arrivals(received_at) {
             self.changed.notify_one();

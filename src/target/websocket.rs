@@ -30,13 +30,6 @@ enum Incoming {
     End(Option<Bytes>),
 }
 
-/// Close codes of RFC 6455 §7.4.1 for what a client may do wrong.
-mod code {
-    pub const PROTOCOL: u16 = 1002;
-    pub const NOT_UTF8: u16 = 1007;
-    pub const TOO_LARGE: u16 = 1009;
-}
-
 pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
     let Some((request, early)) = timeout(HANDSHAKE, read_head(&core, &socket)).await?? else { return Ok(()) };
     core.network.inbound.cross().await;

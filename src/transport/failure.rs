@@ -1,6 +1,7 @@
 //! What can go wrong on a connection, each its own class; the class names are part of the result's contract.
 
 use crate::codec::CodecError;
+use crate::codec::frames::Violation;
 use std::borrow::Cow;
 use std::{fmt, io};
 
@@ -137,6 +138,16 @@ impl From<CodecError> for Failure {
             CodecError::Malformed(_) => ErrorClass::Garbage,
         };
         Failure::new(class, error.to_string())
+    }
+}
+
+impl From<&Violation> for Failure {
+    fn from(violation: &Violation) -> Failure {
+        let class = match violation {
+            Violation::TooLarge => ErrorClass::TooLarge,
+            Violation::Protocol(_) | Violation::NotUtf8 => ErrorClass::Protocol,
+        };
+        Failure::new(class, violation.to_string())
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Endpoint {
     pub tls_name: Option<String>,
     pub transport: Transport,
     pub dialect: DialectKind,
-    /// Text or binary messages.
+    /// Text or binary messages, as this load sends them and as an HTTP session asks for them.
     pub format: Format,
     /// Size of every message, for fixed framing, bytes.
     pub fixed_size: usize,
@@ -94,8 +94,9 @@ pub struct Ended {
 pub trait Sink {
     /// Message `ticket` is about to be written, at `at`.
     fn on_sent(&self, session: SessionId, ticket: u64, at: Nanos);
-    /// A payload was read. Control frames and the dialect's own messages never come here.
-    fn on_message(&self, session: SessionId, payload: &[u8], received_at: Nanos);
+    /// A payload was read. Control frames and the dialect's own messages never come here. `format` is what the sender
+    /// called it; `None` where the transport doesn't say (all but WebSocket).
+    fn on_message(&self, session: SessionId, payload: &[u8], format: Option<Format>, received_at: Nanos);
     /// A ping of ours came back.
     fn on_pong(&self, session: SessionId, round_trip: Nanos);
     /// A request for messages ended: how many it brought, and how long after the response before it it was asked.
@@ -110,8 +111,9 @@ pub trait Sink {
 
 /// An open, joined session. Dropping it aborts the session without any closing handshake and without `on_ended`.
 pub trait Connection {
-    /// Takes one message for sending; returns at once. `ticket` comes back in [`Sink::on_sent`].
-    fn send(&mut self, ticket: u64, payload: &[u8]) -> Result<(), Unsent>;
+    /// Takes one message for sending; returns at once. `ticket` comes back in [`Sink::on_sent`]. `format` is what the
+    /// message is called where the transport says (WebSocket); text must be UTF-8.
+    fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent>;
     /// Starts the closing handshake; `on_ended` follows, unless the target never answers.
     fn close(&mut self);
     /// Bytes and connections so far, also after the session has ended; `handshake` holds joining and, over UDP, leaving.

@@ -1,9 +1,13 @@
 //! What waits to be sent on one session, bounded in bytes.
 
 use super::Unsent;
+use crate::catalog::Format;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use tokio::sync::Notify;
+
+/// Pongs that may wait: a flood of pings can't fill the memory.
+const MOST_PONGS: usize = 32;
 
 /// A queue with one writer task behind it.
 pub(super) struct Outbox {
@@ -17,9 +21,8 @@ struct Queue {
     messages: VecDeque<Message>,
     /// Payload bytes of `messages`.
     bytes: usize,
-    /// The payload of the latest ping that isn't answered: RFC 6455 §5.5.3 asks for no more, so that a flood of pings
-    /// can't fill the memory.
-    pong: Option<Vec<u8>>,
+    /// Payloads of pings that aren't answered yet, at most [`MOST_PONGS`].
+    pongs: VecDeque<Vec<u8>>,
     ping: bool,
     state: State,
 }
@@ -34,6 +37,7 @@ enum State {
 
 pub(super) struct Message {
     pub ticket: u64,
+    pub format: Format,
     pub payload: Vec<u8>,
 }
 
@@ -51,11 +55,12 @@ pub(super) enum Item {
 impl Outbox {
     /// `limit` bounds the payload bytes that wait; a message larger than that is taken when nothing waits.
     pub fn new(limit: usize) -> Outbox {
-        let queue = Queue { messages: VecDeque::new(), bytes: 0, pong: None, ping: false, state: State::Open };
+        let queue =
+            Queue { messages: VecDeque::new(), bytes: 0, pongs: VecDeque::new(), ping: false, state: State::Open };
         Outbox { queue: RefCell::new(queue), limit, filled: Notify::new(), closing: Notify::new() }
     }
 
-    pub fn push(&self, ticket: u64, payload: &[u8]) -> Result<(), Unsent> {
+    pub fn push(&self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent> {
         let mut queue = self.queue.borrow_mut();
         if queue.state != State::Open {
             return Err(Unsent::Closed);
@@ -64,13 +69,16 @@ impl Outbox {
             return Err(Unsent::Full);
         }
         queue.bytes += payload.len();
-        queue.messages.push_back(Message { ticket, payload: payload.to_vec() });
+        queue.messages.push_back(Message { ticket, format, payload: payload.to_vec() });
         self.filled.notify_one();
         Ok(())
     }
 
+    /// Answers a ping. Where too many wait, the latest ping's answer stands for those before (RFC 6455 §5.5.3).
     pub fn pong(&self, payload: &[u8]) {
-        self.queue.borrow_mut().pong = Some(payload.to_vec());
+        let mut queue = self.queue.borrow_mut();
+        queue.pongs.truncate(MOST_PONGS - 1);
+        queue.pongs.push_back(payload.to_vec());
         self.filled.notify_one();
     }
 
@@ -135,7 +143,7 @@ impl Outbox {
         if queue.state == State::Closed {
             return None;
         }
-        if let Some(payload) = queue.pong.take() {
+        if let Some(payload) = queue.pongs.pop_front() {
             return Some(Item::Pong(payload));
         }
         if std::mem::take(&mut queue.ping) {
@@ -161,7 +169,7 @@ mod tests {
 
     fn drained(outbox: &Outbox) -> String {
         let name = |item| match item {
-            Item::Pong(_) => "pong".to_owned(),
+            Item::Pong(payload) => format!("pong {}", String::from_utf8(payload).unwrap()),
             Item::Ping => "ping".to_owned(),
             Item::Message(m) => m.ticket.to_string(),
             Item::Close(code) => format!("close {code:?}"),
@@ -172,31 +180,39 @@ mod tests {
     #[test]
     fn is_full_by_bytes_and_takes_one_message_of_any_size() {
         let outbox = Outbox::new(10);
-        assert_eq!(outbox.push(1, &[0; 50]), Ok(()));
-        assert_eq!(outbox.push(2, &[0; 1]), Err(Unsent::Full));
+        assert_eq!(outbox.push(1, Format::Binary, &[0; 50]), Ok(()));
+        assert_eq!(outbox.push(2, Format::Binary, &[0; 1]), Err(Unsent::Full));
         assert_eq!(drained(&outbox), "1");
-        assert_eq!(outbox.push(3, &[0; 5]), Ok(()));
-        assert_eq!(outbox.push(4, &[0; 5]), Ok(()));
-        assert_eq!(outbox.push(5, &[0; 1]), Err(Unsent::Full));
+        assert_eq!(outbox.push(3, Format::Binary, &[0; 5]), Ok(()));
+        assert_eq!(outbox.push(4, Format::Binary, &[0; 5]), Ok(()));
+        assert_eq!(outbox.push(5, Format::Binary, &[0; 1]), Err(Unsent::Full));
     }
 
     #[test]
     fn closing_lets_the_queue_out_first_and_takes_no_more() {
         let outbox = Outbox::new(100);
-        outbox.push(1, b"a").unwrap();
+        outbox.push(1, Format::Binary, b"a").unwrap();
         outbox.close(Some(1000));
         outbox.pong(b"x");
         outbox.pong(b"y");
-        assert_eq!(outbox.push(2, b"b"), Err(Unsent::Closed));
-        assert_eq!(drained(&outbox), "pong, 1, close Some(1000)");
+        assert_eq!(outbox.push(2, Format::Binary, b"b"), Err(Unsent::Closed));
+        assert_eq!(drained(&outbox), "pong x, pong y, 1, close Some(1000)");
         outbox.close(Some(1001));
         assert_eq!(drained(&outbox), "");
     }
 
     #[test]
+    fn a_flood_of_pings_is_answered_up_to_the_latest() {
+        let outbox = Outbox::new(100);
+        (0..MOST_PONGS + 5).for_each(|n| outbox.pong(n.to_string().as_bytes()));
+        let answered = drained(&outbox);
+        assert!(answered.starts_with("pong 0, pong 1, ") && answered.ends_with("pong 30, pong 36"), "{answered}");
+    }
+
+    #[test]
     fn answering_a_close_drops_what_waits() {
         let outbox = Outbox::new(100);
-        outbox.push(1, b"a").unwrap();
+        outbox.push(1, Format::Binary, b"a").unwrap();
         outbox.answer_close(Some(1001));
         assert_eq!(drained(&outbox), "close Some(1001)");
     }

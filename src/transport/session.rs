@@ -3,12 +3,14 @@
 use super::meter::Meter;
 use super::outbox::Outbox;
 use super::{Connection, Ended, ErrorClass, Failure, SessionId, Sink, Unsent};
+use crate::catalog::Format;
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// How long the target has to answer a close.
@@ -26,7 +28,10 @@ pub(super) struct Session {
     closed_by_us: Cell<bool>,
     /// The target's close, with its code.
     closed_by_target: Cell<Option<Option<u16>>>,
-    write_failure: RefCell<Option<Failure>>,
+    /// What broke the session, if it hasn't ended of it yet.
+    breakage: RefCell<Option<Failure>>,
+    /// Our close was written, or never will be.
+    close_written: Notify,
 }
 
 impl Session {
@@ -40,14 +45,15 @@ impl Session {
             close_began: Cell::new(None),
             closed_by_us: Cell::new(false),
             closed_by_target: Cell::new(None),
-            write_failure: RefCell::default(),
+            breakage: RefCell::default(),
+            close_written: Notify::new(),
         })
     }
 
-    /// Counts a payload and hands it on.
-    pub fn deliver(&self, payload: &[u8], at: Nanos) {
+    /// Counts a payload and hands it on, with what its sender called it where the transport says.
+    pub fn deliver(&self, payload: &[u8], format: Option<Format>, at: Nanos) {
         self.meter.received(payload.len() as u64);
-        self.sink.on_message(self.id, payload, at);
+        self.sink.on_message(self.id, payload, format, at);
     }
 
     /// A message is about to be written.
@@ -85,8 +91,23 @@ impl Session {
 
     /// Writing failed. What the target sent before may still be read, and says better what happened.
     pub fn write_failed(&self, failure: Failure) {
-        self.write_failure.borrow_mut().get_or_insert(failure);
+        self.breakage.borrow_mut().get_or_insert(failure);
         self.outbox.give_up();
+        self.close_written.notify_one();
+    }
+
+    /// Our close was written whole.
+    pub fn close_written(&self) {
+        self.close_written.notify_one();
+    }
+
+    /// Fails a session whose target broke the rules, as RFC 6455 §7.1.7 asks: a close with `code` says so, behind what
+    /// waits already.
+    pub async fn fail(&self, code: u16, failure: Failure) -> Ended {
+        self.breakage.borrow_mut().get_or_insert(failure.clone());
+        self.outbox.close(Some(code));
+        self.close_written.notified().await;
+        self.broken(failure)
     }
 
     /// A session that broke.
@@ -103,7 +124,7 @@ impl Session {
 
     /// A stream that ended without anybody having closed, or with only us having done so.
     pub fn cut_off(&self, detail: &str) -> Ended {
-        let failure = self.write_failure.take().unwrap_or_else(|| Failure::new(ErrorClass::Truncated, detail));
+        let failure = self.breakage.take().unwrap_or_else(|| Failure::new(ErrorClass::Truncated, detail));
         self.broken(failure)
     }
 
@@ -117,7 +138,7 @@ impl Session {
         tokio::time::sleep(CLOSE_PATIENCE).await;
         let code = self.closed_by_target.get().flatten();
         let by_target = self.target_closed().then(|| self.blame(code)).flatten();
-        let failure = by_target.or_else(|| self.write_failure.take()).unwrap_or_else(|| {
+        let failure = by_target.or_else(|| self.breakage.take()).unwrap_or_else(|| {
             Failure::new(ErrorClass::CloseTimeout, format!("no end of the stream within {CLOSE_PATIENCE:?} of closing"))
         });
         self.broken(failure)
@@ -147,8 +168,8 @@ struct Running {
 }
 
 impl Connection for Running {
-    fn send(&mut self, ticket: u64, payload: &[u8]) -> Result<(), Unsent> {
-        self.session.outbox.push(ticket, payload)
+    fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent> {
+        self.session.outbox.push(ticket, format, payload)
     }
 
     fn close(&mut self) {

@@ -50,6 +50,7 @@ pub(super) async fn write(
         wire.clear();
         wire.shrink_to(BATCH);
         if batch.closes {
+            session.close_written();
             pending::<()>().await;
         }
     }

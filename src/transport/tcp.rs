@@ -82,7 +82,8 @@ async fn live(session: Rc<Session>, stream: Counted, codec: StreamCodec) -> Ende
 
 async fn read(session: &Session, stream: &Counted, mut codec: StreamCodec) -> Ended {
     loop {
-        let read = stream.read_with(|bytes, at| codec.push(bytes, &mut |message| session.deliver(message, at))).await;
+        let read =
+            stream.read_with(|bytes, at| codec.push(bytes, &mut |message| session.deliver(message, None, at))).await;
         match read {
             Ok(Read::Bytes(Ok(()))) => {}
             Ok(Read::Bytes(Err(error))) => return session.broken(garbage(&error)),

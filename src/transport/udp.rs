@@ -172,7 +172,7 @@ impl Peer {
             let received = self.receive(|bytes| match self.dialect.datagram(bytes) {
                 Datagram::Payload(payload) => {
                     session.meter.datagram(Direction::In, payload.len() as u64 + self.overhead);
-                    session.deliver(payload, now());
+                    session.deliver(payload, None, now());
                 }
                 // Answers to a join that was asked more than once.
                 Datagram::Joined | Datagram::Cookie(_) => session.meter.handshake(bytes.len() as u64),

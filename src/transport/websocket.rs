@@ -5,7 +5,7 @@ use super::headers::{self, Purpose};
 use super::net::dial;
 use super::session::Session;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Engine, Format, Websocket};
+use crate::catalog::{Engine, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
 use crate::dialect::speak;
@@ -32,7 +32,7 @@ pub(super) async fn open(opening: Opening, settings: &Websocket) -> Result<Opene
         upgrade: Some(ended - connected),
         total: ended - began,
     };
-    let frames = Frames::new(&endpoint, settings);
+    let frames = Frames::new(settings);
     let stream = dialed.stream;
     let life = session.clone();
     let connection = match settings.engine {
@@ -83,20 +83,15 @@ impl From<upgrade::Refused> for Failure {
 /// How messages become frames, for either engine.
 #[derive(Debug, Clone, Copy)]
 struct Frames {
-    is_text: bool,
     /// Largest payload of one frame, bytes.
     fragment: usize,
     ping_every: Option<Duration>,
 }
 
 impl Frames {
-    fn new(endpoint: &Endpoint, settings: &Websocket) -> Frames {
+    fn new(settings: &Websocket) -> Frames {
         let fragment = settings.fragment.and_then(|size| usize::try_from(size.0).ok()).unwrap_or(usize::MAX);
-        Frames {
-            is_text: endpoint.format == Format::Text,
-            fragment: fragment.max(1),
-            ping_every: settings.ping_every.map(|span| span.0),
-        }
+        Frames { fragment: fragment.max(1), ping_every: settings.ping_every.map(|span| span.0) }
     }
 
     /// The pieces in which a message travels, each with whether it is the first and the last; an empty message is one.
@@ -157,19 +152,32 @@ async fn keep_pinging(session: &Session, every: Option<Duration>) -> Infallible 
     }
 }
 
-/// The stream ended: was that the end of a closing handshake?
-fn ended(session: &Session) -> Ended {
-    match session.target_closed() {
-        true => session.closed(),
-        false if session.closed_by_us() => session.cut_off("the stream ended without an answer to our Close"),
-        false => session.cut_off("the stream ended without a Close"),
-    }
+/// Why an engine reads no more.
+enum Stop {
+    /// The target's Close, with its code.
+    Closed(Option<u16>),
+    /// The end of the stream, without a Close.
+    End,
+    /// The stream broke.
+    Broken(Failure),
+    /// The target broke RFC 6455; with the code of the Close that says so.
+    Violation(u16, Failure),
 }
 
-/// The stream broke. After both Closes that no longer matters: some servers reset what they have closed.
-fn broke(session: &Session, failure: Failure) -> Ended {
-    let io = matches!(failure.class, ErrorClass::Reset | ErrorClass::Truncated | ErrorClass::Io);
-    if session.target_closed() && io { session.closed() } else { session.broken(failure) }
+/// How a session ends whose engine stopped reading.
+async fn end(session: &Session, stream: &Counted, stop: Stop) -> Ended {
+    match stop {
+        Stop::Closed(code) => {
+            session.target_closes(code);
+            // Whatever follows is discarded (RFC 6455 §1.4); some servers reset what they have closed.
+            while let Ok(Read::Bytes(())) = stream.read_with(|_, _| ()).await {}
+            session.closed()
+        }
+        Stop::End if session.closed_by_us() => session.cut_off("the stream ended without an answer to our Close"),
+        Stop::End => session.cut_off("the stream ended without a Close"),
+        Stop::Broken(failure) => session.broken(failure),
+        Stop::Violation(code, failure) => session.fail(code, failure).await,
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +187,7 @@ mod tests {
     #[test]
     fn a_message_is_cut_into_fragments_of_the_size_asked_for() {
         let cut = |fragment: usize, payload: &'static [u8]| {
-            let frames = Frames { is_text: false, fragment, ping_every: None };
+            let frames = Frames { fragment, ping_every: None };
             frames.cut(payload).map(|p| (p.bytes, p.is_first, p.is_last)).collect::<Vec<_>>()
         };
         assert_eq!(

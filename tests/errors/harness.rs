@@ -28,6 +28,8 @@ pub fn run(test: impl Future<Output = ()>) {
 pub struct Seen {
     pub sent: RefCell<Vec<u64>>,
     pub messages: RefCell<Vec<Vec<u8>>>,
+    /// What the sender called each message.
+    pub formats: RefCell<Vec<Option<Format>>>,
     pub pongs: RefCell<Vec<Nanos>>,
     /// Messages of each poll, and whether it had a gap before it.
     pub polls: RefCell<Vec<(u64, bool)>>,
@@ -41,9 +43,10 @@ impl Sink for Seen {
         self.sent.borrow_mut().push(ticket);
         self.changed.notify_one();
     }
-    fn on_message(&self, _session: SessionId, payload: &[u8], _received_at: Nanos) {
+    fn on_message(&self, _session: SessionId, payload: &[u8], format: Option<Format>, _received_at: Nanos) {
         assert!(self.ended.borrow().is_none(), "a message after the end");
         self.messages.borrow_mut().push(payload.to_vec());
+        self.formats.borrow_mut().push(format);
         self.changed.notify_one();
     }
     fn on_pong(&self, _session: SessionId, round_trip: Nanos) {
@@ -102,11 +105,12 @@ pub struct Client {
     pub seen: Rc<Seen>,
     pub connection: Box<dyn Connection>,
     pub phases: ConnectPhases,
+    format: Format,
 }
 
 impl Client {
     pub fn send(&mut self, ticket: u64, payload: &[u8]) {
-        self.connection.send(ticket, payload).unwrap();
+        self.connection.send(ticket, self.format, payload).unwrap();
     }
 
     pub fn traffic(&self) -> Traffic {
@@ -132,9 +136,10 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
 
 pub async fn try_open(endpoint: Endpoint, place: &str) -> Result<Client, Failure> {
     let seen = Rc::new(Seen::default());
+    let format = endpoint.format;
     let opening = open(Rc::new(endpoint), place, 7, seen.clone());
     let opened = tokio::time::timeout(PATIENCE, opening).await.expect("open outlived its timeout")?;
-    Ok(Client { seen, connection: opened.connection, phases: opened.phases })
+    Ok(Client { seen, connection: opened.connection, phases: opened.phases, format })
 }
 
 pub async fn open_at(endpoint: Endpoint) -> Client {

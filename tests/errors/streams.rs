@@ -39,7 +39,7 @@ fn the_end_of_a_tcp_stream_tells_a_close_from_a_cut() {
         let mut client = open_at(endpoint(tcp(Framing::Length), address.await)).await;
         client.send(1, b"x");
         assert_eq!(client.seen.failure().await, ErrorClass::Reset);
-        assert_eq!(client.connection.send(2, b"x"), Err(Unsent::Closed));
+        assert_eq!(client.connection.send(2, wsbench::catalog::Format::Binary, b"x"), Err(Unsent::Closed));
     });
 }
 

@@ -1,12 +1,14 @@
 //! Servers that are no WebSocket, or a bad one, against both engines.
 
 use crate::harness::*;
+use std::cell::RefCell;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use wsbench::catalog::{Engine, Format, Transport};
 use wsbench::codec::MAX_MESSAGE;
-use wsbench::transport::{ErrorClass, Unsent};
+use wsbench::transport::{Endpoint, ErrorClass, Unsent};
 
 /// The failure to open against a server that answers the upgrade with `answer` and stays.
 async fn answered(engine: Engine, answer: &'static str) -> ErrorClass {
@@ -196,7 +198,7 @@ fn a_reset_is_a_reset_on_both_engines() {
             let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
             client.send(1, b"hello");
             assert_eq!(client.seen.failure().await, ErrorClass::Reset, "{engine}");
-            assert_eq!(client.connection.send(2, b"late"), Err(Unsent::Closed));
+            assert_eq!(client.connection.send(2, Format::Binary, b"late"), Err(Unsent::Closed));
         }
     });
 }
@@ -211,7 +213,7 @@ fn a_target_that_never_answers_a_close_is_a_close_timeout_on_both_engines() {
             });
             let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
             client.connection.close();
-            assert_eq!(client.connection.send(1, b"late"), Err(Unsent::Closed));
+            assert_eq!(client.connection.send(1, Format::Binary, b"late"), Err(Unsent::Closed));
             let ended = client.seen.ended().await;
             assert_eq!(ended.failure.unwrap().class, ErrorClass::CloseTimeout, "{engine}");
             assert_eq!(ended.close_time, None);
@@ -230,7 +232,7 @@ fn a_target_that_reads_nothing_fills_the_outbox_and_is_still_left_on_time() {
             let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
             let mut refused = None;
             for ticket in 0..1000 {
-                if let Err(unsent) = client.connection.send(ticket, &[0; 100_000]) {
+                if let Err(unsent) = client.connection.send(ticket, Format::Binary, &[0; 100_000]) {
                     refused = Some(unsent);
                     break;
                 }
@@ -346,6 +348,144 @@ fn long_messages_leave_in_fragments_on_both_engines() {
             assert_eq!(*client.seen.sent.borrow(), [1, 2]);
             let sent = client.traffic().sent;
             assert_eq!((sent.messages, sent.payload, sent.framing), (2, 10, 4 * 6), "{engine}");
+        }
+    });
+}
+
+#[test]
+fn every_ping_of_a_burst_is_answered_on_both_engines() {
+    run(async {
+        for engine in Engine::ALL {
+            let address = listen(|mut stream| async move {
+                accept(&mut stream).await;
+                let burst: Vec<u8> = (0..10).flat_map(|n| frame(0x89, &[n])).collect();
+                stream.write_all(&burst).await.unwrap();
+                for n in 0..10 {
+                    assert_eq!(read_frame(&mut stream).await, Some((0x8A, vec![n])));
+                }
+                stream.write_all(&frame(0x82, b"all of them")).await.unwrap();
+                silence(stream).await;
+            });
+            let client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
+            assert_eq!(client.seen.messages(1).await, [b"all of them"], "{engine}");
+        }
+    });
+}
+
+#[test]
+fn what_follows_the_close_of_the_target_is_discarded_on_both_engines() {
+    let close = || frame(0x88, b"\x03\xE9");
+    run(async move {
+        for engine in Engine::ALL {
+            for late in [frame(0x82, b"late"), frame(0x89, b"late"), close(), frame(0xC2, b"late and broken")] {
+                let (tell, told) = oneshot::channel();
+                let tell = RefCell::new(Some(tell));
+                let address = listen(move |mut stream| {
+                    let (bytes, tell) = ([close(), late.clone()].concat(), tell.take().unwrap());
+                    async move {
+                        accept(&mut stream).await;
+                        stream.write_all(&bytes).await.unwrap();
+                        let answer = read_frame(&mut stream).await;
+                        _ = tell.send((answer, read_at_once(&mut stream).await));
+                    }
+                });
+                let client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
+                let answers = told.await.unwrap();
+                assert_eq!(answers, (Some((0x88, b"\x03\xE9".to_vec())), None), "{engine}: one answer");
+                let ended = client.seen.ended().await;
+                assert_eq!(ended.failure.unwrap().class, ErrorClass::ClosedByTarget(Some(1001)), "{engine}");
+                assert!(ended.close_time.is_some(), "{engine}: the handshake was whole");
+                assert!(client.seen.messages.borrow().is_empty(), "{engine}");
+            }
+        }
+    });
+}
+
+/// The next frame, if it comes at once.
+async fn read_at_once(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    tokio::time::timeout(Duration::from_millis(50), read_frame(stream)).await.ok().flatten()
+}
+
+#[test]
+fn a_target_that_breaks_the_rules_is_told_so_behind_what_waits_on_both_engines() {
+    let absurd = [[0x82, 127].as_slice(), &u64::MAX.to_be_bytes()].concat();
+    // The second fragment spoils the text; the last one isn't waited for.
+    let spoilt = [frame(0x01, b"a\xC3"), frame(0x00, b"\x28")].concat();
+    let bad = [
+        ("a reserved bit", frame(0xC2, b"x"), 1002u16),
+        ("a reserved opcode", frame(0x83, b"x"), 1002),
+        ("a mask", [0x82, 0x81, 1, 2, 3, 4, b'x'].to_vec(), 1002),
+        ("text that isn't UTF-8", frame(0x81, b"\xC3\x28"), 1007),
+        ("a fragment that isn't UTF-8", spoilt, 1007),
+        ("a long pong", frame(0x8A, &[0; 126]), 1002),
+        ("half a close code", frame(0x88, b"\x03"), 1002),
+        ("a close code that may not be sent", frame(0x88, b"\x03\xED"), 1002),
+        ("a close reason that isn't UTF-8", frame(0x88, b"\x03\xE8\xC3\x28"), 1007),
+        ("a message over the limit", absurd, 1009),
+    ];
+    run(async move {
+        for engine in Engine::ALL {
+            for (what, bytes, code) in &bad {
+                let (tell, told) = oneshot::channel();
+                let tell = RefCell::new(Some(tell));
+                let bytes = bytes.clone();
+                let address = listen(move |mut stream| {
+                    let (bytes, tell) = (bytes.clone(), tell.take().unwrap());
+                    async move {
+                        accept(&mut stream).await;
+                        stream.write_all(&bytes).await.unwrap();
+                        let waited = read_frame(&mut stream).await;
+                        _ = tell.send((waited, read_frame(&mut stream).await));
+                        silence(stream).await;
+                    }
+                });
+                let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
+                client.send(1, b"waits");
+                let (waited, close) = told.await.unwrap();
+                assert_eq!(waited, Some((0x82, b"waits".to_vec())), "{engine}: {what}");
+                let (opcode, payload) = close.unwrap_or_else(|| panic!("{engine}: {what}: no Close"));
+                assert_eq!((opcode, &payload[..2]), (0x88, &code.to_be_bytes()[..]), "{engine}: {what}");
+                let class = client.seen.failure().await;
+                let expected = if *code == 1009 { ErrorClass::TooLarge } else { ErrorClass::Protocol };
+                assert_eq!(class, expected, "{engine}: {what}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_target_that_breaks_the_rules_and_reads_nothing_is_left_for_breaking_them_on_both_engines() {
+    run(async {
+        for engine in Engine::ALL {
+            let address = listen(|mut stream| async move {
+                accept(&mut stream).await;
+                stream.readable().await.unwrap();
+                stream.write_all(&frame(0xC2, b"x")).await.unwrap();
+                silence(stream).await;
+            });
+            let endpoint = Endpoint {
+                outbox_limit: 16 << 20,
+                ..endpoint(Transport::Websocket(websocket(*engine)), address.await)
+            };
+            let mut client = open_at(endpoint).await;
+            (0..16).for_each(|ticket| client.send(ticket, &vec![0; 1 << 20]));
+            assert_eq!(client.seen.failure().await, ErrorClass::Protocol, "{engine}");
+        }
+    });
+}
+
+#[test]
+fn a_message_says_whether_it_is_text_both_ways_on_both_engines() {
+    run(async {
+        for engine in Engine::ALL {
+            let address = listen(echo_frames).await;
+            let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address)).await;
+            let formats = [Format::Text, Format::Binary, Format::Text];
+            for (ticket, format) in formats.into_iter().enumerate() {
+                client.connection.send(ticket as u64, format, b"the same").unwrap();
+            }
+            client.seen.messages(3).await;
+            assert_eq!(*client.seen.formats.borrow(), formats.map(Some), "{engine}");
         }
     });
 }

@@ -193,14 +193,61 @@ fn broken_frames_are_closed_with_their_code() {
             (0x80, b"continues nothing", 1002),
             (0x83, b"reserved opcode", 1002),
             (0xC1, b"reserved bit", 1002),
+            (0x8B, b"reserved control opcode", 1002),
+            (0x09, b"a ping in fragments", 1002),
+            (PING, &[0; 126], 1002),
+            (PONG, &[0; 126], 1002),
             (CLOSE, b"\x03", 1002),
             (CLOSE, b"\x03\xED", 1002),
+            (CLOSE, b"\x03\xE8\xC3\x28", 1007),
         ] {
             let mut ws = joined(&server, "/echo").await;
             ws.send(first, payload).await;
             let (opcode, answer) = ws.frame().await;
             assert_eq!((opcode, &answer[..2]), (CLOSE, &code.to_be_bytes()[..]), "{first:x}");
         }
+    });
+}
+
+#[test]
+fn a_frame_without_a_mask_is_closed_with_1002() {
+    with_each_engine(async |server| {
+        let mut ws = joined(&server, "/echo").await;
+        ws.0.write(b"\x81\x02hi").await;
+        let (opcode, answer) = ws.frame().await;
+        assert_eq!((opcode, &answer[..2]), (CLOSE, &1002u16.to_be_bytes()[..]));
+        assert!(ws.0.rest().await.is_empty());
+    });
+}
+
+#[test]
+fn fragments_are_refused_at_the_one_that_spoils_the_message() {
+    with_each_engine(async |server| {
+        for (first, rest, code) in [
+            ((0x01, b"a\xC3".as_slice()), (0x00, b"\x28".as_slice()), 1007u16),
+            ((0x01, b"a"), (0x80, b"\xC3"), 1007),
+            ((0x02, b"a"), (TEXT, b"b"), 1002),
+        ] {
+            let mut ws = joined(&server, "/echo").await;
+            ws.send(first.0, first.1).await;
+            ws.send(rest.0, rest.1).await;
+            let (opcode, answer) = ws.frame().await;
+            assert_eq!((opcode, &answer[..2]), (CLOSE, &code.to_be_bytes()[..]), "{rest:?}");
+        }
+    });
+}
+
+#[test]
+fn what_follows_a_close_is_ignored() {
+    with_each_engine(async |server| {
+        let mut ws = joined(&server, "/echo").await;
+        let close = 1000u16.to_be_bytes();
+        ws.send(CLOSE, &close).await;
+        for (first, payload) in [(TEXT, b"late".as_slice()), (PING, b"late"), (CLOSE, &close), (0xC1, b"broken")] {
+            ws.send(first, payload).await;
+        }
+        assert_eq!(ws.frame().await, (CLOSE, close.to_vec()));
+        assert!(ws.0.rest().await.is_empty());
     });
 }
 

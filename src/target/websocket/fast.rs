@@ -1,14 +1,16 @@
-//! fastwebsockets as the engine: it reads and writes frames; messages, pongs and closes are made of them here.
+//! fastwebsockets as the engine: it reads and writes frames; messages are made of them by `codec::frames`, pongs and
+//! closes here.
 //!
 //! Its own answers are switched off: it would answer at once, past the emulated network, and would answer our own close
 //! with a second one.
 
 use super::super::outbox::{Item, Message};
-use super::{GOES_ON, Incoming, code};
+use super::{GOES_ON, Incoming};
 use crate::catalog::Format;
 use crate::codec::MAX_MESSAGE;
-use bytes::{Bytes, BytesMut};
-use fastwebsockets::{CloseCode, Frame, OpCode, Payload, Role, WebSocketError, WebSocketRead, after_handshake_split};
+use crate::codec::frames::{Arrival, Assembler, Violation};
+use bytes::Bytes;
+use fastwebsockets::{Frame, Payload, Role, WebSocketError, WebSocketRead, after_handshake_split};
 use std::cell::Cell;
 use std::io;
 use std::ops::ControlFlow;
@@ -18,13 +20,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf, sink};
 use tokio::net::TcpStream;
 
-/// Most of a control frame's payload (RFC 6455 §5.5), bytes.
-const LARGEST_CONTROL: usize = 125;
-
 /// Reads whole messages. `next` must be awaited to its end: half a frame that was read is lost when it is dropped.
 pub struct Reader {
     frames: WebSocketRead<Stream>,
-    partial: Option<(Format, BytesMut)>,
+    assembler: Assembler,
     close_sent: Rc<Cell<bool>>,
 }
 
@@ -36,95 +35,51 @@ impl Reader {
         frames.set_auto_pong(false);
         // The library refuses messages of exactly its limit.
         frames.set_max_message_size(MAX_MESSAGE + 1);
-        Reader { frames, partial: None, close_sent }
+        Reader { frames, assembler: Assembler::new(Role::Server), close_sent }
     }
 
     pub async fn next(&mut self) -> io::Result<Incoming> {
         loop {
             let read = self.frames.read_frame(&mut |_| async { Ok::<(), WebSocketError>(()) }).await;
-            let frame = match read {
+            let mut frame = match read {
                 Ok(frame) => frame,
                 Err(WebSocketError::IoError(error)) => return Err(error),
                 Err(WebSocketError::UnexpectedEOF) => return Ok(Incoming::End(None)),
-                Err(error) => return Ok(broken(code_for(&error), &self.close_sent)),
+                Err(error) => return Ok(broken(&error.into(), &self.close_sent)),
             };
-            if let Some(incoming) = take(frame, &mut self.partial, &self.close_sent) {
-                return Ok(incoming);
+            match self.assembler.take(&mut frame) {
+                Ok(arrival) => {
+                    if let Some(incoming) = arrival.and_then(|arrival| incoming(arrival, &self.close_sent)) {
+                        return Ok(incoming);
+                    }
+                }
+                Err(violation) => return Ok(broken(&violation, &self.close_sent)),
             }
         }
     }
 }
 
-/// What `frame` completes; `None` if more is to come.
-fn take(frame: Frame, partial: &mut Option<(Format, BytesMut)>, close_sent: &Cell<bool>) -> Option<Incoming> {
-    let format = match frame.opcode {
-        OpCode::Text => Format::Text,
-        OpCode::Binary => Format::Binary,
-        OpCode::Continuation => return extend(frame, partial, close_sent),
-        _ if frame.payload.len() > LARGEST_CONTROL => return Some(broken(code::PROTOCOL, close_sent)),
-        OpCode::Pong => return None,
-        OpCode::Ping => return Some(Incoming::Answer(encode(Frame::pong(frame.payload)))),
-        OpCode::Close => return Some(closed(&frame.payload, close_sent)),
-    };
-    if partial.is_some() {
-        return Some(broken(code::PROTOCOL, close_sent));
+/// What `arrival` asks for; `None` if nothing.
+fn incoming(arrival: Arrival, close_sent: &Cell<bool>) -> Option<Incoming> {
+    match arrival {
+        Arrival::Message(format, payload) => {
+            Some(Incoming::Message(Message { format, payload: payload.into_owned().into() }))
+        }
+        Arrival::Ping(payload) => Some(Incoming::Answer(encode(Frame::pong(payload.into())))),
+        Arrival::Pong(_) => None,
+        // Answered with the same code, unless it is itself the answer to ours.
+        Arrival::Close(Some(number)) => Some(owed(Frame::close(number, b""), close_sent)),
+        Arrival::Close(None) => Some(owed(Frame::close_raw(Payload::Borrowed(&[])), close_sent)),
     }
-    if frame.fin {
-        return Some(Incoming::Message(Message::new(format, &frame.payload)));
-    }
-    *partial = Some((format, BytesMut::from(&frame.payload[..])));
-    None
 }
 
-fn extend(frame: Frame, partial: &mut Option<(Format, BytesMut)>, close_sent: &Cell<bool>) -> Option<Incoming> {
-    let Some((format, mut payload)) = partial.take() else { return Some(broken(code::PROTOCOL, close_sent)) };
-    if payload.len() + frame.payload.len() > MAX_MESSAGE {
-        return Some(broken(code::TOO_LARGE, close_sent));
-    }
-    payload.extend_from_slice(&frame.payload);
-    if !frame.fin {
-        *partial = Some((format, payload));
-        return None;
-    }
-    if format == Format::Text && std::str::from_utf8(&payload).is_err() {
-        return Some(broken(code::NOT_UTF8, close_sent));
-    }
-    Some(Incoming::Message(Message { format, payload: payload.freeze() }))
-}
-
-/// The client's close frame: answered with the same code, unless it is itself the answer to ours.
-fn closed(payload: &[u8], close_sent: &Cell<bool>) -> Incoming {
-    let Some((number, reason)) = payload.split_first_chunk::<2>() else {
-        return match payload {
-            [] => owed(Frame::close_raw(Payload::Borrowed(&[])), close_sent),
-            _ => broken(code::PROTOCOL, close_sent),
-        };
-    };
-    let number = u16::from_be_bytes(*number);
-    if !CloseCode::from(number).is_allowed() {
-        return broken(code::PROTOCOL, close_sent);
-    }
-    if std::str::from_utf8(reason).is_err() {
-        return broken(code::NOT_UTF8, close_sent);
-    }
-    owed(Frame::close(number, b""), close_sent)
-}
-
-fn broken(number: u16, close_sent: &Cell<bool>) -> Incoming {
-    owed(Frame::close(number, b""), close_sent)
+fn broken(violation: &Violation, close_sent: &Cell<bool>) -> Incoming {
+    owed(Frame::close(violation.close_code(), b""), close_sent)
 }
 
 fn owed(close: Frame, close_sent: &Cell<bool>) -> Incoming {
     let answered = close_sent.replace(true);
     Incoming::End((!answered).then(|| encode(close)))
-}
-
-fn code_for(error: &WebSocketError) -> u16 {
-    match error {
-        WebSocketError::FrameTooLarge => code::TOO_LARGE,
-        WebSocketError::InvalidUTF8 => code::NOT_UTF8,
-        _ => code::PROTOCOL,
-    }
 }
 
 pub fn encoder(close_sent: Rc<Cell<bool>>) -> impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()> {

@@ -3,9 +3,10 @@
 use super::super::outbox::{Item, Message};
 use super::super::server::Core;
 use super::super::stream::read_some;
-use super::{GOES_ON, Incoming, code};
+use super::{GOES_ON, Incoming};
 use crate::catalog::Format;
 use crate::codec::MAX_MESSAGE;
+use crate::codec::frames::close_code;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -100,9 +101,9 @@ fn close(context: &mut WebSocketContext, wire: &mut Wire, number: u16) -> Result
 fn code_for(error: &Error) -> Option<u16> {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => None,
-        Error::Capacity(_) => Some(code::TOO_LARGE),
-        Error::Utf8(_) => Some(code::NOT_UTF8),
-        _ => Some(code::PROTOCOL),
+        Error::Capacity(_) => Some(close_code::TOO_LARGE),
+        Error::Utf8(_) => Some(close_code::NOT_UTF8),
+        _ => Some(close_code::PROTOCOL),
     }
 }
 

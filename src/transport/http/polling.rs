@@ -138,7 +138,7 @@ impl Polling {
             let session = &self.session;
             let mut deliver = |message: &[u8]| {
                 messages += 1;
-                session.deliver(message, at);
+                session.deliver(message, None, at);
             };
             match chunk {
                 Ok(Some(bytes)) => {

@@ -75,7 +75,7 @@ impl Streaming {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let at = now();
         let session = &self.session;
-        let mut deliver = |message: &[u8]| session.deliver(message, at);
+        let mut deliver = |message: &[u8]| session.deliver(message, None, at);
         match &mut self.decoder {
             Decoder::Events(decoder) => decoder.push(bytes, &mut deliver).map_err(Failure::from),
             Decoder::Lengths(codec) => codec.push(bytes, &mut deliver).map_err(|error| garbage(&error)),

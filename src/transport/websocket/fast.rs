@@ -1,29 +1,28 @@
-//! The fastwebsockets engine: its frame reader, its frame writer and its mask; assembling, pings and closing are here.
+//! The fastwebsockets engine: its frame reader, its frame writer and its mask; pings and closing are here, and what it
+//! doesn't check of frames is `codec::frames`'.
 //!
-//! Its reader isn't cancel-safe, so one future owns it from the handshake to the end of the stream. Its own collector of
-//! fragments has no limit on a message, and it takes masked frames from a server; both are checked here.
+//! Its reader isn't cancel-safe, so one future owns it from the handshake to the target's Close or the end of the stream.
 
-use super::{Frames, Pings, broke, ended, keep_pinging};
+use super::{Frames, Pings, Stop, end, keep_pinging};
+use crate::catalog::Format;
 use crate::clock::{Nanos, now};
 use crate::codec::MAX_MESSAGE;
+use crate::codec::frames::{Arrival, Assembler, Violation};
+use crate::transport::Ended;
 use crate::transport::counted::Counted;
 use crate::transport::outbox::Item;
 use crate::transport::session::Session;
 use crate::transport::stream::{self, CloseBy};
-use crate::transport::{Ended, ErrorClass, Failure};
-use fastwebsockets::{CloseCode, Frame, OpCode, Payload, Role, WebSocketError, WebSocketRead, after_handshake_split};
+use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocketError, WebSocketRead, after_handshake_split};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-
-/// Largest payload of a control frame, bytes (RFC 6455 §5.5).
-const MAX_CONTROL: usize = 125;
 
 pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> Ended {
     let pings = Pings::default();
     let write = stream::write(session, stream.clone(), CloseBy::Frame, |item, at, wire| {
         encode(item, at, frames, &pings, wire);
     });
-    let (mut reader, _) = after_handshake_split(stream, tokio::io::sink(), Role::Client);
+    let (mut reader, _) = after_handshake_split(stream.clone(), tokio::io::sink(), Role::Client);
     reader.set_auto_close(false);
     reader.set_auto_pong(false);
     reader.set_max_message_size(MAX_MESSAGE + 1);
@@ -31,7 +30,7 @@ pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> 
         biased;
         never = write => match never {},
         never = keep_pinging(session, frames.ping_every) => match never {},
-        ended = read(session, &mut reader, &pings) => ended,
+        ended = async { end(session, &stream, read(session, &mut reader, &pings).await).await } => ended,
     }
 }
 
@@ -44,7 +43,10 @@ fn encode(item: Item, at: Nanos, frames: Frames, pings: &Pings, wire: &mut Vec<u
             append(Frame::new(true, OpCode::Ping, None, payload.into()), wire);
         }
         Item::Message(message) => {
-            let opcode = if frames.is_text { OpCode::Text } else { OpCode::Binary };
+            let opcode = match message.format {
+                Format::Text => OpCode::Text,
+                Format::Binary => OpCode::Binary,
+            };
             for piece in frames.cut(&message.payload) {
                 let opcode = if piece.is_first { opcode } else { OpCode::Continuation };
                 append(Frame::new(piece.is_last, opcode, None, piece.bytes.into()), wire);
@@ -63,163 +65,29 @@ fn append(mut frame: Frame, wire: &mut Vec<u8>) {
     wire.extend_from_slice(&frame.payload);
 }
 
-async fn read(session: &Session, reader: &mut WebSocketRead<Counted>, pings: &Pings) -> Ended {
-    let mut assembly = Assembly::default();
+async fn read(session: &Session, reader: &mut WebSocketRead<Counted>, pings: &Pings) -> Stop {
+    let mut assembler = Assembler::new(Role::Client);
     // Nothing is answered by the engine itself, so there is nothing for it to send.
     let mut obliged = |_: Frame<'static>| -> Ready<Result<(), Infallible>> { ready(Ok(())) };
     loop {
-        let result = match reader.read_frame(&mut obliged).await {
-            Ok(frame) => take(session, frame, &mut assembly, pings),
-            Err(WebSocketError::UnexpectedEOF) => return ended(session),
-            Err(error) => Err(failure(error)),
+        let mut frame = match reader.read_frame(&mut obliged).await {
+            Ok(frame) => frame,
+            Err(WebSocketError::UnexpectedEOF) => return Stop::End,
+            Err(WebSocketError::IoError(error)) => return Stop::Broken(error.into()),
+            Err(error) => return violated(&error.into()),
         };
-        if let Err(failure) = result {
-            return broke(session, failure);
+        let at = now();
+        match assembler.take(&mut frame) {
+            Ok(None) => {}
+            Ok(Some(Arrival::Message(format, payload))) => session.deliver(&payload, Some(format), at),
+            Ok(Some(Arrival::Ping(payload))) => session.outbox.pong(payload),
+            Ok(Some(Arrival::Pong(payload))) => pings.answered(session, payload),
+            Ok(Some(Arrival::Close(code))) => return Stop::Closed(code),
+            Err(violation) => return violated(&violation),
         }
     }
 }
 
-fn take(session: &Session, mut frame: Frame, assembly: &mut Assembly, pings: &Pings) -> Result<(), Failure> {
-    let at = now();
-    if is_masked(&mut frame) {
-        return Err(protocol("a masked frame from a server"));
-    }
-    if session.target_closed() {
-        return Err(protocol("a frame after the Close"));
-    }
-    let payload = &*frame.payload;
-    match frame.opcode {
-        OpCode::Text | OpCode::Binary | OpCode::Continuation => {
-            assembly.push(frame.opcode, frame.fin, payload, |message| session.deliver(message, at))
-        }
-        _ if payload.len() > MAX_CONTROL => Err(protocol("a control frame of over 125 bytes")),
-        OpCode::Ping => {
-            session.outbox.pong(payload);
-            Ok(())
-        }
-        OpCode::Pong => {
-            pings.answered(session, payload);
-            Ok(())
-        }
-        OpCode::Close => {
-            session.target_closes(close_code(payload)?);
-            Ok(())
-        }
-    }
-}
-
-/// The engine reads a frame's mask but doesn't tell; its head as the engine would write it does.
-fn is_masked(frame: &mut Frame) -> bool {
-    let mut head = [0; 16];
-    frame.fmt_head(&mut head);
-    head[1] & 0x80 != 0
-}
-
-/// The code of a Close, as RFC 6455 §5.5.1 and §7.4 allow it.
-fn close_code(payload: &[u8]) -> Result<Option<u16>, Failure> {
-    match payload {
-        [] => Ok(None),
-        [high, low, reason @ ..] => {
-            let code = u16::from_be_bytes([*high, *low]);
-            if !CloseCode::from(code).is_allowed() {
-                return Err(protocol(&format!("a Close with the code {code}, which may not be sent")));
-            }
-            std::str::from_utf8(reason).map_err(|_| protocol("a Close whose reason is not UTF-8"))?;
-            Ok(Some(code))
-        }
-        _ => Err(protocol("a Close with half a code")),
-    }
-}
-
-/// A message whose last fragment hasn't come.
-#[derive(Default)]
-struct Assembly {
-    begun: Option<OpCode>,
-    bytes: Vec<u8>,
-}
-
-impl Assembly {
-    /// Takes a data frame, hands on the message if that makes it whole.
-    fn push(&mut self, opcode: OpCode, fin: bool, payload: &[u8], deliver: impl FnOnce(&[u8])) -> Result<(), Failure> {
-        let first = match (opcode, self.begun) {
-            (OpCode::Continuation, None) => return Err(protocol("a continuation of nothing")),
-            (OpCode::Continuation, Some(first)) => first,
-            (_, Some(_)) => return Err(protocol("a new message inside a fragmented one")),
-            (opcode, None) => opcode,
-        };
-        let size = self.bytes.len() + payload.len();
-        if size > MAX_MESSAGE {
-            let detail = format!("a message of over {MAX_MESSAGE} bytes");
-            return Err(Failure::new(ErrorClass::TooLarge, detail));
-        }
-        if !fin {
-            self.begun = Some(first);
-            self.bytes.extend_from_slice(payload);
-            return Ok(());
-        }
-        self.begun = None;
-        let collected = std::mem::take(&mut self.bytes);
-        let whole = if collected.is_empty() { payload } else { &[&collected, payload].concat() };
-        if first == OpCode::Text && std::str::from_utf8(whole).is_err() {
-            return Err(protocol("a text message that is not UTF-8"));
-        }
-        deliver(whole);
-        Ok(())
-    }
-}
-
-fn protocol(detail: &str) -> Failure {
-    Failure::new(ErrorClass::Protocol, detail)
-}
-
-fn failure(error: WebSocketError) -> Failure {
-    match error {
-        WebSocketError::IoError(error) => error.into(),
-        WebSocketError::FrameTooLarge => {
-            Failure::new(ErrorClass::TooLarge, format!("a frame of over {MAX_MESSAGE} bytes"))
-        }
-        other => protocol(&other.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assembled(frames: &[(OpCode, bool, &[u8])]) -> Result<Vec<Vec<u8>>, ErrorClass> {
-        let mut assembly = Assembly::default();
-        let mut got = Vec::new();
-        for (opcode, fin, payload) in frames {
-            assembly.push(*opcode, *fin, payload, |m| got.push(m.to_vec())).map_err(|f| f.class)?;
-        }
-        Ok(got)
-    }
-
-    #[test]
-    fn fragments_become_the_message_they_were() {
-        use OpCode::{Continuation, Text};
-        // The second fragment begins in the middle of a character.
-        let frames: &[(OpCode, bool, &[u8])] =
-            &[(Text, false, b"a\xC2"), (Continuation, false, b"\xB5"), (Continuation, true, b""), (Text, true, b"z")];
-        assert_eq!(assembled(frames).unwrap(), ["aµ".as_bytes(), b"z"]);
-    }
-
-    #[test]
-    fn fragments_out_of_order_too_large_or_not_text_are_refused() {
-        use OpCode::{Binary, Continuation, Text};
-        assert_eq!(assembled(&[(Continuation, true, b"x")]), Err(ErrorClass::Protocol));
-        assert_eq!(assembled(&[(Text, false, b"x"), (Text, true, b"x")]), Err(ErrorClass::Protocol));
-        assert_eq!(assembled(&[(Text, false, b"\xC2"), (Continuation, true, b"x")]), Err(ErrorClass::Protocol));
-        let half = vec![0; MAX_MESSAGE / 2 + 1];
-        assert_eq!(assembled(&[(Binary, false, &half), (Continuation, true, &half)]), Err(ErrorClass::TooLarge));
-    }
-
-    #[test]
-    fn close_codes_are_checked() {
-        assert_eq!(close_code(b"").unwrap(), None);
-        assert_eq!(close_code(b"\x03\xE9bye").unwrap(), Some(1001));
-        for bad in [b"\x03".as_slice(), b"\x03\xED", b"\x03\xE8\xFF"] {
-            assert_eq!(close_code(bad).unwrap_err().class, ErrorClass::Protocol);
-        }
-    }
+fn violated(violation: &Violation) -> Stop {
+    Stop::Violation(violation.close_code(), violation.into())
 }

@@ -1,9 +1,11 @@
 //! The tungstenite engine. It answers pings and closes by itself; a reader and a writer share it by turns, which it
 //! allows: it keeps a waker for each direction.
 
-use super::{Frames, Pings, broke, ended, keep_pinging};
+use super::{Frames, Pings, Stop, end, keep_pinging};
+use crate::catalog::Format;
 use crate::clock::now;
 use crate::codec::MAX_MESSAGE;
+use crate::codec::frames::close_code;
 use crate::transport::counted::Counted;
 use crate::transport::outbox::{Item, Message as Outgoing};
 use crate::transport::session::Session;
@@ -32,13 +34,14 @@ pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> 
         .max_write_buffer_size(MAX_MESSAGE + 2 * BUFFER)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let socket: Socket = RefCell::new(WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await);
+    let socket: Socket =
+        RefCell::new(WebSocketStream::from_raw_socket(stream.clone(), Role::Client, Some(config)).await);
     let pings = Pings::default();
     tokio::select! {
         biased;
         never = write(session, &socket, frames, &pings) => match never {},
         never = keep_pinging(session, frames.ping_every) => match never {},
-        ended = read(session, &socket, &pings) => ended,
+        ended = async { end(session, &stream, read(session, &socket, &pings).await).await } => ended,
     }
 }
 
@@ -53,27 +56,52 @@ async fn write(session: &Session, socket: &Socket, frames: Frames, pings: &Pings
 
 /// Waits for an item, writes it and all that wait behind it.
 async fn write_what_waits(session: &Session, socket: &Socket, frames: Frames, pings: &Pings) -> Result<(), Error> {
-    let mut next = Some(session.outbox.next().await);
+    let first = session.outbox.next().await;
+    let closes = match write_items(session, socket, frames, pings, first).await {
+        // The engine has answered the target's Close by itself, and takes no more.
+        Err(Error::Protocol(ProtocolError::SendAfterClosing)) => true,
+        written => written?,
+    };
+    poll_fn(|cx| socket.borrow_mut().poll_flush_unpin(cx)).await?;
+    if closes {
+        session.close_written();
+    }
+    Ok(())
+}
+
+/// Hands `first` and all that wait behind it to the engine; true if that ends in a Close.
+async fn write_items(
+    session: &Session,
+    socket: &Socket,
+    frames: Frames,
+    pings: &Pings,
+    first: Item,
+) -> Result<bool, Error> {
+    let mut closes = false;
+    let mut next = Some(first);
     while let Some(item) = next {
         match item {
             Item::Message(message) => write_message(session, socket, frames, message).await?,
             Item::Ping => put(socket, || Message::Ping(Bytes::copy_from_slice(&pings.send(now())))).await?,
-            // The engine answers pings and the target's Close by itself.
-            Item::Close(_) if session.target_closed() => {}
             Item::Close(code) => {
                 session.closing_began();
                 let frame = code.map(|code| CloseFrame { code: code.into(), reason: Utf8Bytes::default() });
                 put(socket, || Message::Close(frame)).await?;
+                closes = true;
             }
+            // The engine answers pings by itself.
             Item::Pong(_) => {}
         }
         next = session.outbox.try_next();
     }
-    poll_fn(|cx| socket.borrow_mut().poll_flush_unpin(cx)).await
+    Ok(closes)
 }
 
 async fn write_message(session: &Session, socket: &Socket, frames: Frames, message: Outgoing) -> Result<(), Error> {
-    let data = if frames.is_text { Data::Text } else { Data::Binary };
+    let data = match message.format {
+        Format::Text => Data::Text,
+        Format::Binary => Data::Binary,
+    };
     let size = message.payload.len() as u64;
     let payload = Bytes::from(message.payload);
     for piece in frames.cut(&payload) {
@@ -98,33 +126,41 @@ async fn put(socket: &Socket, make: impl FnOnce() -> Message) -> Result<(), Erro
     socket.borrow_mut().start_send_unpin(message)
 }
 
-async fn read(session: &Session, socket: &Socket, pings: &Pings) -> Ended {
+async fn read(session: &Session, socket: &Socket, pings: &Pings) -> Stop {
     loop {
         let next = poll_fn(|cx| socket.borrow_mut().poll_next_unpin(cx)).await;
         let at = now();
         match next {
-            Some(Ok(Message::Text(text))) => session.deliver(text.as_bytes(), at),
-            Some(Ok(Message::Binary(bytes))) => session.deliver(&bytes, at),
+            Some(Ok(Message::Text(text))) => session.deliver(text.as_bytes(), Some(Format::Text), at),
+            Some(Ok(Message::Binary(bytes))) => session.deliver(&bytes, Some(Format::Binary), at),
             Some(Ok(Message::Pong(payload))) => pings.answered(session, &payload),
-            Some(Ok(Message::Close(frame))) => match close_code(frame) {
-                Ok(code) => session.target_closes(code),
-                Err(failure) => return session.broken(failure),
-            },
+            Some(Ok(Message::Close(frame))) => return closed(frame),
             Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
-            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) | None => return ended(session),
-            Some(Err(error)) => return broke(session, failure(error)),
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) | None => return Stop::End,
+            Some(Err(error)) => return stopped(error),
         }
     }
 }
 
 /// The engine puts a Close of its own in the place of one with a code that may not be sent.
-fn close_code(frame: Option<CloseFrame>) -> Result<Option<u16>, Failure> {
+fn closed(frame: Option<CloseFrame>) -> Stop {
     match frame {
         Some(frame) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
-            Err(Failure::new(ErrorClass::Protocol, "a Close with a code that may not be sent"))
+            let detail = "a Close with a code that may not be sent";
+            Stop::Violation(close_code::PROTOCOL, Failure::new(ErrorClass::Protocol, detail))
         }
-        frame => Ok(frame.map(|frame| frame.code.into())),
+        frame => Stop::Closed(frame.map(|frame| frame.code.into())),
     }
+}
+
+fn stopped(error: Error) -> Stop {
+    let code = match &error {
+        Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => return Stop::Broken(failure(error)),
+        Error::Capacity(_) => close_code::TOO_LARGE,
+        Error::Utf8(_) => close_code::NOT_UTF8,
+        _ => close_code::PROTOCOL,
+    };
+    Stop::Violation(code, failure(error))
 }
 
 fn failure(error: Error) -> Failure {
