@@ -4,11 +4,12 @@ use super::child::{Child, ChildError};
 use super::coordinator::Halt;
 use super::cores;
 use super::link::{FromWorker, Link, Slice, ToWorker};
+use super::sockets;
 use super::usage::Meter;
-use crate::catalog::{DialectKind, Transport, TransportKind};
+use crate::catalog::{DialectKind, TargetUrl, Transport, TransportKind};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
-use crate::measure::Outcome;
+use crate::measure::{Held, Outcome};
 use crate::plan::{Cell, Embedded, Target, Workload};
 use crate::result::{TargetFacts, Usage};
 use crate::target::{Config, Order, Ports, Push, Reply, Report};
@@ -78,9 +79,10 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
         (Target::Embedded, Some(target)) => target.url(order.cell.transport.kind()),
         (Target::Embedded, None) => return Err(TrialError::Reported("the plan has no embedded target".into())),
     };
+    let port = url.parse().ok().map(|url: TargetUrl| url.port);
     let mut worker = Link::start(order.program)?;
     worker.tell(&ToWorker::Prepare(Box::new(slice(order, url)))).await?;
-    let (outcome, generator, failure) = drive(order, &mut worker, target.as_mut(), halt, live).await?;
+    let (outcome, generator, failure) = drive(order, port, &mut worker, target.as_mut(), halt, live).await?;
     let target = match target {
         Some(target) => Some(target.stop().await?),
         None => None,
@@ -97,9 +99,10 @@ fn with_token_of_url(order: &Assignment) -> (Cell, String) {
     (cell, token)
 }
 
-/// From the ramp to the worker's outcome.
+/// From the ramp to the worker's outcome. `port`: the target's.
 async fn drive(
     order: &Assignment<'_>,
+    port: Option<u16>,
     worker: &mut Link,
     mut target: Option<&mut TargetProcess>,
     halt: &mut Halt,
@@ -107,6 +110,7 @@ async fn drive(
 ) -> Result<(Outcome, Usage, Option<String>), TrialError> {
     let mut deadline = after(ramp_time(order.cell) + GRACE);
     let (mut is_halted, mut is_deserted) = (false, false);
+    let mut held = None;
     loop {
         let heard = tokio::select! {
             heard = worker.hear() => heard?,
@@ -119,8 +123,13 @@ async fn drive(
             () = until(deadline) => return Err(TrialError::Hung("worker")),
         };
         match heard {
-            FromWorker::Ready { open } => {
-                if open == 0 && !matches!(order.cell.workload, Workload::Connect { .. }) {
+            FromWorker::Ready { open, connections } => {
+                let is_ramped = !matches!(order.cell.workload, Workload::Connect { .. });
+                // Read here and not in the worker, whose memory is measured.
+                let kernel = |pid, port| sockets::connected(pid, port, order.cell.transport.kind());
+                let kernel = worker.pid().zip(port).and_then(|(pid, port)| kernel(pid, port));
+                held = is_ramped.then_some(Held { counted: connections, kernel });
+                if open == 0 && is_ramped {
                     is_deserted = true;
                     worker.tell(&ToWorker::Stop).await?;
                     deadline = after(GRACE);
@@ -137,6 +146,7 @@ async fn drive(
             FromWorker::Done { mut outcome, usage } => {
                 // That nobody was there isn't an interrupt, although it was ended like one.
                 outcome.interrupted = is_halted;
+                outcome.sessions.held = held;
                 let counters = outcome.measure;
                 is_deserted |= outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
                 let failure = (is_deserted && !is_halted).then(|| deserted(&outcome));

@@ -202,7 +202,7 @@ fn outcome(workload: &str, delay: Nanos, arm: usize, block: u32) -> Outcome {
     let mut outcome = Outcome {
         measure: counters(scheduled, expected, lost),
         warmup: counters(RATE / 4, RATE / 4 * copies, 0),
-        sessions: Sessions { asked: SESSIONS, connected: SESSIONS, peak: SESSIONS },
+        sessions: Sessions { asked: SESSIONS, connected: SESSIONS, peak: SESSIONS, held: None },
         order_tracked: ARMS[arm].0 != "http-streaming",
         ..Outcome::default()
     };
@@ -275,7 +275,7 @@ fn traffic(workload: &str, arm: usize, expected: u64) -> Traffic {
         polls: if name.ends_with("polling") { 4_000 } else { 0 },
         empty_polls: if name == "short-polling" { 900 } else { 0 },
         wire_known: SESSIONS * connections,
-        receive_drops: 0,
+        ..Traffic::default()
     }
 }
 
