@@ -39,6 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
+    ("accounting", &["catalog", "cluster", "measure", "plan", "result"]),
     ("compare", &["clock", "measure", "result", "units"]),
     ("chart", &["clock", "compare", "measure", "result", "schedule", "units"]),
     ("export", &["chart", "clock", "compare", "measure", "result", "schedule", "units"]),

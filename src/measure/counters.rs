@@ -73,6 +73,8 @@ pub struct Traffic {
 pub struct KernelBytes {
     pub sent: u64,
     pub received: u64,
+    /// Had arrived, and was not read yet when the count was taken; no part of `received`.
+    pub unread: u64,
 }
 
 /// Declares field-by-field addition. It saturates: the counts of a result that was edited by hand may be anything.
@@ -125,7 +127,7 @@ adds!(Counters {
     unmatched
 });
 adds!(Volume { messages, payload, framing, wire });
-adds!(KernelBytes { sent, received });
+adds!(KernelBytes { sent, received, unread });
 adds!(Traffic {
     sent,
     received,
@@ -159,12 +161,12 @@ impl Traffic {
         self.connections > 0 && self.wire_known == self.connections
     }
 
-    /// Bytes that passed the sockets by the generator's own count, handshakes included: over
-    /// connections without TLS, the same as [`Traffic::kernel`].
+    /// Bytes that passed the sockets by the generator's own count, handshakes included: over connections without TLS, `sent`
+    /// and `received` of [`Traffic::kernel`].
     pub fn counted(&self) -> KernelBytes {
         let received = self.handshake.saturating_sub(self.handshake_sent);
         let all =
             |volume: Volume, handshake: u64| volume.payload.saturating_add(volume.framing).saturating_add(handshake);
-        KernelBytes { sent: all(self.sent, self.handshake_sent), received: all(self.received, received) }
+        KernelBytes { sent: all(self.sent, self.handshake_sent), received: all(self.received, received), unread: 0 }
     }
 }

@@ -181,8 +181,8 @@ impl Inner {
         let mut reading = Reading { sent: self.sent.get(), received: self.received.get(), ..Reading::default() };
         if let Some(counts) = wire.then(|| self.kernel()).flatten() {
             reading.wire = counts.wire - self.before.get();
-            let received = counts.received().saturating_sub(counts.unread);
-            reading.kernel = KernelBytes { sent: counts.sent, received };
+            let (received, unread) = (counts.received().saturating_sub(counts.unread), counts.unread);
+            reading.kernel = KernelBytes { sent: counts.sent, received, unread };
             reading.wire_known = 1;
         }
         reading
