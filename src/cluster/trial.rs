@@ -17,6 +17,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
+/// Where the embedded target listens.
+pub(super) const EMBEDDED_ON: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// From the last session's opening to the schedule's start: for both ends to come to rest.
 const REST: Nanos = 20 * MILLI;
 /// What a process may take beyond what was planned before it counts as hung.
@@ -217,7 +219,7 @@ impl TargetProcess {
             | Transport::HttpStreaming(h) => h.nodelay,
         };
         let config = Config {
-            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            bind: IpAddr::V4(EMBEDDED_ON),
             ports: Ports::default(),
             token: Some(order.token.to_owned()),
             engine: embedded.engine,
@@ -247,7 +249,7 @@ impl TargetProcess {
             TransportKind::Udp => self.ports.udp,
             _ => self.ports.http,
         };
-        format!("{}://127.0.0.1:{port}", kind.schemes()[0])
+        format!("{}://{EMBEDDED_ON}:{port}", kind.schemes()[0])
     }
 
     /// The schedule starts at `at`; with push, the target is the one to follow it.

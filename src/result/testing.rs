@@ -55,6 +55,7 @@ pub fn of(workload: &str, delay: Nanos) -> Document {
         reference: Some("long-polling".to_owned()),
         partial: false,
         calibration: Some(Calibration { lateness_p50: 8_000, lateness_p99: 61_000, samples: 1000 }),
+        network_floor: Vec::new(),
         cells: (0..ARMS.len())
             .filter(|arm| !(workload == "connect" && ARMS[*arm].0 == "udp"))
             .map(|arm| cell(workload, delay, arm))
