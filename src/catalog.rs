@@ -95,6 +95,17 @@ impl Transport {
         }
     }
 
+    /// Whether a connection lasts as long as its session.
+    pub fn keeps_alive(&self) -> bool {
+        match self {
+            Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) => true,
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => h.keep_alive,
+        }
+    }
+
     /// Names and values that the arm adds to each request; none where there are no headers.
     pub fn extra_headers_mut(&mut self) -> &mut [(String, String)] {
         match self {

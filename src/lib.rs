@@ -8,6 +8,7 @@ compile_error!(
     "wsbench runs on Linux: it relies on timerfd, TCP_INFO, procfs and PR_SET_PDEATHSIG (docs/measuring.md)"
 );
 
+pub mod accounting;
 pub mod catalog;
 pub mod chart;
 pub mod cli;

@@ -2,11 +2,12 @@
 //! samples lie beyond: further on there is only noise.
 
 use super::axis::{self, TimeUnit};
+use super::palette::{Dash, Ink, MUTED};
 use super::spec::{ChartSpec, Entry, Mark, Panel, Swatch};
 use super::{Inks, label, layered, subtitle};
 use crate::compare;
 use crate::measure::{BEYOND_MERGED, Histogram, Metric};
-use crate::result::{Cell, Document};
+use crate::result::{Cell, Document, NetworkFloor};
 use crate::units::show_nanos;
 
 /// Points on each line.
@@ -26,7 +27,9 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         .collect();
     let all = || curves.iter().flat_map(|(.., points)| points);
     let furthest = all().map(|p| p.0).fold(0.0, f64::max);
-    let (lowest, highest) = (all().map(|p| p.1).fold(f64::MAX, f64::min), all().map(|p| p.1).fold(0.0, f64::max));
+    let floor = floor(document);
+    let least = floor.as_ref().map_or(f64::MAX, |(_, nanos)| *nanos);
+    let (lowest, highest) = (all().map(|p| p.1).fold(least, f64::min), all().map(|p| p.1).fold(0.0, f64::max));
     if curves.is_empty() {
         return None;
     }
@@ -36,6 +39,15 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         ink: *ink,
         dots: false,
     });
+    let mut legend: Vec<Entry> =
+        curves.iter().map(|(name, ink, _)| Entry { label: name.clone(), swatch: Swatch::Line(*ink) }).collect();
+    let mut marks = layered(marks);
+    if let Some((label, nanos)) = floor {
+        let ink = Ink { colour: MUTED, dash: Dash::Short, width: 1.0 };
+        let y = nanos / unit.nanos;
+        marks.insert(0, Mark::Line { points: vec![(0.0, y), (furthest, y)], ink, dots: false });
+        legend.push(Entry { label, swatch: Swatch::Line(ink) });
+    }
     Some(ChartSpec {
         title: title(document),
         subtitle: subtitle(document, "Response time by percentile"),
@@ -43,11 +55,20 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
             x: axis::nines("percentile of deliveries (%)", furthest),
             y: axis::positive("response time", unit.name, lowest / unit.nanos, highest / unit.nanos),
             bands: Vec::new(),
-            marks: layered(marks),
+            marks,
         }],
-        legend: curves.iter().map(|(name, ink, _)| Entry { label: name.clone(), swatch: Swatch::Line(*ink) }).collect(),
+        legend,
         height: 440,
     })
+}
+
+/// The floor of the network, with its label, where all targets share one and it is under the curves: an emulated delay is
+/// not in it.
+fn floor(document: &Document) -> Option<(String, f64)> {
+    let [NetworkFloor { p50: Some(p50), .. }] = document.network_floor.as_slice() else { return None };
+    let nanos = *p50 as f64;
+    let is_emulated = document.cells.iter().any(|cell| cell.load.delay > 0);
+    (!is_emulated && *p50 > 0).then(|| (format!("ICMP echo, p50 {}", show_nanos(nanos)), nanos))
 }
 
 fn title(document: &Document) -> String {
@@ -85,6 +106,7 @@ fn curve(histogram: &Histogram) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::testing;
 
     #[test]
     fn a_line_ends_where_its_samples_do() {
@@ -94,5 +116,16 @@ mod tests {
         (199..10_000).for_each(|n| histogram.record(n * 1000));
         let (q, nanos) = *curve(&histogram).last().unwrap();
         assert!((q - 0.99).abs() < 1e-9 && (nanos / 9_900_000.0 - 1.0).abs() < 0.01);
+    }
+    #[test]
+    fn the_floor_is_a_line_under_the_curves_unless_a_delay_is_emulated() {
+        let floor = NetworkFloor { p50: Some(21_000), ..NetworkFloor::default() };
+        let named = |delay: u64| {
+            let document = Document { network_floor: vec![floor.clone()], ..testing::of("chat", delay) };
+            let spec = spec(&document).unwrap();
+            spec.legend.into_iter().map(|entry| entry.label).find(|label| label.contains("ICMP"))
+        };
+        assert_eq!(named(0).as_deref(), Some("ICMP echo, p50 21.0 µs"));
+        assert_eq!(named(testing::DELAY), None);
     }
 }

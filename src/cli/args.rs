@@ -55,6 +55,9 @@ pub(super) enum Command {
     /// (internal) the embedded target of a run
     #[command(hide = true)]
     Target,
+    /// (internal) a run whose packets are captured
+    #[command(hide = true)]
+    Capture,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
         }
         Command::Worker => crate::cluster::work().map(|()| Exit::Done).map_err(Into::into),
         Command::Target => crate::target::controlled().map(|()| Exit::Done).map_err(Into::into),
+        Command::Capture => crate::accounting::work().map(|()| Exit::Done).map_err(Into::into),
     };
     match exit {
         Ok(exit) => exit.into(),

@@ -20,6 +20,9 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     }
     let mut text = String::from("\n");
     text += &table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
+    for floor in document.floors_in_words() {
+        text += &format!("{floor}\n");
+    }
     for omitted in &document.omitted {
         text += &format!("not run: {}: {}\n", omitted.arm, omitted.reason);
     }

@@ -2,11 +2,12 @@
 
 use super::child::ChildError;
 use super::document;
+use super::ping;
 use super::trial::{self, Assignment, Tried};
 use crate::clock::{self, Nanos};
 use crate::engine::Live;
-use crate::plan::Plan;
-use crate::result::{Calibration, Document, Evidence, Finding, LoadFacts, ScenarioText, Trial, judge};
+use crate::plan::{Plan, Target};
+use crate::result::{Calibration, Document, Evidence, Finding, LoadFacts, NetworkFloor, ScenarioText, Trial, judge};
 use crate::seed;
 use std::path::PathBuf;
 use tokio::sync::watch;
@@ -80,6 +81,7 @@ pub async fn run(
     let mut document = document::begin(plan, options);
     progress(Progress::Calibrating);
     document.calibration = trial::calibrate(&options.program).await.ok();
+    document.network_floor = floors(plan, &halt).await;
     let of = plan.trials * plan.cells.len() as u32;
     let token = format!("{:016x}", rand::random::<u64>());
     let mut number = 0;
@@ -116,6 +118,24 @@ pub async fn run(
         }
     }
     Ok(document)
+}
+
+/// The floor of the network for each host that a target is on.
+async fn floors(plan: &Plan, halt: &Halt) -> Vec<NetworkFloor> {
+    let mut floors: Vec<NetworkFloor> = Vec::new();
+    for cell in &plan.cells {
+        if halt.is_wanted() {
+            break;
+        }
+        let host = match &cell.target {
+            Target::Embedded => trial::EMBEDDED_ON.to_string(),
+            Target::Url(url) => url.host.clone(),
+        };
+        if floors.iter().all(|floor| floor.host != host) {
+            floors.push(ping::floor(&host).await);
+        }
+    }
+    floors
 }
 
 /// When a trial ran, among all of them.

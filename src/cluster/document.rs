@@ -33,6 +33,7 @@ pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
         reference: plan.reference.clone(),
         partial: false,
         calibration: None,
+        network_floor: Vec::new(),
         cells: plan.cells.iter().map(cell).collect(),
         omitted: plan.omitted.iter().map(|o| OmittedArm { arm: o.arm.clone(), reason: o.reason.clone() }).collect(),
     }

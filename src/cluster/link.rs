@@ -40,9 +40,10 @@ pub(super) enum ToWorker {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromWorker {
     Calibrated(Calibration),
-    /// Every session has been tried; this many are open.
+    /// Every session has been tried; so many are open, and hold so many connections.
     Ready {
         open: u64,
+        connections: u64,
     },
     Live(Live),
     Done {
@@ -61,6 +62,10 @@ pub(super) struct Link(Child);
 impl Link {
     pub(super) fn start(program: &Path) -> Result<Link, ChildError> {
         Child::start(program, "worker", "worker").map(Link)
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.0.pid()
     }
 
     pub(super) async fn tell(&mut self, message: &ToWorker) -> Result<(), ChildError> {

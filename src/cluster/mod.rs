@@ -8,6 +8,8 @@
 //! | `child.rs` | child processes that speak JSON lines and die with us |
 //! | `worker.rs` | the other end: one process, one single-threaded runtime, one share of one trial |
 //! | `cores.rs` | who runs where: generator and target never share a core if there are two |
+//! | `sockets.rs` | the connections of a worker, by the system's own tables |
+//! | `ping.rs` | ICMP echoes to the target's host before the first trial: the floor of the network |
 //! | `document.rs`, `host.rs`, `usage.rs` | what the document says of the plan, the machine and the processes |
 
 mod child;
@@ -16,6 +18,8 @@ mod cores;
 mod document;
 mod host;
 mod link;
+mod ping;
+mod sockets;
 mod trial;
 mod usage;
 mod worker;

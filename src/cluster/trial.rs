@@ -4,11 +4,12 @@ use super::child::{Child, ChildError};
 use super::coordinator::Halt;
 use super::cores;
 use super::link::{FromWorker, Link, Slice, ToWorker};
+use super::sockets;
 use super::usage::Meter;
-use crate::catalog::{DialectKind, Transport, TransportKind};
+use crate::catalog::{DialectKind, TargetUrl, Transport, TransportKind};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
-use crate::measure::Outcome;
+use crate::measure::{Held, Outcome};
 use crate::plan::{Cell, Embedded, Target, Workload};
 use crate::result::{TargetFacts, Usage};
 use crate::target::{Config, Order, Ports, Push, Reply, Report};
@@ -16,6 +17,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
+/// Where the embedded target listens.
+pub(super) const EMBEDDED_ON: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// From the last session's opening to the schedule's start: for both ends to come to rest.
 const REST: Nanos = 20 * MILLI;
 /// What a process may take beyond what was planned before it counts as hung.
@@ -78,9 +81,10 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
         (Target::Embedded, Some(target)) => target.url(order.cell.transport.kind()),
         (Target::Embedded, None) => return Err(TrialError::Reported("the plan has no embedded target".into())),
     };
+    let port = url.parse().ok().map(|url: TargetUrl| url.port);
     let mut worker = Link::start(order.program)?;
     worker.tell(&ToWorker::Prepare(Box::new(slice(order, url)))).await?;
-    let (outcome, generator, failure) = drive(order, &mut worker, target.as_mut(), halt, live).await?;
+    let (outcome, generator, failure) = drive(order, port, &mut worker, target.as_mut(), halt, live).await?;
     let target = match target {
         Some(target) => Some(target.stop().await?),
         None => None,
@@ -97,9 +101,10 @@ fn with_token_of_url(order: &Assignment) -> (Cell, String) {
     (cell, token)
 }
 
-/// From the ramp to the worker's outcome.
+/// From the ramp to the worker's outcome. `port`: the target's.
 async fn drive(
     order: &Assignment<'_>,
+    port: Option<u16>,
     worker: &mut Link,
     mut target: Option<&mut TargetProcess>,
     halt: &mut Halt,
@@ -107,6 +112,7 @@ async fn drive(
 ) -> Result<(Outcome, Usage, Option<String>), TrialError> {
     let mut deadline = after(ramp_time(order.cell) + GRACE);
     let (mut is_halted, mut is_deserted) = (false, false);
+    let mut held = None;
     loop {
         let heard = tokio::select! {
             heard = worker.hear() => heard?,
@@ -119,8 +125,13 @@ async fn drive(
             () = until(deadline) => return Err(TrialError::Hung("worker")),
         };
         match heard {
-            FromWorker::Ready { open } => {
-                if open == 0 && !matches!(order.cell.workload, Workload::Connect { .. }) {
+            FromWorker::Ready { open, connections } => {
+                let is_ramped = !matches!(order.cell.workload, Workload::Connect { .. });
+                // Read here and not in the worker, whose memory is measured.
+                let kernel = |pid, port| sockets::connected(pid, port, order.cell.transport.kind());
+                let kernel = worker.pid().zip(port).and_then(|(pid, port)| kernel(pid, port));
+                held = is_ramped.then_some(Held { counted: connections, kernel });
+                if open == 0 && is_ramped {
                     is_deserted = true;
                     worker.tell(&ToWorker::Stop).await?;
                     deadline = after(GRACE);
@@ -137,6 +148,7 @@ async fn drive(
             FromWorker::Done { mut outcome, usage } => {
                 // That nobody was there isn't an interrupt, although it was ended like one.
                 outcome.interrupted = is_halted;
+                outcome.sessions.held = held;
                 let counters = outcome.measure;
                 is_deserted |= outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
                 let failure = (is_deserted && !is_halted).then(|| deserted(&outcome));
@@ -207,7 +219,7 @@ impl TargetProcess {
             | Transport::HttpStreaming(h) => h.nodelay,
         };
         let config = Config {
-            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            bind: IpAddr::V4(EMBEDDED_ON),
             ports: Ports::default(),
             token: Some(order.token.to_owned()),
             engine: embedded.engine,
@@ -237,7 +249,7 @@ impl TargetProcess {
             TransportKind::Udp => self.ports.udp,
             _ => self.ports.http,
         };
-        format!("{}://127.0.0.1:{port}", kind.schemes()[0])
+        format!("{}://{EMBEDDED_ON}:{port}", kind.schemes()[0])
     }
 
     /// The schedule starts at `at`; with push, the target is the one to follow it.

@@ -132,7 +132,8 @@ async fn attend(drive: &Rc<Drive>, load: &Load, meter: &mut Meter, pipe: &mut Pi
             _ = ramp.tick(), if !is_ready => {
                 if drive.is_ramped() {
                     is_ready = true;
-                    pipe.tell(&FromWorker::Ready { open: drive.open_sessions() }).await?;
+                    let (open, connections) = (drive.open_sessions(), drive.open_connections());
+                    pipe.tell(&FromWorker::Ready { open, connections }).await?;
                 }
             }
         }

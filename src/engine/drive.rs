@@ -103,6 +103,11 @@ impl Drive {
         self.core.borrow().open_sessions()
     }
 
+    /// Connections that the sessions hold open now.
+    pub fn open_connections(&self) -> u64 {
+        self.connections.borrow().iter().flatten().map(|connection| connection.open_connections()).sum()
+    }
+
     /// Fixes the phases: the schedule runs from `window.start` on.
     pub fn start(&self, window: Window) {
         self.on(clock::now(), Event::Start(window));

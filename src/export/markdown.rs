@@ -27,6 +27,8 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
             &format!("Ratios are to {reference}: the median over blocks, and the smallest and largest."),
         );
     }
+    view.floors.iter().for_each(|floor| paragraph(&mut text, &format!("{}.", escape(floor))));
+
     section(&mut text, "Cost");
     text += &cost_table(&view.arms);
     if !charts.is_empty() {
@@ -209,11 +211,25 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::testing;
+    use crate::result::{NetworkFloor, testing};
 
     #[test]
     fn a_summary_looks_like_this() {
         insta::assert_snapshot!(page(&View::of(&testing::document()), &[("a.svg", "a title".to_owned())]));
+    }
+
+    #[test]
+    fn the_floor_of_the_network_stands_beside_the_response_times_or_why_not() {
+        let of = |floor: NetworkFloor, delay: u64| {
+            let document = Document { network_floor: vec![floor], ..testing::of("chat", delay) };
+            page(&View::of(&document), &[])
+        };
+        let floor = NetworkFloor { host: "a_b".to_owned(), p50: Some(21_000), received: 20, ..NetworkFloor::default() };
+        assert!(of(floor.clone(), 0).contains("\nNetwork floor (ICMP echo to a\\_b): 21.0 µs median of 20.\n"));
+        assert!(of(floor.clone(), testing::DELAY).contains("; the emulated delay is not in it."));
+        let skipped = NetworkFloor { skipped: Some("no <right>".to_owned()), p50: None, ..floor };
+        let text = of(skipped, 0);
+        assert!(!text.contains("Network floor (") && text.contains("a\\_b: not measured: no &lt;right&gt;"), "{text}");
     }
 
     #[test]

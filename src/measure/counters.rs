@@ -52,6 +52,8 @@ pub struct Traffic {
     pub connections: u64,
     /// Bytes of opening handshakes (HTTP upgrade, joining), both directions, payload of TCP or UDP.
     pub handshake: u64,
+    /// Of `handshake`, what the generator sent.
+    pub handshake_sent: u64,
     /// HTTP requests that asked for messages, and those of them answered with none.
     pub polls: u64,
     pub empty_polls: u64,
@@ -59,6 +61,20 @@ pub struct Traffic {
     pub wire_known: u64,
     /// Datagrams that the generator's own socket buffers dropped: they came, and count as lost.
     pub receive_drops: u64,
+    /// The same bytes by the system's own count; absent for UDP and where the system doesn't tell.
+    pub kernel: Option<KernelBytes>,
+}
+
+/// What TCP took from the generator and gave to it by the count of the system (TCP_INFO), from each connection's first byte
+/// on: retransmissions, SYN and FIN are not in it, TLS's records are. The other counts of [`Traffic`] come from elsewhere,
+/// so the two can be held together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KernelBytes {
+    pub sent: u64,
+    pub received: u64,
+    /// Had arrived, and was not read yet when the count was taken; no part of `received`.
+    pub unread: u64,
 }
 
 /// Declares field-by-field addition. It saturates: the counts of a result that was edited by hand may be anything.
@@ -83,6 +99,14 @@ impl AddSaturating for u64 {
     }
 }
 
+impl AddSaturating for Option<KernelBytes> {
+    fn add_saturating(&mut self, other: Option<KernelBytes>) {
+        if let Some(other) = other {
+            *self.get_or_insert_default() += other;
+        }
+    }
+}
+
 impl AddSaturating for Volume {
     fn add_saturating(&mut self, other: Volume) {
         *self += other;
@@ -103,7 +127,19 @@ adds!(Counters {
     unmatched
 });
 adds!(Volume { messages, payload, framing, wire });
-adds!(Traffic { sent, received, connections, handshake, polls, empty_polls, wire_known, receive_drops });
+adds!(KernelBytes { sent, received, unread });
+adds!(Traffic {
+    sent,
+    received,
+    connections,
+    handshake,
+    handshake_sent,
+    polls,
+    empty_polls,
+    wire_known,
+    receive_drops,
+    kernel
+});
 
 impl Counters {
     /// Whether both sums hold.
@@ -123,5 +159,14 @@ impl Traffic {
     /// Whether the bytes on the wire of every connection are known.
     pub fn wire_complete(&self) -> bool {
         self.connections > 0 && self.wire_known == self.connections
+    }
+
+    /// Bytes that passed the sockets by the generator's own count, handshakes included: over connections without TLS, `sent`
+    /// and `received` of [`Traffic::kernel`].
+    pub fn counted(&self) -> KernelBytes {
+        let received = self.handshake.saturating_sub(self.handshake_sent);
+        let all =
+            |volume: Volume, handshake: u64| volume.payload.saturating_add(volume.framing).saturating_add(handshake);
+        KernelBytes { sent: all(self.sent, self.handshake_sent), received: all(self.received, received), unread: 0 }
     }
 }

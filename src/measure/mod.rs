@@ -9,9 +9,9 @@ mod outcome;
 mod recorder;
 mod truth;
 
-pub use counters::{Counters, Traffic, Volume};
+pub use counters::{Counters, KernelBytes, Traffic, Volume};
 pub use histogram::{Histogram, HistogramError, Packed};
-pub use outcome::{Histograms, Interval, Metric, Outcome, Sessions};
+pub use outcome::{Held, Histograms, Interval, Metric, Outcome, Sessions};
 pub use recorder::Recorder;
 pub use truth::Truth;
 

@@ -70,6 +70,30 @@ pub struct Sessions {
     pub connected: u64,
     /// Most sessions open at one time.
     pub peak: u64,
+    /// Connections held once every session had been tried, before the schedule began; absent where sessions come and go
+    /// (connect).
+    pub held: Option<Held>,
+}
+
+/// Connections held at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
+    /// TCP connections or UDP sockets, by the generator's own count.
+    pub counted: u64,
+    /// Sockets of the worker that the system's tables show as connected to the target's port; absent where they could not
+    /// be read.
+    pub kernel: Option<u64>,
+}
+
+impl Held {
+    /// Both workers' connections; what the system says of only one of them says nothing of both.
+    fn with(self, other: Held) -> Held {
+        Held {
+            counted: self.counted.saturating_add(other.counted),
+            kernel: self.kernel.zip(other.kernel).map(|(mine, other)| mine.saturating_add(other)),
+        }
+    }
 }
 
 /// One time slice of a trial. A sample belongs to the slice in which it was *received*.
@@ -122,6 +146,10 @@ impl Outcome {
         self.sessions.asked += other.sessions.asked;
         self.sessions.connected += other.sessions.connected;
         self.sessions.peak += other.sessions.peak;
+        self.sessions.held = match (self.sessions.held, other.sessions.held) {
+            (Some(mine), Some(other)) => Some(mine.with(other)),
+            (mine, other) => mine.or(other),
+        };
         self.traffic += other.traffic;
         self.standstill = self.standstill.max(other.standstill);
         self.skipped_by_generator += other.skipped_by_generator;

@@ -3,6 +3,7 @@
 
 use crate::clock::Nanos;
 use crate::measure::{Histogram, Outcome, Truth};
+use crate::units::show_nanos;
 use serde::{Deserialize, Serialize};
 
 mod certificate;
@@ -37,6 +38,9 @@ pub struct Document {
     /// An interrupt cut the run short: some trials are missing or partial.
     pub partial: bool,
     pub calibration: Option<Calibration>,
+    /// One for each host that a target is on, in the scenario's order; empty in older documents.
+    #[serde(default)]
+    pub network_floor: Vec<NetworkFloor>,
     /// In the scenario's order.
     pub cells: Vec<Cell>,
     pub omitted: Vec<OmittedArm>,
@@ -89,6 +93,24 @@ pub struct Calibration {
     pub lateness_p50: Nanos,
     pub lateness_p99: Nanos,
     pub samples: u64,
+}
+
+/// ICMP echoes to a target's host before the first trial: what no transport can beat. An emulated delay is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkFloor {
+    /// Name or address as in the URL; the embedded target's is `127.0.0.1`.
+    pub host: String,
+    pub sent: u64,
+    pub received: u64,
+    /// Round trips of the echoes that came back, nanoseconds.
+    pub min: Option<Nanos>,
+    pub p50: Option<Nanos>,
+    pub max: Option<Nanos>,
+    /// What they were sent by.
+    pub method: String,
+    /// Why there are no figures.
+    pub skipped: Option<String>,
 }
 
 /// One arm under the run's workload and load.
@@ -195,6 +217,20 @@ pub struct Finding {
 pub struct OmittedArm {
     pub arm: String,
     pub reason: String,
+}
+
+impl Document {
+    /// The floor of the network in words, for each host with a figure.
+    pub fn floors_in_words(&self) -> Vec<String> {
+        let is_emulated = self.cells.iter().any(|cell| cell.load.delay > 0);
+        let emulated = if is_emulated { "; the emulated delay is not in it" } else { "" };
+        let words = |floor: &NetworkFloor| {
+            let p50 = show_nanos(floor.p50? as f64);
+            let (host, received) = (&floor.host, floor.received);
+            Some(format!("Network floor (ICMP echo to {host}): {p50} median of {received}{emulated}"))
+        };
+        self.network_floor.iter().filter_map(words).collect()
+    }
 }
 
 impl Trial {

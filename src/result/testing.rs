@@ -55,6 +55,7 @@ pub fn of(workload: &str, delay: Nanos) -> Document {
         reference: Some("long-polling".to_owned()),
         partial: false,
         calibration: Some(Calibration { lateness_p50: 8_000, lateness_p99: 61_000, samples: 1000 }),
+        network_floor: Vec::new(),
         cells: (0..ARMS.len())
             .filter(|arm| !(workload == "connect" && ARMS[*arm].0 == "udp"))
             .map(|arm| cell(workload, delay, arm))
@@ -203,7 +204,7 @@ fn outcome(workload: &str, delay: Nanos, arm: usize, block: u32) -> Outcome {
     let mut outcome = Outcome {
         measure: counters(scheduled, expected, lost),
         warmup: counters(RATE / 4, RATE / 4 * copies, 0),
-        sessions: Sessions { asked: SESSIONS, connected: SESSIONS, peak: SESSIONS },
+        sessions: Sessions { asked: SESSIONS, connected: SESSIONS, peak: SESSIONS, held: None },
         order_tracked: ARMS[arm].0 != "http-streaming",
         ..Outcome::default()
     };
@@ -276,7 +277,7 @@ fn traffic(workload: &str, arm: usize, expected: u64) -> Traffic {
         polls: if name.ends_with("polling") { 4_000 } else { 0 },
         empty_polls: if name == "short-polling" { 900 } else { 0 },
         wire_known: SESSIONS * connections,
-        receive_drops: 0,
+        ..Traffic::default()
     }
 }
 

@@ -283,7 +283,7 @@ mod tests {
     fn outcome(late: u64) -> Outcome {
         let mut outcome = Outcome {
             order_tracked: true,
-            sessions: Sessions { asked: 5, connected: 5, peak: 5 },
+            sessions: Sessions { asked: 5, connected: 5, peak: 5, held: None },
             measure: Counters { scheduled: 2000, sent: 2000, expected: 2000, delivered: 2000, ..Counters::default() },
             ..Outcome::default()
         };

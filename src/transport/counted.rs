@@ -3,9 +3,10 @@
 //! Both halves and the meter share it by reference count: everything runs on one thread, so nothing locks, and the
 //! kernel's counters are read for the last time while the socket is still open.
 
-use super::meter::Meter;
+use super::meter::{Direction, Meter};
 use super::tcp_info::{self, TcpCounts, WireBytes};
 use crate::clock::{Nanos, now};
+use crate::measure::KernelBytes;
 use bytes::{Buf, Bytes};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -49,7 +50,9 @@ pub(super) struct Reading {
     pub sent: u64,
     pub received: u64,
     pub wire: WireBytes,
-    /// Connections whose wire bytes are in it.
+    /// Payload of TCP by the system's count, of the connections' whole lives.
+    pub kernel: KernelBytes,
+    /// Connections whose wire bytes and kernel's counts are in it.
     pub wire_known: u64,
 }
 
@@ -58,6 +61,7 @@ impl AddAssign for Reading {
         self.sent += other.sent;
         self.received += other.received;
         self.wire += other.wire;
+        self.kernel += other.kernel;
         self.wire_known += other.wire_known;
     }
 }
@@ -97,12 +101,15 @@ impl Counted {
         let inner = &*self.0;
         let after = inner.received.get().saturating_sub(head);
         let counts = inner.kernel().unwrap_or_default();
-        let above_tls = inner.sent.get() + inner.received.get();
-        let (tls, before) = match &*inner.io.borrow() {
-            Io::Plain(_) => (0, counts.until_joined(head)),
-            Io::Tls(_) => (counts.payload.saturating_sub(above_tls), counts.until_joined_by_tls(after)),
+        let (asked, answered, before) = match &*inner.io.borrow() {
+            Io::Plain(_) => (inner.sent.get(), head, counts.until_joined(head)),
+            Io::Tls(_) => {
+                let answered = counts.received().saturating_sub(after).max(head);
+                (counts.sent.max(inner.sent.get()), answered, counts.until_joined_by_tls(after))
+            }
         };
-        inner.meter.handshake(tls + inner.sent.get() + head);
+        inner.meter.handshake(Direction::Out, asked);
+        inner.meter.handshake(Direction::In, answered);
         inner.sent.set(0);
         inner.received.set(after);
         inner.before.set(before);
@@ -174,6 +181,8 @@ impl Inner {
         let mut reading = Reading { sent: self.sent.get(), received: self.received.get(), ..Reading::default() };
         if let Some(counts) = wire.then(|| self.kernel()).flatten() {
             reading.wire = counts.wire - self.before.get();
+            let (received, unread) = (counts.received().saturating_sub(counts.unread), counts.unread);
+            reading.kernel = KernelBytes { sent: counts.sent, received, unread };
             reading.wire_known = 1;
         }
         reading

@@ -52,8 +52,11 @@ impl Meter {
         });
     }
 
-    pub fn handshake(&self, bytes: u64) {
-        self.update(|t| t.handshake += bytes);
+    pub fn handshake(&self, direction: Direction, bytes: u64) {
+        self.update(|t| {
+            t.handshake += bytes;
+            t.handshake_sent += if direction == Direction::Out { bytes } else { 0 };
+        });
     }
 
     pub fn polled(&self, messages: u64) {
@@ -101,12 +104,19 @@ impl Meter {
             bytes.wire += self.datagrams.get();
             traffic.sent.wire = bytes.wire.sent;
             traffic.received.wire = bytes.wire.received;
+            traffic.kernel = (bytes.wire_known > 0).then_some(bytes.kernel);
             traffic.wire_known += bytes.wire_known;
             traffic.receive_drops += self.socket.borrow().upgrade().map_or(0, |socket| receive_drops::read(&socket));
         } else {
             traffic.wire_known = 0;
         }
         traffic
+    }
+
+    /// Connections and UDP sockets that are open now.
+    pub fn open_connections(&self) -> u64 {
+        let tcp = self.open.borrow().iter().filter(|connection| connection.is_open()).count() as u64;
+        tcp + u64::from(self.socket.borrow().strong_count() > 0)
     }
 
     fn update(&self, change: impl FnOnce(&mut Traffic)) {

@@ -120,6 +120,8 @@ pub trait Connection {
     /// With `wire`, also asks the system for what went over the wire (`tcp_info.rs` says how; UDP's is arithmetic) and for
     /// the datagrams that it dropped on arrival.
     fn traffic(&self, wire: bool) -> Traffic;
+    /// TCP connections or UDP sockets that the session holds open now.
+    fn open_connections(&self) -> u64;
 }
 
 /// Why a message was not taken.

@@ -182,6 +182,10 @@ impl Connection for Running {
     fn traffic(&self, wire: bool) -> Traffic {
         self.session.meter.traffic(wire)
     }
+
+    fn open_connections(&self) -> u64 {
+        self.session.meter.open_connections()
+    }
 }
 
 impl Drop for Running {

@@ -2,7 +2,7 @@
 //!
 //! Bytes on the wire = payload bytes of TCP (`bytes_sent`, retransmissions included; `bytes_received`) + segments
 //! (`segs_out`, `segs_in`: pure ACKs, SYN and FIN included) × the header of each. A header is 20 bytes of IPv4 or 40 of
-//! IPv6, 20 of TCP, and 12 more where timestamps were negotiated. Not seen: the options that only a SYN carries (8 bytes),
+//! IPv6, 20 of TCP, and 12 more where timestamps were negotiated; a SYN has options besides (8 bytes, as a rule). Not seen:
 //! segments after the socket was closed, and Ethernet.
 
 use std::ops::{AddAssign, Sub};
@@ -33,9 +33,12 @@ impl AddAssign for WireBytes {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TcpCounts {
     pub wire: WireBytes,
-    /// Payload of TCP, both directions.
-    pub payload: u64,
-    received: u64,
+    /// Payload that TCP took from us, every byte once.
+    pub sent: u64,
+    /// Of what was received, bytes that nobody has read yet.
+    pub unread: u64,
+    /// The same received, with one more for the peer's FIN.
+    with_fin: u64,
     /// Headers of IP and TCP, bytes.
     header: u64,
     /// Largest segment that the peer may send, bytes.
@@ -52,14 +55,18 @@ pub(super) struct TcpCounts {
 }
 
 impl TcpCounts {
+    /// Payload of TCP received. After a reset it may be one byte short: the system shows that like a FIN.
+    pub fn received(&self) -> u64 {
+        self.with_fin.saturating_sub(self.fin.into())
+    }
+
     /// What of this reading was the handshake's, which ended after `head` bytes received. The target may have gone on at
     /// once, and even closed, before the end of the handshake was read: then the kernel's counts hold that as well.
     ///
     /// The handshake is given the segments that it needs at least: a segment that its end shares with what follows, and
     /// the acknowledgement of both, are its own.
     pub fn until_joined(&self, head: u64) -> WireBytes {
-        // The kernel counts a FIN as a byte received.
-        let beyond = self.received.saturating_sub(head + u64::from(self.fin));
+        let beyond = self.received().saturating_sub(head);
         self.less(beyond, self.data_in.saturating_sub(head.div_ceil(self.mss.max(1))))
     }
 
@@ -93,31 +100,20 @@ impl TcpCounts {
 #[cfg(target_os = "linux")]
 pub(super) fn read(stream: &TcpStream) -> Option<TcpCounts> {
     use state::{CLOSE, CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT};
-    use std::os::fd::AsRawFd;
 
-    // SAFETY: `tcp_info` is plain numbers, for which zero is a value.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let size = size_of::<libc::tcp_info>() as libc::socklen_t;
-    let mut len = size;
-    // SAFETY: the descriptor is open while `stream` is borrowed, and `len` is the size of what `info` points to.
-    let result = unsafe {
-        let into = std::ptr::from_mut(&mut info).cast();
-        libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut len)
-    };
-    let known = std::mem::offset_of!(libc::tcp_info, tcpi_bytes_sent) + size_of::<u64>();
-    if result != 0 || (len as usize) < known {
-        return None;
-    }
+    let (info, unread) = at_one_moment(stream)?;
     let is_ipv6 = stream.peer_addr().is_ok_and(|a| a.is_ipv6());
     let header = header(is_ipv6, info.tcpi_options & TIMESTAMPS != 0);
-    let wire = |bytes: u64, segments: u32| bytes + u64::from(segments) * header;
+    // Either direction began with a SYN.
+    let wire = |bytes: u64, segments: u32| bytes + u64::from(segments) * header + syn_options(info.tcpi_options);
     Some(TcpCounts {
         wire: WireBytes {
             sent: wire(info.tcpi_bytes_sent, info.tcpi_segs_out),
             received: wire(info.tcpi_bytes_received, info.tcpi_segs_in),
         },
-        payload: info.tcpi_bytes_sent + info.tcpi_bytes_received,
-        received: info.tcpi_bytes_received,
+        sent: info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans) + u64::from(info.tcpi_notsent_bytes),
+        unread,
+        with_fin: info.tcpi_bytes_received,
         header,
         mss: info.tcpi_advmss.into(),
         data_in: info.tcpi_data_segs_in.into(),
@@ -129,14 +125,65 @@ pub(super) fn read(stream: &TcpStream) -> Option<TcpCounts> {
     })
 }
 
+/// The counters, and how much waits to be read: what comes between the two readings would make them disagree.
+#[cfg(target_os = "linux")]
+fn at_one_moment(stream: &TcpStream) -> Option<(libc::tcp_info, u64)> {
+    const ATTEMPTS: usize = 4;
+    let mut before = unread(stream)?;
+    let mut info = info(stream)?;
+    for _ in 0..ATTEMPTS {
+        let after = unread(stream)?;
+        if after == before {
+            break;
+        }
+        (before, info) = (after, self::info(stream)?);
+    }
+    Some((info, before))
+}
+
+/// Bytes in the receive queue.
+#[cfg(target_os = "linux")]
+fn unread(stream: &TcpStream) -> Option<u64> {
+    use std::os::fd::AsRawFd;
+
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open while `stream` is borrowed, and FIONREAD writes one int.
+    let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::FIONREAD, std::ptr::from_mut(&mut bytes)) };
+    (result == 0).then(|| u64::try_from(bytes).unwrap_or(0))
+}
+
+#[cfg(target_os = "linux")]
+fn info(stream: &TcpStream) -> Option<libc::tcp_info> {
+    use std::os::fd::AsRawFd;
+
+    // SAFETY: `tcp_info` is plain numbers, for which zero is a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let size = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let mut len = size;
+    // SAFETY: the descriptor is open while `stream` is borrowed, and `len` is the size of what `info` points to.
+    let result = unsafe {
+        let into = std::ptr::from_mut(&mut info).cast();
+        libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut len)
+    };
+    let known = std::mem::offset_of!(libc::tcp_info, tcpi_bytes_retrans) + size_of::<u64>();
+    if result != 0 || (len as usize) < known {
+        return None;
+    }
+    Some(info)
+}
+
 #[cfg(not(target_os = "linux"))]
 pub(super) fn read(_stream: &TcpStream) -> Option<TcpCounts> {
     None
 }
 
-/// `TCPI_OPT_TIMESTAMPS` of `linux/tcp.h`.
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK` and `TCPI_OPT_WSCALE` of `linux/tcp.h`.
 #[cfg(target_os = "linux")]
 const TIMESTAMPS: u8 = 1;
+#[cfg(target_os = "linux")]
+const SACK: u8 = 2;
+#[cfg(target_os = "linux")]
+const WINDOW_SCALE: u8 = 4;
 
 /// States of a connection whose peer has closed (`net/tcp_states.h`).
 #[cfg(target_os = "linux")]
@@ -152,6 +199,14 @@ mod state {
 fn header(is_ipv6: bool, timestamps: bool) -> u64 {
     let ip = if is_ipv6 { 40 } else { 20 };
     ip + 20 + if timestamps { 12 } else { 0 }
+}
+
+/// Bytes of options that only a SYN carries: the largest segment, the window's scale, and SACK where it doesn't stand in
+/// the padding of the timestamps.
+#[cfg(target_os = "linux")]
+fn syn_options(negotiated: u8) -> u64 {
+    let sack = negotiated & (SACK | TIMESTAMPS) == SACK;
+    4 + if negotiated & WINDOW_SCALE != 0 { 4 } else { 0 } + if sack { 4 } else { 0 }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -171,13 +226,30 @@ mod tests {
         let sent = read(&client).unwrap().wire - before.wire;
         // One segment with its header, and at most one acknowledgement of our own.
         assert!([140, 152, 192, 204].contains(&sent.sent), "{sent:?}");
-        assert_eq!(read(&client).unwrap().payload - before.payload, 100);
+        let after = read(&client).unwrap();
+        assert_eq!((after.sent, after.received()), (before.sent + 100, 0));
+        // Every byte once and a FIN for none, on either side.
+        assert_eq!(read(&server).unwrap().received(), 100);
+        assert_eq!(read(&server).unwrap().unread, 0);
+        server.write_all(&[7; 10]).await.unwrap();
+        drop(server);
+        client.readable().await.unwrap();
+        assert_eq!(read(&client).unwrap().unread, 10);
+        assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 10);
+        assert_eq!(read(&client).unwrap().received(), 10);
+    }
+
+    #[test]
+    fn a_syn_has_the_options_that_both_ends_took() {
+        assert_eq!(syn_options(TIMESTAMPS | SACK | WINDOW_SCALE), 8);
+        assert_eq!(syn_options(SACK | WINDOW_SCALE), 12);
+        assert_eq!(syn_options(0), 4);
     }
 
     /// A client that asked with 50 bytes and was answered with 20, over IPv4 with timestamps.
     fn joined() -> TcpCounts {
         let wire = WireBytes { sent: 50 + 4 * 52, received: 20 + 3 * 52 };
-        let counts = TcpCounts { wire, payload: 70, received: 20, header: 52, mss: 1000, ..TcpCounts::default() };
+        let counts = TcpCounts { wire, sent: 50, with_fin: 20, header: 52, mss: 1000, ..TcpCounts::default() };
         TcpCounts { data_in: 1, bare_in: 2, bare_out: 3, ..counts }
     }
 
@@ -192,7 +264,7 @@ mod tests {
         let mut counts = joined();
         // Five bytes in a segment, acknowledged; then a FIN, acknowledged.
         counts.wire += WireBytes { sent: 2 * 52, received: 5 + 2 * 52 + 1 };
-        counts = TcpCounts { received: 26, data_in: 2, bare_in: 3, bare_out: 5, fin: true, ..counts };
+        counts = TcpCounts { with_fin: 26, data_in: 2, bare_in: 3, bare_out: 5, fin: true, ..counts };
         assert_eq!(counts.until_joined(20), joined().wire);
         assert_eq!(counts.until_joined_by_tls(5), joined().wire);
         // We closed in return, and that was acknowledged.
@@ -205,7 +277,7 @@ mod tests {
     fn a_segment_that_the_handshake_shares_is_its_own_and_a_fin_is_not() {
         let mut counts = joined();
         counts.wire += WireBytes { sent: 0, received: 5 + 52 + 1 };
-        counts = TcpCounts { received: 26, bare_in: 3, fin: true, ..counts };
+        counts = TcpCounts { with_fin: 26, bare_in: 3, fin: true, ..counts };
         let after = counts.wire - counts.until_joined(20);
         assert_eq!(after, WireBytes { sent: 52, received: 5 + 52 + 1 }, "one acknowledgement for both");
     }

@@ -78,7 +78,7 @@ impl Peer {
             loop {
                 let Some(ask) = self.dialect.datagram_join(place, cookie.as_deref()) else { return Ok(true) };
                 self.socket.send(ask.as_bytes()).await?;
-                session.meter.handshake(ask.len() as u64);
+                session.meter.handshake(Direction::Out, ask.len() as u64);
                 match tokio::time::timeout(ASK_AGAIN, self.answer(session)).await {
                     Err(_) => {}
                     Ok(Ok(Answer::Joined)) => return Ok(true),
@@ -95,7 +95,7 @@ impl Peer {
         loop {
             let answer = self
                 .receive(|bytes| {
-                    session.meter.handshake(bytes.len() as u64);
+                    session.meter.handshake(Direction::In, bytes.len() as u64);
                     match self.dialect.datagram(bytes) {
                         Datagram::Joined => Some(Ok(Answer::Joined)),
                         Datagram::Cookie(cookie) => Some(Ok(Answer::Cookie(cookie.to_owned()))),
@@ -133,7 +133,7 @@ impl Peer {
                     if let Some(leave) = self.dialect.datagram_leave() {
                         // Nobody answers it, and if it is lost the target forgets the session by itself.
                         if self.socket.send(leave.as_bytes()).await.is_ok() {
-                            session.meter.handshake(leave.len() as u64);
+                            session.meter.handshake(Direction::Out, leave.len() as u64);
                         }
                     }
                     return Ended { failure: None, close_time: None, code: None };
@@ -175,7 +175,7 @@ impl Peer {
                     session.deliver(payload, None, now());
                 }
                 // Answers to a join that was asked more than once.
-                Datagram::Joined | Datagram::Cookie(_) => session.meter.handshake(bytes.len() as u64),
+                Datagram::Joined | Datagram::Cookie(_) => session.meter.handshake(Direction::In, bytes.len() as u64),
                 Datagram::Refused(_) | Datagram::Unknown => {
                     session.fault(None, foreign("a datagram of the dialect that a joined session doesn't expect"));
                 }

@@ -1,5 +1,6 @@
 //! The program as a person runs it: files and flags in; reports, messages and exit codes out.
 
+mod accounting;
 mod harness;
 mod interrupts;
 mod mistakes;

@@ -63,6 +63,26 @@ fn all_seven_transports_deliver_everything_that_the_schedule_holds() {
 }
 
 #[test]
+fn a_run_knows_the_floor_of_its_network_or_says_why_not() {
+    let bench = Bench::new(SMOKE);
+    let ran = bench.run(&["--transport", "websocket,tcp"]).well();
+    let document = ran.document();
+    let [floor] = document.network_floor.as_slice() else { panic!("{:?}", document.network_floor) };
+    assert_eq!(floor.host, "127.0.0.1");
+    let summary = fs::read_to_string(ran.out.join("summary.md")).unwrap();
+    let page = fs::read_to_string(ran.out.join("report.html")).unwrap();
+    match &floor.skipped {
+        Some(reason) => assert!(!reason.is_empty() && page.contains("not measured")),
+        None => {
+            assert!(floor.p50 > Some(0) && (1..=floor.sent).contains(&floor.received), "{floor:?}");
+            for text in [&ran.stdout, &summary, &page] {
+                assert!(text.contains("Network floor (ICMP echo to 127.0.0.1): "), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_report_drawn_again_is_the_same_to_the_byte() {
     let bench = Bench::new(SMOKE);
     let ran = bench.run(&["-q", "--transport", "websocket,long-polling"]).well();

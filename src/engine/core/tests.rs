@@ -81,17 +81,21 @@ struct World<'a> {
     fate: Fate<'a>,
     flying: BinaryHeap<Reverse<Flying>>,
     serial: u64,
+    /// How far ahead the target's clock is of ours: it stamps what passes with its own.
+    skew: Nanos,
 }
 
 impl World<'_> {
     fn new(setup: Setup, fate: Fate<'_>) -> World<'_> {
         let core = Core::new(setup, 0);
-        World { core, now: 0, start: 0, fate, flying: BinaryHeap::new(), serial: 0 }
+        World { core, now: 0, start: 0, fate, flying: BinaryHeap::new(), serial: 0, skew: 0 }
     }
 
     fn receivers(&self, session: SessionId) -> Vec<SessionId> {
         match self.core.setup.cell.workload {
-            Workload::Chat { .. } => self.core.roster.members(self.core.roster.group(session)).to_vec(),
+            Workload::Chat { .. } | Workload::Push { .. } => {
+                self.core.roster.members(self.core.roster.group(session)).to_vec()
+            }
             _ => vec![session],
         }
     }
@@ -111,7 +115,7 @@ impl World<'_> {
                 Action::Send { session, id, due } => {
                     self.core.on(self.now, Event::Sent { id, at: self.now }, &mut more);
                     let mut bytes = Vec::new();
-                    self.core.compose(id, due, &mut bytes);
+                    self.core.compose(id, due + self.skew, &mut bytes);
                     for receiver in self.receivers(session) {
                         self.fly(id, receiver, bytes.clone());
                     }
@@ -290,6 +294,26 @@ fn overtaken_datagrams_are_reordered() {
     let overtaken = slow.count() - slow.steps().take_while(|(v, _)| *v < 20 * MS).last().unwrap().1;
     assert!(overtaken > 50);
     assert_eq!(outcome.measure.reordered, overtaken);
+}
+
+#[test]
+fn push_at_a_url_is_timed_by_our_own_clock_alone() {
+    let fate = |_: Copy| vec![3 * MS];
+    let mut setup = setup(Workload::Push { payload: payload(), topics: 4 }, websocket(), Arrival::Constant);
+    setup.cell.target = Target::Url("ws://192.0.2.1:80/".parse().unwrap());
+    let mut world = World::new(setup, &fate);
+    // Were the instant in an arrived message believed, every length would be an hour off.
+    world.skew = 3_600_000 * MS;
+    let outcome = world.run(None);
+    assert_eq!(outcome.measure.delivered, outcome.measure.scheduled * 5);
+    // Our own publishers send it, so both stamps of each length are ours.
+    for metric in [Metric::ResponseTime, Metric::ServiceTime] {
+        let histogram = outcome.histograms.get(metric).unwrap();
+        assert_eq!(histogram.count(), outcome.measure.delivered, "{metric:?}");
+        let (least, most) = (histogram.at(0.0), histogram.at(1.0));
+        assert!(least >= 2 * MS && most <= 5 * MS, "{metric:?}: {least} to {most}");
+    }
+    assert_eq!(outcome.histograms.get(Metric::SendLateness).unwrap().count(), outcome.measure.scheduled);
 }
 
 #[test]

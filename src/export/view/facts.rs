@@ -1,6 +1,7 @@
 //! What ran and where, for those who want to run it again.
 
-use crate::result::Document;
+use super::DASH;
+use crate::result::{Document, NetworkFloor};
 use crate::units::{show_nanos, three_digits};
 
 /// What was asked for.
@@ -70,6 +71,7 @@ pub fn of_host(document: &Document) -> Vec<(&'static str, String)> {
             format!("p50 {} late, p99 {}", show_nanos(idle.lateness_p50 as f64), show_nanos(idle.lateness_p99 as f64)),
         ));
     }
+    rows.extend(document.network_floor.iter().map(|floor| ("network floor", measured_floor(floor))));
     rows.push(("self-test", selftest(document)));
     rows
 }
@@ -82,4 +84,21 @@ fn selftest(document: &Document) -> String {
     let (passed, run) = (test.passed, test.passed.saturating_add(test.failed));
     let certificate = short(&test.certificate);
     format!("{passed} of {run} checks passed, {} skipped, {} (certificate {certificate})", test.skipped, test.finished)
+}
+
+fn measured_floor(floor: &NetworkFloor) -> String {
+    let time = |value: Option<u64>| value.map_or(DASH.to_owned(), |nanos| show_nanos(nanos as f64));
+    match &floor.skipped {
+        Some(reason) => format!("ICMP echo to {}: not measured: {reason}", floor.host),
+        None => format!(
+            "ICMP echo to {}: p50 {}, least {}, most {}; {} of {} came back ({})",
+            floor.host,
+            time(floor.p50),
+            time(floor.min),
+            time(floor.max),
+            floor.received,
+            floor.sent,
+            floor.method
+        ),
+    }
 }

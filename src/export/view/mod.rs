@@ -18,6 +18,8 @@ pub struct View {
     /// What holds for the whole run: partial, emulated, closed.
     pub notices: Vec<String>,
     pub reference: Option<String>,
+    /// What no response time can beat, by host.
+    pub floors: Vec<String>,
     pub arms: Vec<ArmView>,
     pub omitted: Vec<(String, String)>,
     pub claims: Vec<ClaimView>,
@@ -123,6 +125,7 @@ impl View {
             headline: compare::headline(document),
             notices: notices(document),
             reference: comparison.as_ref().map(|c| c.reference.clone()),
+            floors: document.floors_in_words(),
             arms: arms.collect(),
             omitted: document.omitted.iter().map(|o| (o.arm.clone(), o.reason.clone())).collect(),
             claims: claims.iter().map(claim_view).collect(),

@@ -268,6 +268,7 @@ fn sum_sessions(trials: &[&Trial]) -> Sessions {
         asked: sum.asked.saturating_add(t.outcome.sessions.asked),
         connected: sum.connected.saturating_add(t.outcome.sessions.connected),
         peak: sum.peak.saturating_add(t.outcome.sessions.peak),
+        held: None,
     })
 }
 
