@@ -71,7 +71,6 @@ impl Checks {
         self.add(what, "–".to_owned(), measured, "–".to_owned(), Verdict::Floor);
     }
 
-    #[allow(dead_code)]
     pub fn skipped(&mut self, what: &str, why: String) {
         self.add(what, "–".to_owned(), why, "–".to_owned(), Verdict::Skipped);
     }

@@ -43,6 +43,13 @@ pub fn check(stand: &mut Stand) -> Result<Checks, StandError> {
     if let Some(idle) = &document.calibration {
         checks.floor("waking up, lateness p50 / p99", pair(idle.lateness_p50, idle.lateness_p99));
     }
+    for floor in &document.network_floor {
+        let what = format!("ICMP echo to {}, least / p50", floor.host);
+        match (&floor.skipped, floor.min, floor.p50) {
+            (None, Some(least), Some(p50)) => checks.floor(&what, pair(least, p50)),
+            (skipped, ..) => checks.skipped(&what, skipped.clone().unwrap_or("no echo came back".to_owned())),
+        }
+    }
     for name in NAMES {
         let trial = trial(&document, name)?;
         let Some(response) = trial.outcome.histograms.get(Metric::ResponseTime) else { continue };

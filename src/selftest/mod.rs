@@ -11,12 +11,14 @@
 //! | `stalls.rs` | when the target froze, and when the generator did |
 //! | `losses.rs` | which datagrams and copies were lost, doubled, swapped |
 //! | `refusals.rs` | which connections were turned away, how, and what was sent that is no message |
+//! | `accounts.rs` | bytes and connections, by the system's own count and by a packet capture |
 //! | `stand.rs`, `suspend.rs`, `check.rs` | running a scenario; suspending a process of it; comparing |
 
 use crate::result::{Certificate, Check};
 use crate::{clock, cluster};
 use std::path::PathBuf;
 
+mod accounts;
 mod check;
 mod delays;
 mod floor;
@@ -39,6 +41,7 @@ const SUITES: &[(&str, Suite)] = &[
     ("stalls", stalls::check),
     ("losses", losses::check),
     ("refusals", refusals::check),
+    ("accounts", accounts::check),
 ];
 
 /// The names of all suites, in their order.

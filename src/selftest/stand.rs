@@ -1,8 +1,9 @@
 //! The test stand: runs a scenario here and now, with the oracle as its target.
 
+use crate::accounting::{self, CaptureReport, NoCapture};
 use crate::clock::Nanos;
 use crate::cluster::{self, Halt, Progress, RunError, RunOptions};
-use crate::plan::{self, Overrides};
+use crate::plan::{self, Overrides, Plan};
 use crate::result::{Document, ScenarioText, Trial};
 use crate::scenario;
 use std::collections::BTreeMap;
@@ -67,10 +68,14 @@ impl Stand {
         self.floors.get(arm).copied().unwrap_or(0)
     }
 
+    /// Runs a scenario where its packets can be captured, if that is permitted here.
+    pub fn capture(&self, text: &str) -> Result<Result<CaptureReport, NoCapture>, StandError> {
+        Ok(accounting::capture_run(&self.program, &plan(text)?))
+    }
+
     /// Runs a scenario once, whatever comes of it.
     pub fn run_once(&mut self, text: &str, progress: &mut dyn FnMut(Progress)) -> Result<Document, StandError> {
-        let parsed = scenario::parse("selftest.toml", text).map_err(|error| wrong(&error))?;
-        let plan = plan::build(&parsed, &Overrides::default()).map_err(|error| wrong(&error))?;
+        let plan = plan(text)?;
         let options = RunOptions {
             program: self.program.clone(),
             command_line: Vec::new(),
@@ -79,6 +84,11 @@ impl Stand {
         let run = cluster::run(&plan, &options, Halt::new(self.wanted.clone()), progress);
         Ok(self.runtime.block_on(run)?)
     }
+}
+
+fn plan(text: &str) -> Result<Plan, StandError> {
+    let parsed = scenario::parse("selftest.toml", text).map_err(|error| wrong(&error))?;
+    plan::build(&parsed, &Overrides::default()).map_err(|error| wrong(&error))
 }
 
 fn wrong(error: &impl ToString) -> StandError {
