@@ -5,6 +5,7 @@ use crate::clock::Nanos;
 use crate::measure::{Histogram, Outcome, Truth};
 use serde::{Deserialize, Serialize};
 
+mod mask;
 mod redact;
 mod store;
 mod summary;
@@ -12,6 +13,7 @@ mod summary;
 pub(crate) mod testing;
 mod validity;
 
+pub use mask::mask_scenario;
 pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
 pub use store::{LoadError, SaveError, write_atomically};
 pub use summary::*;

@@ -4,4 +4,6 @@ mod harness;
 mod interrupts;
 mod mistakes;
 mod runs;
+mod sabotage;
+mod secrets;
 mod targets;
