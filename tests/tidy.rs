@@ -77,6 +77,7 @@ fn layered() -> Vec<(String, PathBuf, String)> {
         .filter(|(layer, ..)| !matches!(layer.as_str(), "main" | "lib"))
         // What only tests use may import what it needs to test with.
         .filter(|(_, path, _)| !path.ends_with("testing.rs") && !path.ends_with("tests.rs"))
+        .filter(|(_, path, _)| !path.components().any(|part| part.as_os_str() == "tests"))
         .collect()
 }
 

@@ -101,6 +101,7 @@ fn redacted(text: &str) -> String {
     let (text, query) = text.split_once('?').map_or((text, ""), |(text, _)| (text, "?…"));
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}{query}"),
+        (None, Some((_, rest))) => format!("…@{rest}{query}"),
         _ => format!("{text}{query}"),
     }
 }

@@ -4,9 +4,11 @@ use super::oracle::OracleFlag;
 use crate::catalog::Engine;
 use crate::plan::{Overrides, TargetFlag};
 use crate::units::{Rate, Span};
-use clap::builder::{FalseyValueParser, PossibleValuesParser};
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -118,11 +120,35 @@ pub(super) struct PlanArgs {
     #[arg(short, long, value_name = "ARM,…", value_delimiter = ',', env = "WSBENCH_TRANSPORT")]
     pub transport: Vec<String>,
     /// Where an arm finds its target; replaces the embedded target
-    #[arg(long, value_name = "ARM=URL", value_delimiter = ' ', env = "WSBENCH_TARGET")]
+    #[arg(long, value_name = "ARM=URL", value_delimiter = ' ', env = "WSBENCH_TARGET", hide_env_values = true,
+        value_parser = TargetParser)]
     pub target: Vec<TargetFlag>,
     /// Arm that the others are compared with
     #[arg(long, value_name = "ARM", env = "WSBENCH_REFERENCE")]
     pub reference: Option<String>,
+}
+
+/// Reads [`TargetFlag`]s, and doesn't repeat a wrong one: a URL may hold a secret.
+#[derive(Debug, Clone)]
+struct TargetParser;
+
+impl TypedValueParser for TargetParser {
+    type Value = TargetFlag;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<TargetFlag, clap::Error> {
+        let problem = match value.to_str().map(str::parse) {
+            Some(Ok(flag)) => return Ok(flag),
+            Some(Err(problem)) => problem,
+            None => "it is not UTF-8".to_owned(),
+        };
+        let message = format!("invalid value for '--target <ARM=URL>': {problem}\n");
+        Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command))
+    }
 }
 
 impl PlanArgs {

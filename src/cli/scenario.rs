@@ -4,7 +4,7 @@ use super::args::PlanArgs;
 use super::exit::Exit;
 use super::say;
 use crate::plan::{self, Limits, Plan};
-use crate::result::{ScenarioText, redact_scenario};
+use crate::result::{ScenarioText, mask_scenario, redact_scenario};
 use crate::{cluster, scenario};
 use sha2::{Digest, Sha256};
 
@@ -25,8 +25,14 @@ pub(super) fn read(args: &PlanArgs, no_charts: bool, color: bool) -> Result<Read
         say::err(rendered.trim_end());
         Exit::BadScenario
     };
-    let parsed = scenario::parse(&path, &text).map_err(|error| refuse(error.render(color)))?;
-    let plan = plan::build(&parsed, &args.overrides(no_charts)).map_err(|error| refuse(error.render(color)))?;
+    let parsed = scenario::parse(&path, &text).map_err(|mut error| {
+        error.source.text = mask_scenario(&text).into();
+        refuse(error.render(color))
+    })?;
+    let plan = plan::build(&parsed, &args.overrides(no_charts)).map_err(|mut error| {
+        error.source.text = mask_scenario(&text).into();
+        refuse(error.render(color))
+    })?;
     let text = ScenarioText {
         name: plan.name.clone(),
         description: plan.description.clone(),

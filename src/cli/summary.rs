@@ -1,7 +1,7 @@
 //! The table that a run ends with.
 
 use super::exit::did_nothing;
-use crate::result::{CellSummary, Document};
+use crate::result::{Cell, CellSummary, Document, Finding};
 use crate::units::show_nanos;
 use comfy_table::{CellAlignment, Table, presets};
 use std::path::Path;
@@ -23,6 +23,7 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     for floor in document.floors_in_words() {
         text += &format!("{floor}\n");
     }
+    text += &labels(document);
     for omitted in &document.omitted {
         text += &format!("not run: {}: {}\n", omitted.arm, omitted.reason);
     }
@@ -61,17 +62,35 @@ fn findings(document: &Document) -> String {
         } else if !cell.trials.is_empty() && cell.trials.iter().all(did_nothing) {
             text += &format!("\nfailed: {}: nothing of what was sent was answered\n", cell.arm);
         }
-        let invalid: Vec<_> = cell.trials.iter().filter(|trial| !trial.invalid.is_empty()).collect();
-        if let Some(reason) = invalid.first().and_then(|trial| trial.invalid.first()) {
-            text += &format!(
-                "\nINVALID: {}, {} of {} trials: {}\n  {}\n",
-                cell.arm,
-                invalid.len(),
-                cell.trials.len(),
-                reason.message,
-                reason.advice
-            );
+        text += &invalid(cell);
+    }
+    text
+}
+
+/// Why trials of an arm can't be trusted: each reason once, as it was first seen, with how many trials it concerns.
+fn invalid(cell: &Cell) -> String {
+    let mut reasons: Vec<(&Finding, usize)> = Vec::new();
+    for finding in cell.trials.iter().flat_map(|trial| &trial.invalid) {
+        match reasons.iter_mut().find(|(first, _)| first.code == finding.code) {
+            Some((_, trials)) => *trials += 1,
+            None => reasons.push((finding, 1)),
         }
+    }
+    let of = cell.trials.len();
+    let line = |(finding, trials): (&Finding, usize)| {
+        format!("\nINVALID: {}, {trials} of {of} trials: {}\n  {}\n", cell.arm, finding.message, finding.advice)
+    };
+    reasons.into_iter().map(line).collect()
+}
+
+/// What every figure above has to be read with.
+fn labels(document: &Document) -> String {
+    let mut text = String::new();
+    if document.cells.iter().any(Cell::is_closed) {
+        text += "closed arrival: the load waits for answers, so a stall of the target hides most of its own effect\n";
+    }
+    if let Some(delay) = document.cells.iter().map(|cell| cell.load.delay).max().filter(|delay| *delay > 0) {
+        text += &format!("emulated network: {} each way\n", show_nanos(delay as f64));
     }
     text
 }

@@ -33,7 +33,12 @@ impl Child {
     /// Starts `program subcommand`. `name` is how messages call it.
     pub(super) fn start(program: &Path, subcommand: &str, name: &'static str) -> Result<Child, ChildError> {
         let start = |source| ChildError::Start { name, source };
-        let mut process = Command::new(program)
+        let mut command = Command::new(program);
+        // What the run was told, secrets among it, is told to children by their standard input alone.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"WSBENCH_")) {
+            command.env_remove(name);
+        }
+        let mut process = command
             .arg(subcommand)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -67,9 +67,18 @@ impl Histogram {
         self.inner.mean()
     }
 
-    /// The value at quantile `q` (0 to 1), whatever it rests on; 0 when empty.
+    /// The value at quantile `q` (0 to 1), whatever it rests on: that of the sample whose rank is `q` × the count, rounded
+    /// up. Never less than that sample, and more by a 1024th of it at most. 0 when empty; the least value at 0.
     pub fn at(&self, q: f64) -> u64 {
-        self.inner.value_at_quantile(q)
+        // A hair of tolerance: 0.07 × 100 is a little more than 7.
+        let rank = (q * self.count() as f64 - 1e-6).ceil();
+        if rank < 1.0 { self.inner.value_at_quantile(0.0) } else { self.at_rank(rank as u64) }
+    }
+
+    /// The value of the sample with this rank, from 1 on.
+    fn at_rank(&self, rank: u64) -> u64 {
+        // Half a rank less: the library rounds up again.
+        self.inner.value_at_quantile((rank as f64 - 0.5) / self.count() as f64)
     }
 
     /// The value at `q` if at least `beyond` samples lie beyond it, else `None`: a tail of a few samples is noise.
@@ -86,8 +95,8 @@ impl Histogram {
         if (total as f64) * (1.0 - q) + 1e-6 < beyond as f64 {
             return None;
         }
-        let rank = (q * total as f64).ceil() as u64;
-        Some((rank <= self.count()).then(|| self.at(rank as f64 / self.count() as f64)))
+        let rank = (q * total as f64 - 1e-6).ceil() as u64;
+        Some((rank <= self.count()).then(|| self.at_rank(rank)))
     }
 
     /// Distinct recorded values with how many samples are at most that: the steps of the distribution function.
@@ -194,6 +203,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_quantile_is_that_of_its_sample_rounded_up_by_a_1024th_at_most(
+            values in proptest::collection::vec(1u64..HIGHEST, 1..300), percent in 1u64..=100,
+        ) {
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            let exact = sorted[(sorted.len() as u64 * percent).div_ceil(100) as usize - 1];
+            let got = of(&values).at(percent as f64 / 100.0);
+            prop_assert!(exact <= got && (got - exact) * 1024 <= exact, "{} where {} is exact", got, exact);
+        }
+
         #[test]
         fn merging_parts_is_recording_the_whole(values in proptest::collection::vec(0u64..2 * HIGHEST, 0..300), cut in 0usize..300) {
             let (a, b) = values.split_at(cut.min(values.len()));

@@ -34,7 +34,10 @@ impl FromStr for TargetFlag {
     type Err = String;
 
     fn from_str(text: &str) -> Result<TargetFlag, String> {
-        let (arm, url) = text.split_once('=').ok_or("write ARM=URL, such as websocket=ws://127.0.0.1:9001/")?;
+        let (arm, url) = text
+            .split_once('=')
+            .filter(|(arm, _)| !arm.contains(':'))
+            .ok_or("write ARM=URL, such as websocket=ws://127.0.0.1:9001/")?;
         let url = url.parse().map_err(|e: crate::catalog::UrlError| e.to_string())?;
         Ok(TargetFlag { arm: arm.to_owned(), url })
     }

@@ -7,6 +7,7 @@ use crate::units::show_nanos;
 use serde::{Deserialize, Serialize};
 
 mod certificate;
+mod mask;
 mod redact;
 mod store;
 mod summary;
@@ -15,6 +16,7 @@ pub(crate) mod testing;
 mod validity;
 
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
+pub use mask::mask_scenario;
 pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
 pub use store::{LoadError, SaveError, write_atomically};
 pub use summary::*;

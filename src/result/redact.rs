@@ -30,7 +30,7 @@ const SECRET_WORDS: &[&str] = &[
 ];
 
 /// Whether a value under this name is kept out of results.
-fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     SECRET_WORDS.iter().any(|word| plain.contains(word))
 }
@@ -121,6 +121,15 @@ pub fn redact_scenario(text: &str) -> String {
     }
     out.push_str(&redact_comments(&text[at..]));
     out
+}
+
+/// Where the values under secret names stand; empty for a text that isn't TOML.
+pub(super) fn secret_values(text: &str) -> Vec<Range<usize>> {
+    let Ok(table) = DeTable::parse(text) else { return Vec::new() };
+    let mut edits = Vec::new();
+    edits_of_table(table.get_ref(), false, &mut edits);
+    let is_whole = |replacement: &str| replacement == format!("\"{REDACTED}\"");
+    edits.into_iter().filter(|(_, replacement)| is_whole(replacement)).map(|(range, _)| range).collect()
 }
 
 type Edits = Vec<(Range<usize>, String)>;

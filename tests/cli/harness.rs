@@ -78,3 +78,30 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {:?}", self.stdout))
     }
 }
+
+/// Processes whose parent is `parent`.
+pub fn children_of(parent: u32) -> Vec<u32> {
+    let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    let parent_of = |pid: u32| stat(pid)?.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+/// Waits until a run has begun its first trial: the process ids of its worker and its embedded target.
+pub fn both_children_of(run: u32) -> (u32, u32) {
+    let find = |subcommand: &str| {
+        let is_it = |pid: &u32| {
+            std::fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.ends_with(format!("\0{subcommand}\0").as_bytes()))
+        };
+        children_of(run).into_iter().find(is_it)
+    };
+    for _ in 0..2000 {
+        // Before its first trial a run has a worker alone, which calibrates.
+        if let (Some(target), Some(worker)) = (find("target"), find("worker")) {
+            return (worker, target);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("the run began no trial");
+}

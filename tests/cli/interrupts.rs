@@ -1,6 +1,6 @@
 //! Ctrl-C: once ends in order and keeps what was measured, twice ends at once. And children never outlive the run.
 
-use super::harness::{Bench, Ran, ran};
+use super::harness::{Bench, Ran, children_of, ran};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
@@ -109,13 +109,6 @@ fn a_worker_that_dies_breaks_off_its_trial_and_no_other() {
     assert_eq!((dead.len(), alive.len()), (1, 1));
     assert!(dead[0].failure.as_ref().unwrap().contains("worker") && !dead[0].is_valid());
     assert!(alive[0].outcome.measure.delivered > 300);
-}
-
-fn children_of(parent: u32) -> Vec<u32> {
-    let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    let parent_of = |pid: u32| stat(pid)?.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok();
-    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
 }
 
 /// A zombie whose new parent has not reaped it is dead.

@@ -5,6 +5,8 @@ mod harness;
 mod interrupts;
 mod mistakes;
 mod runs;
+mod sabotage;
+mod secrets;
 mod selftest;
 mod serve;
 mod targets;

@@ -157,6 +157,12 @@ impl Datagrams {
         tokio::time::timeout(Duration::from_millis(50), self.0.recv(&mut [0; 100])).await.is_err()
     }
 
+    /// What has come already.
+    pub fn waiting(&self) -> Vec<Vec<u8>> {
+        let mut buffer = vec![0; 70_000];
+        std::iter::from_fn(|| self.0.try_recv(&mut buffer).ok().map(|n| buffer[..n].to_vec())).collect()
+    }
+
     /// Asks for a cookie and returns it.
     pub async fn cookie(&self, place: &str) -> String {
         self.send(format!("{:<64}", format!("WSBENCH/1 JOIN {place} token={TOKEN}"))).await;

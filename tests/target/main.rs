@@ -2,6 +2,7 @@
 
 mod control;
 mod delay;
+mod exposure;
 mod garbage;
 mod harness;
 mod http;

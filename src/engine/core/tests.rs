@@ -2,197 +2,14 @@
 //! compared with what was simulated. No real time passes.
 
 use super::*;
-use crate::catalog::{Arrival, Closer, DialectKind, Engine, Format, HeaderProfile, Transport, Udp, Websocket};
-use crate::plan::{FirstMessage, Load, Network};
-use crate::schedule::{Schedule, Stage};
+use crate::catalog::{Arrival, Closer};
+use crate::plan::FirstMessage;
 use crate::transport::ErrorClass;
-use crate::units::{ByteSize, Rate, Span};
-use crate::wire::{PayloadSpec, Sizes};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use world::{Copy, MS, World, chat, echo, payload, setup, udp, websocket};
 
-const MS: Nanos = 1_000_000;
-
-fn websocket() -> Transport {
-    Transport::Websocket(Websocket {
-        engine: Engine::Fastwebsockets,
-        fragment: None,
-        subprotocols: Vec::new(),
-        ping_every: None,
-        close_code: 1000,
-        headers: HeaderProfile::Minimal,
-        extra_headers: Vec::new(),
-        nodelay: true,
-    })
-}
-
-fn udp() -> Transport {
-    Transport::Udp(Udp { receive_buffer: ByteSize(65536) })
-}
-
-fn payload() -> PayloadSpec {
-    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None }
-}
-
-fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setup {
-    let rate = Rate::new(1000.0).unwrap();
-    let stage = |ms| Stage { from: rate, to: rate, over: Span::from_millis(ms) };
-    let load = Load {
-        sessions: 20,
-        schedule: Schedule { arrival, stages: vec![stage(100), stage(1000)], seed: 11 },
-        outstanding: 1,
-        think: Span::ZERO,
-        connect_rate: Rate::new(10_000.0).unwrap(),
-        connect_timeout: Span::from_millis(1000),
-        warmup: Span::from_millis(100),
-        duration: Span::from_millis(1000),
-        timeout: Span::from_millis(100),
-        drain: Span::from_millis(500),
-    };
-    let cell = Cell {
-        arm: "arm".into(),
-        transport,
-        dialect: DialectKind::Wsbench,
-        target: Target::Embedded,
-        network: Network::default(),
-        workload,
-        load,
-    };
-    Setup { cell, run: 77, interval: 100 * MS, worker: 0, workers: 1 }
-}
-
-/// One copy on its way to a receiver, at an instant since the schedule's start.
-struct Copy {
-    id: u64,
-    receiver: SessionId,
-    at: Nanos,
-}
-
-/// What happens to a copy: it arrives after each of these delays.
-type Fate<'a> = &'a dyn Fn(Copy) -> Vec<Nanos>;
-
-/// A copy on its way: when it arrives, a serial number to keep order, its receiver, its bytes.
-type Flying = (Nanos, u64, SessionId, Vec<u8>);
-
-struct World<'a> {
-    core: Core,
-    now: Nanos,
-    start: Nanos,
-    fate: Fate<'a>,
-    flying: BinaryHeap<Reverse<Flying>>,
-    serial: u64,
-    /// How far ahead the target's clock is of ours: it stamps what passes with its own.
-    skew: Nanos,
-}
-
-impl World<'_> {
-    fn new(setup: Setup, fate: Fate<'_>) -> World<'_> {
-        let core = Core::new(setup, 0);
-        World { core, now: 0, start: 0, fate, flying: BinaryHeap::new(), serial: 0, skew: 0 }
-    }
-
-    fn receivers(&self, session: SessionId) -> Vec<SessionId> {
-        match self.core.setup.cell.workload {
-            Workload::Chat { .. } | Workload::Push { .. } => {
-                self.core.roster.members(self.core.roster.group(session)).to_vec()
-            }
-            _ => vec![session],
-        }
-    }
-
-    fn perform(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            let mut more = Vec::new();
-            match action {
-                Action::Open { session, place } => {
-                    let phases = ConnectPhases { total: MS, ..ConnectPhases::default() };
-                    self.core.on(self.now, Event::Opened { session, phases }, &mut more);
-                    if let Some(tag) = place.split("tag=").nth(1) {
-                        let greeting = tag.as_bytes()[..32].to_vec();
-                        self.fly(0, session, greeting);
-                    }
-                }
-                Action::Send { session, id, due } => {
-                    self.core.on(self.now, Event::Sent { id, at: self.now }, &mut more);
-                    let mut bytes = Vec::new();
-                    self.core.compose(id, due + self.skew, &mut bytes);
-                    for receiver in self.receivers(session) {
-                        self.fly(id, receiver, bytes.clone());
-                    }
-                }
-                Action::Close { session } => {
-                    let ended = Ended { failure: None, close_time: Some(MS), code: None };
-                    self.core.on(self.now, Event::Ended { session, ended: &ended }, &mut more);
-                }
-            }
-            self.perform(more);
-        }
-    }
-
-    fn fly(&mut self, id: u64, receiver: SessionId, bytes: Vec<u8>) {
-        let at = self.now.saturating_sub(self.start);
-        for delay in (self.fate)(Copy { id, receiver, at }) {
-            self.serial += 1;
-            self.flying.push(Reverse((self.now + delay, self.serial, receiver, bytes.clone())));
-        }
-    }
-
-    /// Opens every session, then starts the schedule.
-    fn ramp(&mut self) {
-        self.step();
-        while !self.core.is_ramped() {
-            self.now += MS;
-            self.step();
-        }
-        let start = self.now + 10 * MS;
-        self.start = start;
-        let window = Window {
-            start,
-            measure_from: start + 100 * MS,
-            measure_to: start + 1100 * MS,
-            drain_to: start + 1600 * MS,
-        };
-        self.core.on(self.now, Event::Start(window), &mut Vec::new());
-    }
-
-    /// Runs to the end. Between `frozen`'s instants since the start the generator stands still.
-    fn run(&mut self, frozen: Option<(Nanos, Nanos)>) -> Outcome {
-        self.ramp();
-        while !self.core.is_done(self.now) {
-            let arrival = self.flying.peek().map_or(Nanos::MAX, |Reverse((at, ..))| *at);
-            let wake = self.core.next_wake(self.now).unwrap_or(Nanos::MAX);
-            self.now = arrival.min(wake).max(self.now);
-            if let Some((from, to)) = frozen.map(|(f, t)| (self.start + f, self.start + t))
-                && (from..to).contains(&self.now)
-            {
-                self.now = to;
-            }
-            self.step();
-            while self.flying.peek().is_some_and(|Reverse((at, ..))| *at <= self.now) {
-                let Reverse((_, _, receiver, bytes)) = self.flying.pop().unwrap();
-                let mut actions = Vec::new();
-                self.core.on(self.now, Event::Message { session: receiver, payload: &bytes }, &mut actions);
-                self.perform(actions);
-            }
-        }
-        self.core.settle();
-        self.core.finish(self.now)
-    }
-
-    fn step(&mut self) {
-        let mut actions = Vec::new();
-        self.core.advance(self.now, &mut actions);
-        self.perform(actions);
-    }
-}
-
-fn echo() -> Workload {
-    Workload::Echo { payload: payload() }
-}
-
-fn chat() -> Workload {
-    Workload::Chat { payload: payload(), rooms: 4, echo_self: true }
-}
+mod known;
+mod world;
 
 fn at(outcome: &Outcome, metric: Metric, q: f64) -> f64 {
     outcome.histograms.get(metric).unwrap().at(q) as f64 / MS as f64
@@ -343,7 +160,7 @@ fn closed_arrival_keeps_one_in_flight_and_survives_a_lost_answer() {
 #[test]
 fn connects_are_counted_from_due_to_first_message_and_slots_are_used_again() {
     for (first, closer) in [(FirstMessage::Greeting, Closer::Client), (FirstMessage::Echo, Closer::Client)] {
-        let workload = Workload::Connect { payload: payload(), first, closer };
+        let workload = Workload::Connect { payload: world::payload(), first, closer };
         let fate = |_: Copy| vec![7 * MS];
         let mut world = World::new(setup(workload, websocket(), Arrival::Constant), &fate);
         let outcome = world.run(None);
