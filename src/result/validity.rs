@@ -47,6 +47,7 @@ type Rule = fn(&Evidence) -> Option<Finding>;
 const INVALIDATING: &[Rule] = &[late_sends, late_target_sends, standstill, skipped_by_generator, receive_drops];
 
 const WARNING: &[Rule] = &[
+    short_standstill,
     busy_core,
     busy_target,
     not_all_connected,
@@ -127,6 +128,20 @@ fn standstill(e: &Evidence) -> Option<Finding> {
             show_nanos(allowed)
         ),
         "something else had its core: stop other programs, or use fewer sessions a core",
+    )
+}
+
+/// Too short to spoil the trial, but not its highest quantiles: what was due meanwhile is beyond this one.
+fn short_standstill(e: &Evidence) -> Option<Finding> {
+    let (stood, window) = (e.outcome.standstill, e.load.duration as f64);
+    if stood <= STANDSTILL_FLOOR || standstill(e).is_some() {
+        return None;
+    }
+    let beyond = 100.0 * (1.0 - stood as f64 / window);
+    finding(
+        "short-standstill",
+        format!("a worker of the generator stood still for {}", show_nanos(stood as f64)),
+        &format!("quantiles above p{beyond:.2} may hold it: don't read them as the target's"),
     )
 }
 
@@ -421,8 +436,10 @@ mod tests {
         case.load.duration = 10 * SECOND;
         case.outcome.standstill = SECOND / 10;
         assert_eq!(case.invalid(), [""; 0]);
+        assert!(case.warnings().contains(&"short-standstill".to_owned()), "its highest quantiles are spoiled");
         case.outcome.standstill += 1;
         assert_eq!(case.invalid(), ["standstill"]);
+        assert!(!case.warnings().contains(&"short-standstill".to_owned()));
     }
 
     #[test]
