@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Does wsbench notice when its generator can't keep up, and does it leave a slow target alone?
 #
-#     benches/sabotage.sh TRIES [WSBENCH]
+#     benches/sabotage.sh TRIES [WSBENCH [KIND…]]
 #
 # Runs benches/sabotage.toml TRIES times for each kind of sabotage, and prints a table: how many trials were INVALID, how
-# many runs ended with exit code 95, and the reasons. WSBENCH is the program [target/release/wsbench].
+# many runs ended with exit code 95, and the reasons. WSBENCH is the program [target/release/wsbench]. KINDs [all]:
 #
 #   honest           nothing is done: to be valid
 #   worker-quota     the worker may use 3 % of a core: to be INVALID
@@ -20,8 +20,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tries=${1:?usage: benches/sabotage.sh TRIES [WSBENCH]}
+tries=${1:?usage: benches/sabotage.sh TRIES [WSBENCH [KIND…]]}
 wsbench=$(realpath "${2:-target/release/wsbench}")
+kinds=("${@:3}")
+[ ${#kinds[@]} -gt 0 ] || kinds=(honest worker-quota worker-stopped tenfold-rate target-quota target-stopped)
 out=$(mktemp -d)
 group=
 # Everything that was begun here ends here, whatever happens.
@@ -120,7 +122,7 @@ try() {
 quota
 [ -n "$group" ] && how=cgroup || how=duty
 printf '%-16s %5s %8s %8s  %s\n' kind tries INVALID 'exit 95' "reasons (quota by $how)"
-for kind in honest worker-quota worker-stopped tenfold-rate target-quota target-stopped; do
+for kind in "${kinds[@]}"; do
     invalid=0 all= codes=()
     for ((n = 0; n < tries; n++)); do try "$kind"; done
     text=$(sort <<<"$all" | sed '/^$/d' | uniq -c | awk '{ printf "%s%s × %d", sep, $2, $1; sep = ", " }')

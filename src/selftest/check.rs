@@ -11,6 +11,22 @@ pub struct Checks {
     pub list: Vec<Check>,
 }
 
+/// A time that may be longer than expected by as much, nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Longer {
+    pub expected: u64,
+    pub measured: u64,
+    pub by: u64,
+}
+
+impl Longer {
+    fn fits(&self, precision: f64) -> bool {
+        let (expected, measured) = (self.expected as f64, self.measured as f64);
+        let range = expected * (1.0 - precision)..=expected * (1.0 + precision) + self.by as f64;
+        expected > 0.0 && range.contains(&measured)
+    }
+}
+
 impl Checks {
     pub fn new(suite: &'static str) -> Checks {
         Checks { suite, list: Vec::new() }
@@ -38,17 +54,12 @@ impl Checks {
         self.add(what, show(expected), measured.map_or("nothing".to_owned(), show), tolerance, verdict);
     }
 
-    /// Pairs of expected and measured times, nanoseconds: each may be off by `precision` (a share), and `above` longer.
-    pub fn times(&mut self, what: &str, pairs: &[(u64, u64)], precision: f64, above: u64) {
-        let fits = |(expected, measured): &(u64, u64)| {
-            let (expected, measured) = (*expected as f64, *measured as f64);
-            let range = expected * (1.0 - precision)..=expected * (1.0 + precision) + above as f64;
-            expected > 0.0 && range.contains(&measured)
-        };
-        let list =
-            |pick: fn(&(u64, u64)) -> u64| pairs.iter().map(|pair| show(pick(pair))).collect::<Vec<_>>().join(", ");
-        let tolerance = format!("±{} % +{}", precision * 100.0, show(above));
-        self.add(what, list(|pair| pair.0), list(|pair| pair.1), tolerance, verdict(pairs.iter().all(fits)));
+    /// Times that may each be off by `precision` (a share), and a little longer.
+    pub fn longer(&mut self, what: &str, precision: f64, times: &[Longer]) {
+        let list = |pick: fn(&Longer) -> u64| times.iter().map(|time| show(pick(time))).collect::<Vec<_>>().join(", ");
+        let tolerance = format!("±{} % +({})", precision * 100.0, list(|time| time.by));
+        let holds = times.iter().all(|time| time.fits(precision));
+        self.add(what, list(|time| time.expected), list(|time| time.measured), tolerance, verdict(holds));
     }
 
     /// A time of at least this many nanoseconds.
@@ -82,4 +93,42 @@ fn verdict(holds: bool) -> Verdict {
 
 fn show(nanos: u64) -> String {
     show_nanos(nanos as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdicts(check: impl Fn(&mut Checks)) -> Vec<Verdict> {
+        let mut checks = Checks::new("suite");
+        check(&mut checks);
+        checks.list.iter().map(|check| check.verdict).collect()
+    }
+
+    #[test]
+    fn what_is_outside_its_tolerance_fails() {
+        use Verdict::{Fail, Pass};
+        let exact = verdicts(|checks| (6..9).for_each(|measured| checks.exact("", 7, measured)));
+        assert_eq!(exact, [Fail, Pass, Fail]);
+        let time = [None, Some(94), Some(95), Some(110), Some(111)];
+        let time = verdicts(|checks| time.iter().for_each(|measured| checks.time("", 100, *measured, 5, 10)));
+        assert_eq!(time, [Fail, Fail, Pass, Pass, Fail]);
+        let bounds = verdicts(|checks| {
+            (9..=11).for_each(|measured| checks.at_least("", 10, measured));
+            (9..=11).for_each(|measured| checks.at_most("", 10, measured));
+        });
+        assert_eq!(bounds, [Fail, Pass, Pass, Pass, Pass, Fail]);
+    }
+
+    #[test]
+    fn one_time_that_is_shorter_or_much_longer_fails_them_all() {
+        let of = |measured: u64| Longer { expected: 1000, measured, by: 50 };
+        for (measured, verdict) in
+            [(997, Verdict::Fail), (998, Verdict::Pass), (1052, Verdict::Pass), (1053, Verdict::Fail)]
+        {
+            assert_eq!(verdicts(|checks| checks.longer("", 0.002, &[of(1000), of(measured)])), [verdict], "{measured}");
+        }
+        let nothing = Longer { expected: 0, measured: 0, by: 50 };
+        assert_eq!(verdicts(|checks| checks.longer("", 0.002, &[nothing])), [Verdict::Fail]);
+    }
 }

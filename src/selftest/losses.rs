@@ -2,6 +2,11 @@
 
 use super::check::Checks;
 use super::stand::{Stand, StandError, trial};
+use crate::catalog::Oracle;
+use crate::target::{self, Fate};
+
+/// The list: each message's fate follows from its number.
+const FAULTS: &str = "udp_drop = \"5%\"\nudp_duplicate = \"2%\"\nudp_swap = \"3%\"\nseed = 5\n";
 
 const DATAGRAMS: &str = r#"
 name = "losses"
@@ -17,9 +22,6 @@ drain = "1s"
 trials = 1
 [transports.udp]
 [target.embedded.oracle]
-udp_drop = "5%"
-udp_duplicate = "2%"
-udp_swap = "3%"
 "#;
 
 const ROOM: &str = r#"
@@ -49,19 +51,38 @@ pub fn check(stand: &mut Stand) -> Result<Checks, StandError> {
 }
 
 fn datagrams(stand: &mut Stand, checks: &mut Checks) -> Result<(), StandError> {
-    let document = stand.run(DATAGRAMS)?;
+    let document = stand.run(&format!("{DATAGRAMS}{FAULTS}"))?;
     let trial = trial(&document, "udp")?;
     let truth = trial.target.as_ref().and_then(|target| target.truth.clone()).unwrap_or_default();
     let seen = trial.outcome.measure;
     let of = format!("of {} datagrams", seen.expected);
-    checks.exact(&format!("udp, 5 % {of} dropped: lost"), truth.udp_dropped, seen.lost);
-    checks.exact(&format!("udp, 2 % {of} sent twice: duplicate"), truth.udp_duplicated, seen.duplicate);
-    checks.exact(&format!("udp, 3 % {of} swapped: reordered"), truth.udp_swapped, seen.reordered);
+    let oracle: Oracle = toml::from_str(FAULTS).map_err(|error| StandError::Scenario(error.to_string()))?;
+    let listed = |fate| (0..seen.scheduled).filter(|id| target::fate(&oracle, *id, 0) == fate).count() as u64;
+    checks.exact(&format!("udp, 5 % {of} on the list to be dropped: lost"), listed(Fate::Drop), seen.lost);
+    checks.exact(
+        &format!("udp, 2 % {of} on the list to be doubled: duplicate"),
+        listed(Fate::Duplicate),
+        seen.duplicate,
+    );
+    checks.exact(
+        "… as the target counted: dropped, doubled",
+        pair(truth.udp_dropped, truth.udp_duplicated),
+        pair(seen.lost, seen.duplicate),
+    );
+    checks.exact(
+        &format!("udp, 3 % {of} swapped, as the target counted: reordered"),
+        truth.udp_swapped,
+        seen.reordered,
+    );
     checks.exact("udp: delivered", seen.expected - truth.udp_dropped, seen.delivered);
     checks.exact("udp: late, unfinished, unmatched", 0, seen.late + seen.unfinished + seen.unmatched);
     let some = truth.udp_dropped.min(truth.udp_duplicated).min(truth.udp_swapped);
     checks.holds("udp: the target did each of them", "> 0", some.to_string(), some > 0);
     Ok(())
+}
+
+fn pair(a: u64, b: u64) -> String {
+    format!("{a}, {b}")
 }
 
 fn room(stand: &mut Stand, checks: &mut Checks) -> Result<(), StandError> {
