@@ -9,7 +9,7 @@
 #   honest           nothing is done: to be valid
 #   worker-quota     the worker may use 3 % of a core: to be INVALID
 #   worker-stopped   the worker is stopped for 500 ms once: to be INVALID
-#   tenfold-rate     1M messages a second are asked for, far over what one core sends: to be INVALID
+#   tenfold-rate     1M messages a second are asked for, ten times what one core sends: to be INVALID
 #   target-quota     the target may use 3 % of a core: slow, but to be valid
 #   target-stopped   the target is stopped for 500 ms once: slow, but to be valid
 #
