@@ -2,7 +2,7 @@
 //!
 //! Each suite runs scenarios against the embedded target in the part of an oracle ([`crate::catalog::Oracle`]), which
 //! counts what it did; what the generator measured must be that. What comes of it is a
-//! [`Certificate`](crate::result::Certificate), which later results of this machine mention.
+//! [`Certificate`], which later results of this machine mention.
 //!
 //! | file | what is known |
 //! |---|---|
