@@ -171,7 +171,7 @@ impl PlanArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Later results of this version on this machine mention the certificate.
-Exit codes: 0 all checks passed, 95 one failed, 1 it could not be done.")]
+Exit codes: 0 all checks passed, 95 one failed, 1 it could not be done, 105 interrupted.")]
 pub(super) struct SelfTestArgs {
     /// Suites to run; a certificate of some alone is written only where --out says [default: all]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(crate::selftest::suites()))]

@@ -9,6 +9,8 @@ pub(super) enum Exit {
     Done = 0,
     /// Could not be done: target unreachable, I/O.
     Failed = 1,
+    /// The command line is wrong in a way that the argument parser can't see.
+    Usage = 2,
     /// The generator was the bottleneck.
     Invalid = 95,
     BadScenario = 104,

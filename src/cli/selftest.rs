@@ -3,14 +3,24 @@
 use super::args::{Format, SelfTestArgs};
 use super::exit::Exit;
 use super::say;
+use crate::cluster;
 use crate::result::{Certificate, Check, Verdict};
-use crate::{cluster, selftest};
+use crate::selftest::{self, StandError};
 use anyhow::Context;
 use comfy_table::{Table, presets};
 use std::path::PathBuf;
 
 pub(super) fn selftest(args: &SelfTestArgs) -> anyhow::Result<Exit> {
     let path = certificate_path(args)?;
+    // Better to know before two minutes have passed.
+    let path = match (&path, path.as_ref().map(|path| Certificate::prepare(path))) {
+        (_, Some(Err(error))) if args.out.is_some() => return Err(error.into()),
+        (_, Some(Err(error))) => {
+            say::err(&format!("warning: no certificate will be kept: {error}; --out FILE says where to"));
+            None
+        }
+        _ => path,
+    };
     let wanted = |suite: &str| args.suite.is_empty() || args.suite.iter().any(|name| name == suite);
     let program = std::env::current_exe().context("this program can't find itself to start its workers")?;
     cluster::raise_open_files_limit();
@@ -20,9 +30,16 @@ pub(super) fn selftest(args: &SelfTestArgs) -> anyhow::Result<Exit> {
             say::err(&format!("  FAIL {}: expected {}, measured {}", check.what, check.expected, check.measured));
         });
     };
-    let certificate = match args.quiet {
-        true => selftest::run(program, wanted, |_| (), |_| ())?,
-        false => selftest::run(program, wanted, starting, done)?,
+    let ran = match args.quiet {
+        true => selftest::run(program, wanted, |_| (), |_| ()),
+        false => selftest::run(program, wanted, starting, done),
+    };
+    let certificate = match ran {
+        Err(StandError::Interrupted) => {
+            say::err("interrupted: nothing is certified");
+            return Ok(Exit::Interrupted);
+        }
+        ran => ran?,
     };
     let saved = path.as_ref().map_or(Ok(()), |path| certificate.save(path));
     match args.format {
@@ -71,6 +88,7 @@ fn verdict(certificate: &Certificate) -> String {
     let (passed, failed) = (certificate.count(Verdict::Pass), certificate.count(Verdict::Fail));
     let skipped = certificate.count(Verdict::Skipped);
     match certificate.is_passed() {
+        true if passed == 0 => format!("nothing to pass or fail, {skipped} skipped"),
         true => format!("PASSED: {passed} of {passed} checks, {skipped} skipped"),
         false => format!(
             "FAILED: {failed} of {} checks, {skipped} skipped. Was the machine busy? Then run it again on a quiet one; \

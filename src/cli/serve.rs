@@ -7,6 +7,13 @@ use crate::target::{self, Config, Ports};
 use crate::units::Span;
 
 pub(super) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
+    let oracle = match oracle::gather(&args.oracle) {
+        Ok(oracle) => oracle,
+        Err(error) => {
+            say::err(&format!("error: {error}"));
+            return Ok(Exit::Usage);
+        }
+    };
     let drawn = || format!("{:016x}", rand::random::<u64>());
     let token = (!args.open).then(|| args.token.clone().unwrap_or_else(drawn));
     let config = Config {
@@ -19,7 +26,7 @@ pub(super) fn serve(args: &ServeArgs) -> anyhow::Result<Exit> {
         hold: Span::from_millis(25_000),
         echo_self: true,
         core: None,
-        oracle: oracle::gather(&args.oracle)?,
+        oracle,
     };
     crate::cluster::raise_open_files_limit();
     // Nobody may be reading where it listens; it serves all the same.

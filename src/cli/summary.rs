@@ -89,6 +89,9 @@ fn labels(document: &Document) -> String {
     if document.cells.iter().any(Cell::is_closed) {
         text += "closed arrival: the load waits for answers, so a stall of the target hides most of its own effect\n";
     }
+    if document.has_oracle() {
+        text += "oracle: the target misbehaved on purpose, as the scenario says\n";
+    }
     if let Some(delay) = document.cells.iter().map(|cell| cell.load.delay).max().filter(|delay| *delay > 0) {
         text += &format!("emulated network: {} each way\n", show_nanos(delay as f64));
     }

@@ -40,6 +40,7 @@ fn page(document: &Document, figures: &[Figure]) -> Result<String, minijinja::Er
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Truth;
     use crate::result::testing;
 
     fn rendered(document: &Document) -> String {
@@ -92,8 +93,10 @@ mod tests {
         let mut document = testing::document();
         document.partial = true;
         document.cells[0].load.arrival = "closed".into();
+        assert!(!rendered(&document).contains("Oracle"));
+        document.cells[1].trials[0].target.as_mut().unwrap().truth = Some(Truth::default());
         let page = rendered(&document);
-        for words in ["INVALID", "Partial", "Emulated network", "Closed arrival"] {
+        for words in ["INVALID", "Partial", "Emulated network", "Closed arrival", "Oracle"] {
             let at = page.find(words).unwrap_or_else(|| panic!("{words} is missing"));
             assert!(at < page.find("<table").unwrap(), "{words}");
         }

@@ -84,6 +84,15 @@ impl Certificate {
         self.count(Verdict::Fail) == 0
     }
 
+    /// Makes sure that a certificate can be written to `path`: its folder is made, and takes files.
+    pub fn prepare(path: &Path) -> Result<(), SaveError> {
+        let failed = |source| SaveError { path: path.to_owned(), source };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let probe = folder.join(".selftest.probe");
+        std::fs::write(&probe, "").and_then(|()| std::fs::remove_file(&probe)).map_err(failed)
+    }
+
     /// Writes it, and the folder it is in.
     pub fn save(&self, path: &Path) -> Result<(), SaveError> {
         let text = serde_json::to_string_pretty(self)
@@ -146,6 +155,16 @@ mod tests {
         use Verdict::*;
         assert!(certificate(&[Pass, Skipped, Floor]).is_passed());
         assert!(!certificate(&[Pass, Fail]).is_passed());
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_files_is_known_beforehand() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        Certificate::prepare(&file).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
+        std::fs::write(&file, "").unwrap();
+        assert!(Certificate::prepare(&file.join("selftest.json")).is_err());
     }
 
     #[test]

@@ -222,6 +222,12 @@ pub struct OmittedArm {
 }
 
 impl Document {
+    /// Whether any target misbehaved on purpose.
+    pub fn has_oracle(&self) -> bool {
+        let mut targets = self.cells.iter().flat_map(|cell| &cell.trials).filter_map(|trial| trial.target.as_ref());
+        targets.any(|target| target.truth.is_some())
+    }
+
     /// The floor of the network in words, for each host with a figure.
     pub fn floors_in_words(&self) -> Vec<String> {
         let is_emulated = self.cells.iter().any(|cell| cell.load.delay > 0);

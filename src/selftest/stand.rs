@@ -9,7 +9,9 @@ use crate::scenario;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Trials that something else on the machine spoiled are run again, so often in all.
@@ -24,6 +26,8 @@ pub enum StandError {
     Io(#[from] io::Error),
     #[error("a scenario of the self-test is wrong, a defect of wsbench: {0}")]
     Scenario(String),
+    #[error("interrupted")]
+    Interrupted,
     #[error("{0}: the trial could not be run: {1}")]
     Failed(String, String),
 }
@@ -33,8 +37,7 @@ pub enum StandError {
 pub struct Stand {
     program: PathBuf,
     runtime: Runtime,
-    /// Keeps anyone from wanting a halt.
-    _want: watch::Sender<bool>,
+    /// True once someone interrupted the test.
     wanted: watch::Receiver<bool>,
     /// Runs that were repeated because something else kept the generator from its work.
     pub repeated: u64,
@@ -47,7 +50,13 @@ impl Stand {
     pub fn new(program: PathBuf) -> io::Result<Stand> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (want, wanted) = watch::channel(false);
-        Ok(Stand { program, runtime, _want: want, wanted, repeated: 0, floors: BTreeMap::new() })
+        let mut interrupt = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
+        runtime.spawn(async move {
+            while interrupt.recv().await.is_some() {
+                let _ = want.send(true);
+            }
+        });
+        Ok(Stand { program, runtime, wanted, repeated: 0, floors: BTreeMap::new() })
     }
 
     /// Runs a scenario until the generator was undisturbed in all of its trials, or a few times; the last one counts.
@@ -70,7 +79,10 @@ impl Stand {
 
     /// Runs a scenario where its packets can be captured, if that is permitted here.
     pub fn capture(&self, text: &str) -> Result<Result<CaptureReport, NoCapture>, StandError> {
-        Ok(accounting::capture_run(&self.program, &plan(text)?))
+        let captured = accounting::capture_run(&self.program, &plan(text)?);
+        // What interrupts this process interrupts the one that captures, too.
+        self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+        if *self.wanted.borrow() { Err(StandError::Interrupted) } else { Ok(captured) }
     }
 
     /// Runs a scenario once, whatever comes of it.
@@ -82,7 +94,8 @@ impl Stand {
             scenario: ScenarioText { name: plan.name.clone(), ..ScenarioText::default() },
         };
         let run = cluster::run(&plan, &options, Halt::new(self.wanted.clone()), progress);
-        Ok(self.runtime.block_on(run)?)
+        let document = self.runtime.block_on(run)?;
+        if document.partial { Err(StandError::Interrupted) } else { Ok(document) }
     }
 }
 

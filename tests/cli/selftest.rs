@@ -1,8 +1,11 @@
 //! `wsbench selftest`: what it finds, what it leaves, and who speaks of it.
 
 use super::harness::Bench;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
 
 const SCENARIO: &str = r#"
 [workload.echo]
@@ -63,4 +66,31 @@ fn an_unknown_suite_is_told_with_those_that_exist() {
     let ran = Bench::new("").say(&["selftest", "--suite", "stals"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("stalls"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_interrupt_ends_it_in_order_and_certifies_nothing() {
+    let bench = Bench::new("");
+    let mut child = command(&bench, &["selftest", "--suite", "delays", "--out", "certificate.json"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("delays"), "{line}");
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(105));
+    said.read_to_string(&mut line).unwrap();
+    assert!(line.contains("nothing is certified"), "{line}");
+    assert!(!bench.path().join("certificate.json").exists());
+}
+
+#[test]
+fn a_certificate_that_can_not_be_kept_is_told_before_anything_runs() {
+    let bench = Bench::new("");
+    let ran = bench.say(&["selftest", "--out", "/dev/null/certificate.json"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("/dev/null/certificate.json") && !ran.stderr.contains("testing"), "{}", ran.stderr);
 }

@@ -39,6 +39,6 @@ fn a_bad_oracle_is_told_before_anything_is_served() {
     let bench = Bench::new("");
     let unknown = bench.say(&["serve", "--oracle", "stal=200ms/1s"]).with_code(2);
     assert!(unknown.stderr.contains("stal") && unknown.stderr.contains("`stall`"), "{}", unknown.stderr);
-    let sum = bench.say(&["serve", "--oracle", "udp_drop=60%", "--oracle", "udp_swap=60%"]).with_code(1);
+    let sum = bench.say(&["serve", "--oracle", "udp_drop=60%", "--oracle", "udp_swap=60%"]).with_code(2);
     assert!(sum.stderr.contains("120 % in all") && sum.stdout.is_empty(), "{}", sum.stderr);
 }

@@ -165,6 +165,13 @@ fn notices(document: &Document) -> Vec<String> {
             show_nanos(delay as f64)
         ));
     }
+    if document.has_oracle() {
+        notices.push(
+            "Oracle: the target misbehaved on purpose, as the scenario says; delays, losses and errors here may be its \
+             doing. What it did is in result.json, under each trial's target.truth."
+                .to_owned(),
+        );
+    }
     if document.cells.iter().any(Cell::is_closed) {
         notices.push(
             "Closed arrival: each session waits for its answer before it sends again, so a stall of the target hides \
