@@ -39,8 +39,6 @@ pub struct Stand {
     runtime: Runtime,
     /// True once someone interrupted the test.
     wanted: watch::Receiver<bool>,
-    /// Runs that were repeated because something else kept the generator from its work.
-    pub repeated: u64,
     /// What an echo costs here at p99, by the arm's name, nanoseconds.
     pub floors: BTreeMap<&'static str, Nanos>,
 }
@@ -56,7 +54,7 @@ impl Stand {
                 let _ = want.send(true);
             }
         });
-        Ok(Stand { program, runtime, wanted, repeated: 0, floors: BTreeMap::new() })
+        Ok(Stand { program, runtime, wanted, floors: BTreeMap::new() })
     }
 
     /// Runs a scenario until the generator was undisturbed in all of its trials, or a few times; the last one counts.
@@ -66,7 +64,6 @@ impl Stand {
             if trials(&document).all(|trial| trial.invalid.is_empty()) {
                 break;
             }
-            self.repeated += 1;
             document = self.run_once(text, &mut |_| {})?;
         }
         Ok(document)

@@ -21,8 +21,7 @@ pub struct Suspended {
     pub length: Nanos,
 }
 
-/// Runs `scenario` once, and suspends our child that was started as `role` for `length` in its measured window. What else
-/// disturbed the trial is told apart by its length: a run whose suspension came out much longer is repeated.
+/// Runs `scenario` once, and suspends our child that was started as `role` for `length` in its measured window.
 pub fn suspend_during(
     stand: &mut Stand,
     scenario: &str,
