@@ -9,8 +9,8 @@
 #
 # Needs cargo and python3. Ends with 0 if no case failed.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
 out=$(realpath -m "${1:-$(mktemp -d)}")
+cd "$(dirname "$0")/../.."
 read -ra wstest <<<"${WSTEST:-wstest}"
 port=${PORT:-9001}
 cases=${CASES:-'["1.*","2.*","3.*","4.*","5.*","6.*","7.*","10.*"]'}
