@@ -4,6 +4,7 @@
 mod books;
 mod codecs;
 mod due;
+mod frames;
 mod recording;
 mod tags;
 

@@ -5,45 +5,9 @@
 //! closes alone when it isn't to answer them.
 
 use super::MAX_MESSAGE;
+use super::websocket::{Arrival, LARGEST_CONTROL, Violation, read_close};
 use crate::catalog::Format;
-use fastwebsockets::{CloseCode, Frame, OpCode, Role, WebSocketError};
-use std::borrow::Cow;
-
-/// Most of a control frame's payload (§5.5), bytes.
-const LARGEST_CONTROL: usize = 125;
-
-/// Close codes of §7.4.1 for what the other end may do wrong.
-pub mod close_code {
-    pub const PROTOCOL: u16 = 1002;
-    pub const NOT_UTF8: u16 = 1007;
-    pub const TOO_LARGE: u16 = 1009;
-}
-
-/// What the other end did wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    #[error("{0}")]
-    Protocol(Cow<'static, str>),
-    #[error("text that is not UTF-8")]
-    NotUtf8,
-    #[error("a message of over {MAX_MESSAGE} bytes")]
-    TooLarge,
-}
-
-impl Violation {
-    fn protocol(what: &'static str) -> Violation {
-        Violation::Protocol(what.into())
-    }
-
-    /// The code of the Close that says so.
-    pub fn close_code(&self) -> u16 {
-        match self {
-            Violation::Protocol(_) => close_code::PROTOCOL,
-            Violation::NotUtf8 => close_code::NOT_UTF8,
-            Violation::TooLarge => close_code::TOO_LARGE,
-        }
-    }
-}
+use fastwebsockets::{Frame, OpCode, Role, WebSocketError};
 
 /// For what the reader refused; a stream that ended or broke is no violation, and the caller's to tell apart.
 impl From<WebSocketError> for Violation {
@@ -54,17 +18,6 @@ impl From<WebSocketError> for Violation {
             other => Violation::Protocol(other.to_string().into()),
         }
     }
-}
-
-/// What a frame brings.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Arrival<'a> {
-    /// A whole message, in this frame or with those before.
-    Message(Format, Cow<'a, [u8]>),
-    Ping(&'a [u8]),
-    Pong(&'a [u8]),
-    /// A Close, with its code if it has one.
-    Close(Option<u16>),
 }
 
 /// Checks frames one after the other and puts fragments together.
@@ -98,7 +51,7 @@ impl Assembler {
             _ if payload.len() > LARGEST_CONTROL => Err(Violation::protocol("a control frame of over 125 bytes")),
             OpCode::Ping => Ok(Some(Arrival::Ping(payload))),
             OpCode::Pong => Ok(Some(Arrival::Pong(payload))),
-            OpCode::Close => Ok(Some(Arrival::Close(code_of(payload)?))),
+            OpCode::Close => Ok(Some(Arrival::Close(read_close(payload)?))),
         }
     }
 
@@ -147,23 +100,6 @@ fn is_masked(frame: &mut Frame) -> bool {
     let mut head = [0; 16];
     frame.fmt_head(&mut head);
     head[1] & 0x80 != 0
-}
-
-/// The code of a Close, as §5.5.1 and §7.4 allow it.
-fn code_of(payload: &[u8]) -> Result<Option<u16>, Violation> {
-    match payload {
-        [] => Ok(None),
-        [_] => Err(Violation::protocol("a Close with half a code")),
-        [high, low, reason @ ..] => {
-            let code = u16::from_be_bytes([*high, *low]);
-            if !CloseCode::from(code).is_allowed() {
-                let detail = format!("a Close with the code {code}, which may not be sent");
-                return Err(Violation::Protocol(detail.into()));
-            }
-            std::str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
-            Ok(Some(code))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -224,15 +160,6 @@ mod tests {
     fn control_frames_are_short() {
         for opcode in [OpCode::Ping, OpCode::Pong, OpCode::Close] {
             assert_eq!(assembled(&[(opcode, true, &[3; 126])]), Err(1002), "{opcode:?}");
-        }
-    }
-
-    #[test]
-    fn close_codes_are_checked() {
-        assert_eq!(code_of(b""), Ok(None));
-        assert_eq!(code_of(b"\x03\xE9bye"), Ok(Some(1001)));
-        for (bad, answer) in [(b"\x03".as_slice(), 1002), (b"\x03\xED", 1002), (b"\x03\xE8\xFF", 1007)] {
-            assert_eq!(code_of(bad).unwrap_err().close_code(), answer);
         }
     }
 

@@ -7,6 +7,7 @@ pub mod frames;
 pub mod sse;
 pub mod stream;
 pub mod upgrade;
+pub mod websocket;
 
 /// The largest message any decoder accepts, bytes.
 pub const MAX_MESSAGE: usize = 16 << 20;

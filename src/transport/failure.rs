@@ -1,7 +1,7 @@
 //! What can go wrong on a connection, each its own class; the class names are part of the result's contract.
 
 use crate::codec::CodecError;
-use crate::codec::frames::Violation;
+use crate::codec::websocket::Violation;
 use std::borrow::Cow;
 use std::{fmt, io};
 

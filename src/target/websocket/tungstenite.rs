@@ -6,7 +6,7 @@ use super::super::stream::read_some;
 use super::{GOES_ON, Incoming};
 use crate::catalog::Format;
 use crate::codec::MAX_MESSAGE;
-use crate::codec::frames::close_code;
+use crate::codec::websocket::close_code;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};

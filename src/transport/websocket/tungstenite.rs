@@ -5,7 +5,7 @@ use super::{Frames, Pings, Stop, end, keep_pinging};
 use crate::catalog::Format;
 use crate::clock::now;
 use crate::codec::MAX_MESSAGE;
-use crate::codec::frames::close_code;
+use crate::codec::websocket::close_code;
 use crate::transport::counted::Counted;
 use crate::transport::outbox::{Item, Message as Outgoing};
 use crate::transport::session::Session;
