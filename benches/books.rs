@@ -29,6 +29,7 @@ fn setup() -> Setup {
         duration: hour,
         timeout: hour,
         drain: hour,
+        spin: false,
     };
     let cell = Cell {
         arm: "tcp".into(),

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
+use wsbench::reactor::Reactor;
 use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink};
 
 /// Longer than the suite lets any case take.
@@ -75,6 +76,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         connect_timeout: Duration::from_secs(10),
         publishes: true,
         outbox_limit: MAX_MESSAGE,
+        reactor: Reactor::start()?,
     })
 }
 

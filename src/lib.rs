@@ -21,6 +21,7 @@ pub mod engine;
 pub mod export;
 pub mod measure;
 pub mod plan;
+pub mod reactor;
 pub mod result;
 pub mod scenario;
 pub mod schedule;

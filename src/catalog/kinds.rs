@@ -52,8 +52,13 @@ kinds! {
 }
 
 kinds! {
-    /// The library that speaks RFC 6455.
-    Engine { Fastwebsockets = "fastwebsockets", Tungstenite = "tungstenite" }
+    /// What speaks RFC 6455.
+    Engine {
+        /// The codec and the reactor of this program.
+        Native = "native",
+        Fastwebsockets = "fastwebsockets",
+        Tungstenite = "tungstenite",
+    }
 }
 
 kinds! {

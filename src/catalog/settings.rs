@@ -20,7 +20,7 @@ impl Transport {
 
 fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
     words([
-        ("engine", Some(websocket.engine).filter(|e| *e != Engine::Fastwebsockets).map(|e| e.to_string())),
+        ("engine", Some(websocket.engine).filter(|e| *e != Engine::Native).map(|e| e.to_string())),
         ("fragment", websocket.fragment.map(|size| size.to_string())),
         ("subprotocols", listed(&websocket.subprotocols)),
         ("ping every", websocket.ping_every.map(|span| span.to_string())),

@@ -126,6 +126,9 @@ pub(super) struct PlanArgs {
     /// Arm that the others are compared with
     #[arg(long, value_name = "ARM", env = "WSBENCH_REFERENCE")]
     pub reference: Option<String>,
+    /// Never sleep while the load runs: precise to microseconds, at the price of a core
+    #[arg(long, env = "WSBENCH_SPIN", value_parser = FalseyValueParser::new())]
+    pub spin: bool,
 }
 
 /// Reads [`TargetFlag`]s, and doesn't repeat a wrong one: a URL may hold a secret.
@@ -164,6 +167,7 @@ impl PlanArgs {
             targets: self.target.clone(),
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
+            spin: self.spin.then_some(true),
         }
     }
 }

@@ -104,6 +104,7 @@ fn load(cell: &plan::Cell) -> LoadFacts {
         payload: cell.workload.payload().range(),
         poll_interval: http.and_then(|h| h.interval).map(|i| i.nanos()),
         batch: http.filter(|_| is_polling).map(|h| h.batch),
+        spin: load.spin,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::clock::{self, Alarm, MILLI, Nanos};
 use crate::engine::{Drive, Setup};
 use crate::measure::Histogram;
 use crate::plan::{FirstMessage, Load, Workload};
+use crate::reactor::Reactor;
 use crate::result::Calibration;
 use crate::schedule::Window;
 use crate::transport::{self, Endpoint};
@@ -170,6 +171,7 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
             Workload::Push { .. } => false,
         },
         outbox_limit: OUTBOX,
+        reactor: Reactor::start()?,
     };
     Ok((endpoint, resolve))
 }

@@ -171,7 +171,11 @@ impl Core {
             Event::OpenFailed { session, failure } => self.open_failed(now, session, failure),
             Event::Sent { id, at } => self.sent(id, at),
             Event::Unsent { id, why } => self.unsent(now, id, why),
-            Event::Message { session, payload } => self.message(now, session, payload, actions),
+            Event::Message { session, payload } => {
+                self.message(now, session, payload, actions);
+                // Who has its answer may go on at once.
+                self.advance(now, actions);
+            }
             Event::Pong { round_trip } => self.recorder.record_always(Metric::Ping, round_trip),
             Event::Poll { messages, gap } => {
                 if messages > 0 {
@@ -215,9 +219,14 @@ impl Core {
         }
     }
 
-    /// Whether an arrival may have changed what `next_wake` and `is_done` say.
-    pub fn is_moved_by_arrivals(&self, now: Nanos) -> bool {
-        matches!(self.pacer, Some(Pacer::Closed(_))) || self.window.is_some_and(|w| now >= w.measure_to)
+    /// Whether the measured window is over: every arrival may be the last.
+    pub fn is_draining(&self, now: Nanos) -> bool {
+        self.window.is_some_and(|w| now >= w.measure_to)
+    }
+
+    /// Whether the schedule runs.
+    pub fn is_started(&self) -> bool {
+        self.window.is_some()
     }
 
     /// Whether every session has been tried: the ramp is over.

@@ -6,7 +6,7 @@ use crate::catalog::Format;
 use crate::clock::{self, Alarm, Nanos};
 use crate::measure::{Metric, Outcome, Traffic};
 use crate::schedule::{Phase, Window};
-use crate::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink};
+use crate::transport::{self, Connection, Ended, Endpoint, Failure, Sent, SessionId, Sink};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
@@ -24,6 +24,10 @@ pub struct Drive {
     endpoint: Rc<Endpoint>,
     /// Something changed that the pump or a waiting caller should look at.
     changed: Notify,
+    /// When the pump looks again by itself.
+    asleep_until: Cell<Nanos>,
+    /// The pump never sleeps while the schedule runs.
+    spins: bool,
     standstill: Rc<Standstill>,
     /// Of sessions that are over; of all of them once `is_counted`.
     traffic: RefCell<Traffic>,
@@ -50,6 +54,7 @@ pub struct Live {
 impl Drive {
     /// `resolve`: how long the name took, for the record.
     pub fn new(setup: Setup, endpoint: Rc<Endpoint>, resolve: Option<Nanos>) -> Rc<Drive> {
+        let spins = setup.cell.load.spin;
         let mut core = Core::new(setup, clock::now());
         if let Some(length) = resolve {
             core.recorder().record_always(Metric::Resolve, length);
@@ -59,6 +64,8 @@ impl Drive {
             connections: RefCell::default(),
             endpoint,
             changed: Notify::new(),
+            asleep_until: Cell::new(0),
+            spins,
             standstill: Rc::default(),
             traffic: RefCell::default(),
             is_counted: Cell::new(false),
@@ -81,9 +88,14 @@ impl Drive {
             if is_done {
                 return Ok(());
             }
+            self.asleep_until.set(next.unwrap_or(Nanos::MAX));
             match next {
                 // Connections need their turn even when the schedule is behind.
                 Some(at) if at <= now => tokio::task::yield_now().await,
+                _ if self.spins && self.core.borrow().is_started() => {
+                    self.endpoint.reactor.turn()?;
+                    tokio::task::yield_now().await;
+                }
                 Some(at) => tokio::select! {
                     slept = alarm.sleep_until(at) => slept?,
                     () = self.changed.notified() => {}
@@ -202,9 +214,11 @@ impl Drive {
             Some(Some(connection)) => connection.send(id, self.endpoint.format, &payload),
             _ => Err(transport::Unsent::Closed),
         };
-        if let Err(why) = sent {
-            // A message that could not be handed over asks for no further action.
-            self.core.borrow_mut().on(clock::now(), Event::Unsent { id, why }, &mut Vec::new());
+        // Neither asks for a further action.
+        match sent {
+            Ok(Sent::At(at)) => self.core.borrow_mut().on(at, Event::Sent { id, at }, &mut Vec::new()),
+            Ok(Sent::Later) => {}
+            Err(why) => self.core.borrow_mut().on(clock::now(), Event::Unsent { id, why }, &mut Vec::new()),
         }
     }
 
@@ -239,7 +253,9 @@ impl Sink for Drive {
 
     fn on_message(&self, session: SessionId, payload: &[u8], _: Option<Format>, received_at: Nanos) {
         self.on(received_at, Event::Message { session, payload });
-        if self.core.borrow().is_moved_by_arrivals(received_at) {
+        let core = self.core.borrow();
+        let is_sooner = core.next_wake(received_at).is_some_and(|at| at < self.asleep_until.get());
+        if is_sooner || core.is_draining(received_at) {
             self.changed.notify_one();
         }
     }

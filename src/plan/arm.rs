@@ -88,7 +88,7 @@ fn nodelay(arm: &Arm) -> bool {
 fn websocket(arm: &Arm) -> Websocket {
     let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
     Websocket {
-        engine: value(&arm.engine, Engine::Fastwebsockets),
+        engine: value(&arm.engine, Engine::Native),
         fragment: arm.fragment.as_ref().map(|f| f.value),
         subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
         ping_every: arm.ping_every.as_ref().map(|p| p.value),

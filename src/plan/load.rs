@@ -36,6 +36,7 @@ pub(super) fn build(
         duration,
         timeout: load.timeout.value,
         drain: load.drain.value,
+        spin: load.spin.value,
     })
 }
 

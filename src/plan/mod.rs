@@ -129,6 +129,8 @@ pub struct Load {
     pub timeout: Span,
     /// How long to wait for what is still owed at the end.
     pub drain: Span,
+    /// Workers never sleep while the load runs.
+    pub spin: bool,
 }
 
 /// What is written, and how fine.

@@ -21,6 +21,7 @@ pub struct Overrides {
     pub targets: Vec<TargetFlag>,
     pub reference: Option<String>,
     pub charts: Option<bool>,
+    pub spin: Option<bool>,
 }
 
 /// `--target ARM=URL`.
@@ -60,6 +61,7 @@ impl Overrides {
         replace(&mut load.sessions, "--sessions", self.sessions);
         replace(&mut load.warmup, "--warmup", self.warmup);
         replace(&mut load.trials, "--trials", self.trials);
+        replace(&mut load.spin, "--spin", self.spin);
         replace(&mut file.seed, "--seed", self.seed);
         replace(&mut file.output.charts, "--no-charts", self.charts);
         replace_optional(&mut load.rate, "--rate", self.rate);

@@ -155,6 +155,9 @@ pub struct LoadFacts {
     pub poll_interval: Option<Nanos>,
     /// Polling: whether one response may carry several messages.
     pub batch: Option<bool>,
+    /// Workers never slept while the load ran.
+    #[serde(default)]
+    pub spin: bool,
 }
 
 /// One execution of a cell.

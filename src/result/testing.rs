@@ -117,6 +117,7 @@ fn cell(workload: &str, delay: Nanos, arm: usize) -> Cell {
             payload: (128, 128),
             poll_interval: (name == "short-polling").then_some(POLL_INTERVAL),
             batch: polls.then_some(true),
+            spin: false,
         },
         trials: (0..TRIALS).map(|block| trial(workload, delay, arm, block)).collect(),
     }

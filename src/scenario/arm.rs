@@ -14,7 +14,7 @@ pub struct Arm {
     pub transport: Option<At<TransportKind>>,
     /// The application protocol. Default: wsbench, but raw for WebSocket, TCP and UDP at a URL.
     pub dialect: Option<At<DialectKind>>,
-    /// websocket: the client's WebSocket library. Default: fastwebsockets.
+    /// websocket: what speaks RFC 6455 at the client. Default: native.
     pub engine: Option<At<Engine>>,
     /// websocket: largest payload of one frame; longer messages are fragmented. Default: never fragment.
     pub fragment: Option<At<ByteSize>>,

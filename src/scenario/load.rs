@@ -38,6 +38,8 @@ pub struct Load {
     pub drain: At<Span>,
     /// Bound on opening one session. Default: the duration, but at least 1s and at most 5s.
     pub connect_timeout: Option<At<Span>>,
+    /// Never sleep while the load runs: sends leave within microseconds of their due instants, at the price of a core.
+    pub spin: At<bool>,
 }
 
 /// A stretch of time over which the rate moves evenly to a new value.
@@ -67,6 +69,7 @@ impl Default for Load {
             timeout: At::default_value(Span::from_millis(2000)),
             drain: At::default_value(Span::from_millis(1000)),
             connect_timeout: None,
+            spin: At::default_value(false),
         }
     }
 }

@@ -57,7 +57,7 @@ pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
     let socket = Rc::new(socket);
     let close_sent = Rc::new(Cell::new(false));
     let (reader, writing) = match core.engine {
-        Engine::Fastwebsockets => (
+        Engine::Native | Engine::Fastwebsockets => (
             Reader::Fast(fast::Reader::new(early, socket.clone(), close_sent.clone())),
             session.start_writing(&socket, fast::encoder(close_sent)),
         ),

@@ -3,10 +3,12 @@
 //! Both halves and the meter share it by reference count: everything runs on one thread, so nothing locks, and the
 //! kernel's counters are read for the last time while the socket is still open.
 
+use super::io::{Io, Read, poll_read_with};
+use super::joining::{Handshake, Joined};
 use super::meter::{Direction, Meter};
-use super::tcp_info::{self, TcpCounts, WireBytes};
-use crate::clock::{Nanos, now};
-use crate::measure::KernelBytes;
+use super::tcp_info::{TcpCounts, WireBytes};
+use crate::clock::Nanos;
+use crate::measure::{KernelBytes, Traffic};
 use bytes::{Buf, Bytes};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -16,14 +18,6 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-
-/// The bytes of a connection.
-pub(super) enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
 
 /// One connection, shared. Counts above TLS: what TLS adds shows on the wire only.
 #[derive(Clone)]
@@ -34,8 +28,8 @@ pub(super) struct WeakCounted(Weak<Inner>);
 
 struct Inner {
     io: RefCell<Io>,
-    /// Bytes that were read, and counted, but belong to whoever reads next.
-    unread: RefCell<Bytes>,
+    /// Bytes that were read, and counted, with the answer to the join.
+    early: RefCell<Bytes>,
     sent: Cell<u64>,
     received: Cell<u64>,
     head: Cell<Option<HeadScan>>,
@@ -56,6 +50,32 @@ pub(super) struct Reading {
     pub wire_known: u64,
 }
 
+impl Reading {
+    /// Of one connection, `before` being what the kernel had counted when the session was joined.
+    pub fn new(sent: u64, received: u64, counts: Option<TcpCounts>, before: WireBytes) -> Reading {
+        let mut reading = Reading { sent, received, ..Reading::default() };
+        if let Some(counts) = counts {
+            reading.wire = counts.wire - before;
+            let (received, unread) = (counts.received().saturating_sub(counts.unread), counts.unread);
+            reading.kernel = KernelBytes { sent: counts.sent, received, unread };
+            reading.wire_known = 1;
+        }
+        reading
+    }
+}
+
+impl Reading {
+    /// Completes what a session counted of its messages and connections.
+    pub fn add_to(&self, traffic: &mut Traffic) {
+        traffic.sent.framing = self.sent.saturating_sub(traffic.sent.payload);
+        traffic.received.framing = self.received.saturating_sub(traffic.received.payload);
+        traffic.sent.wire = self.wire.sent;
+        traffic.received.wire = self.wire.received;
+        traffic.kernel = (self.wire_known > 0).then_some(self.kernel);
+        traffic.wire_known = self.wire_known;
+    }
+}
+
 impl AddAssign for Reading {
     fn add_assign(&mut self, other: Reading) {
         self.sent += other.sent;
@@ -66,29 +86,28 @@ impl AddAssign for Reading {
     }
 }
 
-/// One read.
-pub(super) enum Read<T> {
-    Bytes(T),
-    End,
-}
-
-/// Size of the buffer that all connections of a thread read through, bytes.
-const SCRATCH: usize = 64 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
-}
-
 impl Counted {
     /// Counts `io` from now on, and has `meter` count the connection.
     pub fn new(io: Io, meter: Rc<Meter>) -> Counted {
+        Counted::with(io, Vec::new(), WireBytes::default(), meter)
+    }
+
+    /// Counts from the end of joining on, and has `meter` count the connection and its handshake.
+    pub fn joined_by(joined: Joined, meter: Rc<Meter>) -> Counted {
+        let handshake = joined.handshake;
+        meter.handshake(Direction::Out, handshake.asked);
+        meter.handshake(Direction::In, handshake.answered);
+        Counted::with(joined.io, joined.early, handshake.before, meter)
+    }
+
+    fn with(io: Io, early: Vec<u8>, before: WireBytes, meter: Rc<Meter>) -> Counted {
         let connection = Counted(Rc::new(Inner {
             io: RefCell::new(io),
-            unread: RefCell::default(),
             sent: Cell::new(0),
-            received: Cell::new(0),
+            received: Cell::new(early.len() as u64),
+            early: RefCell::new(early.into()),
             head: Cell::new(None),
-            before: Cell::default(),
+            before: Cell::new(before),
             meter: meter.clone(),
         }));
         meter.opened(WeakCounted(Rc::downgrade(&connection.0)));
@@ -100,24 +119,12 @@ impl Counted {
     pub fn joined(&self, head: u64) {
         let inner = &*self.0;
         let after = inner.received.get().saturating_sub(head);
-        let counts = inner.kernel().unwrap_or_default();
-        let (asked, answered, before) = match &*inner.io.borrow() {
-            Io::Plain(_) => (inner.sent.get(), head, counts.until_joined(head)),
-            Io::Tls(_) => {
-                let answered = counts.received().saturating_sub(after).max(head);
-                (counts.sent.max(inner.sent.get()), answered, counts.until_joined_by_tls(after))
-            }
-        };
-        inner.meter.handshake(Direction::Out, asked);
-        inner.meter.handshake(Direction::In, answered);
+        let handshake = Handshake::of(&inner.io.borrow(), inner.sent.get(), head, after);
+        inner.meter.handshake(Direction::Out, handshake.asked);
+        inner.meter.handshake(Direction::In, handshake.answered);
         inner.sent.set(0);
         inner.received.set(after);
-        inner.before.set(before);
-    }
-
-    /// Gives bytes back, to be read again and not to be counted again.
-    pub fn unread(&self, bytes: &[u8]) {
-        *self.0.unread.borrow_mut() = Bytes::copy_from_slice(bytes);
+        inner.before.set(handshake.before);
     }
 
     /// From now on, looks for the end of the next HTTP head received.
@@ -132,34 +139,20 @@ impl Counted {
 
     /// Reads once through the thread's buffer and hands on what came, with the instant at which it was there.
     pub async fn read_with<T>(&self, mut take: impl FnMut(&[u8], Nanos) -> T) -> io::Result<Read<T>> {
-        poll_fn(|cx| {
-            BUFFER.with_borrow_mut(|buffer| {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(self.poll_fill(cx, &mut buffer))?;
-                let at = now();
-                Poll::Ready(Ok(match buffer.filled() {
-                    [] => Read::End,
-                    bytes => Read::Bytes(take(bytes, at)),
-                }))
-            })
-        })
-        .await
+        poll_fn(|cx| poll_read_with(|into| self.poll_fill(cx, into), &mut take)).await
     }
 
     fn poll_fill(&self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let inner = &*self.0;
-        let mut unread = inner.unread.borrow_mut();
-        if !unread.is_empty() {
-            let n = unread.len().min(into.remaining());
-            into.put_slice(&unread[..n]);
-            unread.advance(n);
+        let mut early = inner.early.borrow_mut();
+        if !early.is_empty() {
+            let n = early.len().min(into.remaining());
+            into.put_slice(&early[..n]);
+            early.advance(n);
             return Poll::Ready(Ok(()));
         }
         let before = into.filled().len();
-        ready!(match &mut *inner.io.borrow_mut() {
-            Io::Plain(stream) => Pin::new(stream).poll_read(cx, into),
-            Io::Tls(stream) => Pin::new(stream).poll_read(cx, into),
-        })?;
+        ready!(Pin::new(&mut *inner.io.borrow_mut()).poll_read(cx, into))?;
         let new = &into.filled()[before..];
         inner.received.set(inner.received.get() + new.len() as u64);
         if let Some(scan) = inner.head.get() {
@@ -170,22 +163,9 @@ impl Counted {
 }
 
 impl Inner {
-    fn kernel(&self) -> Option<TcpCounts> {
-        match &*self.io.borrow() {
-            Io::Plain(stream) => tcp_info::read(stream),
-            Io::Tls(stream) => tcp_info::read(stream.get_ref().0),
-        }
-    }
-
     fn reading(&self, wire: bool) -> Reading {
-        let mut reading = Reading { sent: self.sent.get(), received: self.received.get(), ..Reading::default() };
-        if let Some(counts) = wire.then(|| self.kernel()).flatten() {
-            reading.wire = counts.wire - self.before.get();
-            let (received, unread) = (counts.received().saturating_sub(counts.unread), counts.unread);
-            reading.kernel = KernelBytes { sent: counts.sent, received, unread };
-            reading.wire_known = 1;
-        }
-        reading
+        let counts = wire.then(|| self.io.borrow().kernel()).flatten();
+        Reading::new(self.sent.get(), self.received.get(), counts, self.before.get())
     }
 }
 
@@ -214,10 +194,7 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let n = ready!(match &mut *self.0.io.borrow_mut() {
-            Io::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Io::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        })?;
+        let n = ready!(Pin::new(&mut *self.0.io.borrow_mut()).poll_write(cx, bytes))?;
         self.0.sent.set(self.0.sent.get() + n as u64);
         Poll::Ready(Ok(n))
     }
@@ -227,10 +204,7 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let n = ready!(match &mut *self.0.io.borrow_mut() {
-            Io::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Io::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-        })?;
+        let n = ready!(Pin::new(&mut *self.0.io.borrow_mut()).poll_write_vectored(cx, parts))?;
         self.0.sent.set(self.0.sent.get() + n as u64);
         Poll::Ready(Ok(n))
     }
@@ -240,17 +214,11 @@ impl AsyncWrite for Counted {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self.0.io.borrow_mut() {
-            Io::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Io::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        Pin::new(&mut *self.0.io.borrow_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut *self.0.io.borrow_mut() {
-            Io::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Io::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut *self.0.io.borrow_mut()).poll_shutdown(cx)
     }
 }
 

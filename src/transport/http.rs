@@ -9,7 +9,7 @@
 
 use super::headers::{self, Purpose};
 use super::session::Session;
-use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
+use super::{Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::{Http, TransportKind};
 use crate::clock::{Nanos, now};
 use crate::dialect::{HttpFace, Receive, speak};
@@ -27,7 +27,8 @@ mod publish;
 mod streaming;
 
 pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Failure> {
-    let Opening { endpoint, place, session, deadline, began } = opening;
+    let session = opening.session(None);
+    let Opening { endpoint, place, deadline, began, .. } = opening;
     let kind = endpoint.transport.kind();
     let receive =
         Receive { transport: kind, batch: settings.batch, headers: settings.headers, format: endpoint.format };
@@ -36,16 +37,15 @@ pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Fa
     let mut lane = Lane::new(Requests::new(&endpoint, settings, purpose)?, session.meter.clone());
     let mut posts = Lane::new(Requests::new(&endpoint, settings, Purpose::Publish)?, session.meter.clone());
     // Both at once, as a browser would: neither waits for the other's round trip.
-    let (dialed, warmed) = tokio::join!(lane.connect(deadline), async {
+    let (connected, warmed) = tokio::join!(lane.connect(deadline), async {
         match endpoint.publishes && settings.keep_alive {
             true => posts.warm(deadline).await,
             false => Ok(()),
         }
     });
-    let dialed = dialed?;
+    let mut phases = connected?;
     warmed?;
-    let mut phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() };
-    let connected = began + dialed.tcp + dialed.tls.unwrap_or(0);
+    let connected = began + phases.tcp.unwrap_or(0) + phases.tls.unwrap_or(0);
     let paths = publish::Paths::of(&*face);
     let join = Join { session: session.clone(), lane, face };
     let strategy = match kind {
@@ -86,7 +86,7 @@ async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publ
             Strategy::Streaming(streaming) => streaming.receive().await,
         };
         // A target that forgets a leaving session may refuse its last poll: how leaving went is the publisher's to say.
-        if ended.failure.is_some() && session.closed_by_us() { pending().await } else { ended }
+        if ended.failure.is_some() && session.closing.is_by_us() { pending().await } else { ended }
     };
     tokio::select! {
         biased;

@@ -13,17 +13,23 @@
 use crate::catalog::{DialectKind, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
+use crate::reactor::Reactor;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+mod closing;
 mod counted;
+mod direct;
 mod failure;
 mod headers;
 mod http;
+mod io;
+mod joining;
 mod meter;
 mod net;
 mod outbox;
+mod queue;
 mod receive_drops;
 mod session;
 mod stream;
@@ -43,7 +49,6 @@ pub use net::resolve;
 pub type SessionId = u32;
 
 /// Where to connect and what to ask for; shared settings of all sessions of a cell.
-#[derive(Debug)]
 pub struct Endpoint {
     pub address: SocketAddr,
     /// `Host` header: name and port as in the URL.
@@ -64,6 +69,7 @@ pub struct Endpoint {
     pub publishes: bool,
     /// Most bytes that may wait to be sent on one session.
     pub outbox_limit: usize,
+    pub reactor: Rc<Reactor>,
 }
 
 /// Instants of a successful connect, as lengths, nanoseconds. `None`: the phase doesn't exist for this transport.
@@ -111,9 +117,9 @@ pub trait Sink {
 
 /// An open, joined session. Dropping it aborts the session without any closing handshake and without `on_ended`.
 pub trait Connection {
-    /// Takes one message for sending; returns at once. `ticket` comes back in [`Sink::on_sent`]. `format` is what the
-    /// message is called where the transport says (WebSocket); text must be UTF-8.
-    fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent>;
+    /// Takes one message for sending; returns at once. A `ticket` that is not sent yet comes back in [`Sink::on_sent`].
+    /// `format` is what the message is called where the transport says (WebSocket); text must be UTF-8.
+    fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<Sent, Unsent>;
     /// Starts the closing handshake; `on_ended` follows, unless the target never answers.
     fn close(&mut self);
     /// Bytes and connections so far, also after the session has ended; `handshake` holds joining and, over UDP, leaving.
@@ -122,6 +128,15 @@ pub trait Connection {
     fn traffic(&self, wire: bool) -> Traffic;
     /// TCP connections or UDP sockets that the session holds open now.
     fn open_connections(&self) -> u64;
+}
+
+/// When a message that was taken is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It was, from this instant on.
+    At(Nanos),
+    /// When its turn comes.
+    Later,
 }
 
 /// Why a message was not taken.
@@ -164,19 +179,20 @@ pub async fn open(
 struct Opening {
     endpoint: Rc<Endpoint>,
     place: String,
-    session: Rc<Session>,
+    id: SessionId,
+    sink: Rc<dyn Sink>,
     deadline: Deadline,
     began: Nanos,
 }
 
 impl Opening {
     fn new(endpoint: Rc<Endpoint>, place: &str, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
-        let close_code = match &endpoint.transport {
-            Transport::Websocket(settings) => Some(settings.close_code),
-            _ => None,
-        };
-        let session = Session::new(id, sink, endpoint.outbox_limit, close_code);
         let deadline = Deadline::after(endpoint.connect_timeout);
-        Opening { endpoint, place: place.to_owned(), session, deadline, began: now() }
+        Opening { endpoint, place: place.to_owned(), id, sink, deadline, began: now() }
+    }
+
+    /// The session with a task of its own; `close_code` where the transport has one.
+    fn session(&self, close_code: Option<u16>) -> Rc<Session> {
+        Session::new(self.id, self.sink.clone(), self.endpoint.outbox_limit, close_code)
     }
 }

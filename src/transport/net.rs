@@ -1,12 +1,10 @@
 //! Connecting: one TCP connection, with TLS where the URL asks for it, within a deadline.
 
-use super::counted::{Counted, Io};
-use super::meter::Meter;
+use super::io::Io;
 use super::{Endpoint, ErrorClass, Failure, tls};
 use crate::clock::{Nanos, now};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
@@ -59,18 +57,13 @@ impl Deadline {
 
 /// A connection that is ready to carry bytes, and how long each phase took.
 pub(super) struct Dialed {
-    pub stream: Counted,
+    pub io: Io,
     pub tcp: Nanos,
     pub tls: Option<Nanos>,
 }
 
 /// Connects to the endpoint. `nodelay` switches Nagle's algorithm off.
-pub(super) async fn dial(
-    endpoint: &Endpoint,
-    nodelay: bool,
-    meter: &Rc<Meter>,
-    deadline: Deadline,
-) -> Result<Dialed, Failure> {
+pub(super) async fn dial(endpoint: &Endpoint, nodelay: bool, deadline: Deadline) -> Result<Dialed, Failure> {
     let began = now();
     let connecting = async {
         let socket = if endpoint.address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
@@ -81,12 +74,11 @@ pub(super) async fn dial(
     let connected = now();
     let tcp = connected - began;
     let Some(name) = &endpoint.tls_name else {
-        return Ok(Dialed { stream: Counted::new(Io::Plain(stream), meter.clone()), tcp, tls: None });
+        return Ok(Dialed { io: Io::Plain(stream), tcp, tls: None });
     };
     let handshake = tls::handshake(stream, name);
     let stream = deadline.bound(ErrorClass::HandshakeTimeout, "the TLS handshake", handshake).await?;
-    let stream = Counted::new(Io::Tls(Box::new(stream)), meter.clone());
-    Ok(Dialed { stream, tcp, tls: Some(now() - connected) })
+    Ok(Dialed { io: Io::Tls(Box::new(stream)), tcp, tls: Some(now() - connected) })
 }
 
 #[cfg(test)]

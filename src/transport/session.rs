@@ -1,20 +1,16 @@
 //! One session: what its connections, its task and its owner share.
 
+use super::closing::{CLOSE_PATIENCE, Closing};
 use super::meter::Meter;
 use super::outbox::Outbox;
-use super::{Connection, Ended, ErrorClass, Failure, SessionId, Sink, Unsent};
+use super::{Connection, Ended, Failure, Sent, SessionId, Sink, Unsent};
 use crate::catalog::Format;
-use crate::clock::{Nanos, now};
+use crate::clock::Nanos;
 use crate::measure::Traffic;
-use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-
-/// How long the target has to answer a close.
-pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Session {
     pub id: SessionId,
@@ -23,13 +19,7 @@ pub(super) struct Session {
     pub meter: Rc<Meter>,
     /// Code of [`Connection::close`], where the transport has one.
     close_code: Option<u16>,
-    /// When the first close was written or read.
-    close_began: Cell<Option<Nanos>>,
-    closed_by_us: Cell<bool>,
-    /// The target's close, with its code.
-    closed_by_target: Cell<Option<Option<u16>>>,
-    /// What broke the session, if it hasn't ended of it yet.
-    breakage: RefCell<Option<Failure>>,
+    pub closing: Closing,
     /// Our close was written, or never will be.
     close_written: Notify,
 }
@@ -42,10 +32,7 @@ impl Session {
             outbox: Outbox::new(outbox_limit),
             meter: Rc::default(),
             close_code,
-            close_began: Cell::new(None),
-            closed_by_us: Cell::new(false),
-            closed_by_target: Cell::new(None),
-            breakage: RefCell::default(),
+            closing: Closing::default(),
             close_written: Notify::new(),
         })
     }
@@ -65,33 +52,15 @@ impl Session {
         self.sink.on_fault(self.id, ticket, failure);
     }
 
-    /// A close is being written or was read; the first one counts.
-    pub fn closing_began(&self) {
-        if self.close_began.get().is_none() {
-            self.close_began.set(Some(now()));
-        }
-    }
-
     /// The target closes, with this code where the transport has one; answers with the same.
     pub fn target_closes(&self, code: Option<u16>) {
-        self.closing_began();
-        if self.closed_by_target.get().is_none() {
-            self.closed_by_target.set(Some(code));
-        }
+        self.closing.by_target(code);
         self.outbox.answer_close(code);
-    }
-
-    pub fn target_closed(&self) -> bool {
-        self.closed_by_target.get().is_some()
-    }
-
-    pub fn closed_by_us(&self) -> bool {
-        self.closed_by_us.get()
     }
 
     /// Writing failed. What the target sent before may still be read, and says better what happened.
     pub fn write_failed(&self, failure: Failure) {
-        self.breakage.borrow_mut().get_or_insert(failure);
+        self.closing.broke(failure);
         self.outbox.give_up();
         self.close_written.notify_one();
     }
@@ -104,44 +73,17 @@ impl Session {
     /// Fails a session whose target broke the rules, as RFC 6455 §7.1.7 asks: a close with `code` says so, behind what
     /// waits already.
     pub async fn fail(&self, code: u16, failure: Failure) -> Ended {
-        self.breakage.borrow_mut().get_or_insert(failure.clone());
+        self.closing.broke(failure.clone());
         self.outbox.close(Some(code));
         self.close_written.notified().await;
-        self.broken(failure)
-    }
-
-    /// A session that broke.
-    pub fn broken(&self, failure: Failure) -> Ended {
-        Ended { failure: Some(failure), close_time: None, code: self.closed_by_target.get().flatten() }
-    }
-
-    /// A session whose closing handshake was whole, ended by the stream's end now.
-    pub fn closed(&self) -> Ended {
-        let code = self.closed_by_target.get().flatten();
-        let close_time = self.close_began.get().map(|began| now() - began);
-        Ended { failure: self.blame(code), close_time, code }
-    }
-
-    /// A stream that ended without anybody having closed, or with only us having done so.
-    pub fn cut_off(&self, detail: &str) -> Ended {
-        let failure = self.breakage.take().unwrap_or_else(|| Failure::new(ErrorClass::Truncated, detail));
-        self.broken(failure)
-    }
-
-    fn blame(&self, code: Option<u16>) -> Option<Failure> {
-        (!self.closed_by_us.get()).then(|| Failure::new(ErrorClass::ClosedByTarget(code), "the target closed"))
+        self.closing.broken(failure)
     }
 
     /// Returns when the session should have ended and hasn't.
     async fn overdue(&self) -> Ended {
         self.outbox.begun_closing().await;
         tokio::time::sleep(CLOSE_PATIENCE).await;
-        let code = self.closed_by_target.get().flatten();
-        let by_target = self.target_closed().then(|| self.blame(code)).flatten();
-        let failure = by_target.or_else(|| self.breakage.take()).unwrap_or_else(|| {
-            Failure::new(ErrorClass::CloseTimeout, format!("no end of the stream within {CLOSE_PATIENCE:?} of closing"))
-        });
-        self.broken(failure)
+        self.closing.overdue()
     }
 
     /// Runs `life` until the session has ended, and says so. `life` holds the session's connections.
@@ -168,13 +110,13 @@ struct Running {
 }
 
 impl Connection for Running {
-    fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent> {
-        self.session.outbox.push(ticket, format, payload)
+    fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<Sent, Unsent> {
+        self.session.outbox.push(ticket, format, payload).map(|()| Sent::Later)
     }
 
     fn close(&mut self) {
         if !self.session.outbox.is_closing() {
-            self.session.closed_by_us.set(true);
+            self.session.closing.by_us();
             self.session.outbox.close(self.session.close_code);
         }
     }

@@ -1,7 +1,7 @@
 //! Writing to a byte stream from a session's outbox: what TCP and one of the WebSocket engines share.
 
 use super::counted::Counted;
-use super::outbox::Item;
+use super::queue::Item;
 use super::session::Session;
 use crate::clock::{Nanos, now};
 use std::convert::Infallible;
@@ -41,7 +41,7 @@ pub(super) async fn write(
             next = (wire.len() < BATCH).then(|| session.outbox.try_next()).flatten();
         }
         if batch.closes {
-            session.closing_began();
+            session.closing.began();
         }
         match put(&mut stream, &wire, batch.closes && close_by == CloseBy::Fin).await {
             Ok(()) => session.meter.sent(batch.messages, batch.payload),

@@ -5,8 +5,8 @@
 //! IPv6, 20 of TCP, and 12 more where timestamps were negotiated; a SYN has options besides (8 bytes, as a rule). Not seen:
 //! segments after the socket was closed, and Ethernet.
 
+use socket2::{SockAddr, SockRef};
 use std::ops::{AddAssign, Sub};
-use tokio::net::TcpStream;
 
 /// Bytes from the IP header up, each direction, as seen by this end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,11 +98,11 @@ impl TcpCounts {
 
 /// Reads the connection's counters; `None` where the system doesn't tell (not Linux, or older than 4.19).
 #[cfg(target_os = "linux")]
-pub(super) fn read(stream: &TcpStream) -> Option<TcpCounts> {
+pub(super) fn read(socket: &SockRef) -> Option<TcpCounts> {
     use state::{CLOSE, CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT};
 
-    let (info, unread) = at_one_moment(stream)?;
-    let is_ipv6 = stream.peer_addr().is_ok_and(|a| a.is_ipv6());
+    let (info, unread) = at_one_moment(socket)?;
+    let is_ipv6 = socket.peer_addr().as_ref().is_ok_and(SockAddr::is_ipv6);
     let header = header(is_ipv6, info.tcpi_options & TIMESTAMPS != 0);
     // Either direction began with a SYN.
     let wire = |bytes: u64, segments: u32| bytes + u64::from(segments) * header + syn_options(info.tcpi_options);
@@ -127,43 +127,43 @@ pub(super) fn read(stream: &TcpStream) -> Option<TcpCounts> {
 
 /// The counters, and how much waits to be read: what comes between the two readings would make them disagree.
 #[cfg(target_os = "linux")]
-fn at_one_moment(stream: &TcpStream) -> Option<(libc::tcp_info, u64)> {
+fn at_one_moment(socket: &SockRef) -> Option<(libc::tcp_info, u64)> {
     const ATTEMPTS: usize = 4;
-    let mut before = unread(stream)?;
-    let mut info = info(stream)?;
+    let mut before = unread(socket)?;
+    let mut info = info(socket)?;
     for _ in 0..ATTEMPTS {
-        let after = unread(stream)?;
+        let after = unread(socket)?;
         if after == before {
             break;
         }
-        (before, info) = (after, self::info(stream)?);
+        (before, info) = (after, self::info(socket)?);
     }
     Some((info, before))
 }
 
 /// Bytes in the receive queue.
 #[cfg(target_os = "linux")]
-fn unread(stream: &TcpStream) -> Option<u64> {
+fn unread(socket: &SockRef) -> Option<u64> {
     use std::os::fd::AsRawFd;
 
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the descriptor is open while `stream` is borrowed, and FIONREAD writes one int.
-    let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::FIONREAD, std::ptr::from_mut(&mut bytes)) };
+    // SAFETY: the descriptor is open while `socket` is borrowed, and FIONREAD writes one int.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, std::ptr::from_mut(&mut bytes)) };
     (result == 0).then(|| u64::try_from(bytes).unwrap_or(0))
 }
 
 #[cfg(target_os = "linux")]
-fn info(stream: &TcpStream) -> Option<libc::tcp_info> {
+fn info(socket: &SockRef) -> Option<libc::tcp_info> {
     use std::os::fd::AsRawFd;
 
     // SAFETY: `tcp_info` is plain numbers, for which zero is a value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::tcp_info>() as libc::socklen_t;
     let mut len = size;
-    // SAFETY: the descriptor is open while `stream` is borrowed, and `len` is the size of what `info` points to.
+    // SAFETY: the descriptor is open while `socket` is borrowed, and `len` is the size of what `info` points to.
     let result = unsafe {
         let into = std::ptr::from_mut(&mut info).cast();
-        libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut len)
+        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, into, &mut len)
     };
     let known = std::mem::offset_of!(libc::tcp_info, tcpi_bytes_retrans) + size_of::<u64>();
     if result != 0 || (len as usize) < known {
@@ -173,7 +173,7 @@ fn info(stream: &TcpStream) -> Option<libc::tcp_info> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn read(_stream: &TcpStream) -> Option<TcpCounts> {
+pub(super) fn read(_socket: &SockRef) -> Option<TcpCounts> {
     None
 }
 
@@ -213,7 +213,11 @@ fn syn_options(negotiated: u8) -> u64 {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
+
+    fn read(stream: &TcpStream) -> Option<TcpCounts> {
+        super::read(&SockRef::from(stream))
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn bytes_and_headers_add_up() {

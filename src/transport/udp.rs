@@ -2,7 +2,7 @@
 
 use super::meter::{Direction, Meter};
 use super::net::Deadline;
-use super::outbox::{Item, Message};
+use super::queue::{Item, Message};
 use super::session::Session;
 use super::{ConnectPhases, Ended, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::Udp;
@@ -32,7 +32,8 @@ thread_local! {
 }
 
 pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
-    let Opening { endpoint, place, session, deadline, began } = opening;
+    let session = opening.session(None);
+    let Opening { endpoint, place, deadline, began, .. } = opening;
     let peer = Rc::new(Peer {
         socket: Rc::new(bind(endpoint.address, settings)?),
         meter: session.meter.clone(),

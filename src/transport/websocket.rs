@@ -1,7 +1,10 @@
-//! WebSocket: one opening handshake for both engines, then either engine on the same session.
+//! WebSocket: one opening handshake for all engines, then one of them: our own on the reactor, or a library's.
 
-use super::counted::{Counted, Read};
+use super::closing::{Closing, Stop};
+use super::counted::Counted;
 use super::headers::{self, Purpose};
+use super::io::Read;
+use super::joining::{Joined, Joining};
 use super::net::dial;
 use super::session::Session;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
@@ -12,38 +15,56 @@ use crate::dialect::speak;
 use crate::seed;
 use std::convert::Infallible;
 use std::future::pending;
+use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 mod fast;
+mod native;
 mod tungstenite;
 
 pub(super) async fn open(opening: Opening, settings: &Websocket) -> Result<Opened, Failure> {
-    let Opening { endpoint, place, session, deadline, began } = opening;
-    let dialed = dial(&endpoint, settings.nodelay, &session.meter, deadline).await?;
+    let endpoint = &*opening.endpoint;
+    let dialed = dial(endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let shake = shake_hands(&endpoint, settings, &place, &dialed.stream);
-    deadline.bound(ErrorClass::HandshakeTimeout, "the WebSocket handshake", shake).await?;
+    let shake = shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io));
+    let joined = opening.deadline.bound(ErrorClass::HandshakeTimeout, "the WebSocket handshake", shake).await?;
     let ended = now();
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
         tls: dialed.tls,
         upgrade: Some(ended - connected),
-        total: ended - began,
+        total: ended - opening.began,
     };
     let frames = Frames::new(settings);
-    let stream = dialed.stream;
-    let life = session.clone();
     let connection = match settings.engine {
-        Engine::Fastwebsockets => session.run(async move { fast::live(&life, stream, frames).await }),
-        Engine::Tungstenite => session.run(async move { tungstenite::live(&life, stream, frames).await }),
+        Engine::Native => native::start(&opening, joined, frames, settings.close_code)?,
+        Engine::Fastwebsockets => {
+            let (session, stream) = with_task(&opening, joined, settings);
+            session.clone().run(async move { fast::live(&session, stream, frames).await })
+        }
+        Engine::Tungstenite => {
+            let (session, stream) = with_task(&opening, joined, settings);
+            session.clone().run(async move { tungstenite::live(&session, stream, frames).await })
+        }
     };
     Ok(Opened { connection, phases })
 }
 
-/// Upgrades the stream; bytes that came behind the answer are left to be read.
-async fn shake_hands(endpoint: &Endpoint, settings: &Websocket, place: &str, stream: &Counted) -> Result<(), Failure> {
+/// The session of an engine that needs a task, and its stream.
+fn with_task(opening: &Opening, joined: Joined, settings: &Websocket) -> (Rc<Session>, Counted) {
+    let session = opening.session(Some(settings.close_code));
+    let stream = Counted::joined_by(joined, session.meter.clone());
+    (session, stream)
+}
+
+/// Upgrades the connection.
+async fn shake_hands(
+    endpoint: &Endpoint,
+    settings: &Websocket,
+    place: &str,
+    mut joining: Joining,
+) -> Result<Joined, Failure> {
     let request = Request {
         path: speak(endpoint.dialect, &endpoint.token).upgrade_path(place),
         key: generate_key(),
@@ -52,20 +73,10 @@ async fn shake_hands(endpoint: &Endpoint, settings: &Websocket, place: &str, str
     let tls = endpoint.tls_name.is_some();
     let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
     headers.extend_from_slice(&settings.extra_headers);
-    stream.clone().write_all(&write_request(&endpoint.authority, &request, &headers)).await?;
-    stream.clone().flush().await?;
-    let mut answer = Vec::new();
-    loop {
-        if let Read::End = stream.read_with(|bytes, _| answer.extend_from_slice(bytes)).await? {
-            let detail = format!("the stream ended {} bytes into the answer to the upgrade", answer.len());
-            return Err(Failure::new(ErrorClass::Truncated, detail));
-        }
-        if let Some(accepted) = read_response(&answer, &request)? {
-            stream.unread(&answer[accepted.head_len..]);
-            stream.joined(accepted.head_len as u64);
-            return Ok(());
-        }
-    }
+    joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;
+    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|accepted| ((), accepted.head_len)));
+    let ((), head) = joining.answer("the answer to the upgrade", whole).await?;
+    Ok(joining.joined(head))
 }
 
 impl From<upgrade::Refused> for Failure {
@@ -128,15 +139,16 @@ impl Pings {
         at.to_be_bytes()
     }
 
-    /// Takes a pong; one that nobody asked for says nothing (RFC 6455 §5.5.3).
+    /// How long the ping took that a pong answers; one that nobody asked for says nothing (RFC 6455 §5.5.3).
+    fn round_trip(&self, payload: &[u8], at: Nanos) -> Option<Nanos> {
+        let sent = self.sent.get().filter(|sent| payload == sent.to_be_bytes())?;
+        self.sent.set(None);
+        Some(at.saturating_sub(sent))
+    }
+
     fn answered(&self, session: &Session, payload: &[u8]) {
-        let at = now();
-        match self.sent.get() {
-            Some(sent) if payload == sent.to_be_bytes() => {
-                self.sent.set(None);
-                session.sink.on_pong(session.id, at - sent);
-            }
-            _ => {}
+        if let Some(round_trip) = self.round_trip(payload, now()) {
+            session.sink.on_pong(session.id, round_trip);
         }
     }
 }
@@ -152,16 +164,12 @@ async fn keep_pinging(session: &Session, every: Option<Duration>) -> Infallible 
     }
 }
 
-/// Why an engine reads no more.
-enum Stop {
-    /// The target's Close, with its code.
-    Closed(Option<u16>),
-    /// The end of the stream, without a Close.
-    End,
-    /// The stream broke.
-    Broken(Failure),
-    /// The target broke RFC 6455; with the code of the Close that says so.
-    Violation(u16, Failure),
+/// What is missing when the stream ends without a Close of the target's.
+fn without_close(closing: &Closing) -> &'static str {
+    match closing.is_by_us() {
+        true => "the stream ended without an answer to our Close",
+        false => "the stream ended without a Close",
+    }
 }
 
 /// How a session ends whose engine stopped reading.
@@ -171,11 +179,10 @@ async fn end(session: &Session, stream: &Counted, stop: Stop) -> Ended {
             session.target_closes(code);
             // Whatever follows is discarded (RFC 6455 §1.4); some servers reset what they have closed.
             while let Ok(Read::Bytes(())) = stream.read_with(|_, _| ()).await {}
-            session.closed()
+            session.closing.closed()
         }
-        Stop::End if session.closed_by_us() => session.cut_off("the stream ended without an answer to our Close"),
-        Stop::End => session.cut_off("the stream ended without a Close"),
-        Stop::Broken(failure) => session.broken(failure),
+        Stop::End => session.closing.cut_off(without_close(&session.closing)),
+        Stop::Broken(failure) => session.closing.broken(failure),
         Stop::Violation(code, failure) => session.fail(code, failure).await,
     }
 }

@@ -323,14 +323,20 @@ fn without_keep_alive_every_request_has_a_connection_of_its_own() {
 fn a_place_that_greets_and_closes_is_read_and_ends() {
     run(async {
         for close in [false, true] {
-            let address = listen(move |mut stream| async move {
-                let head = read_head(&mut stream).await.unwrap();
-                assert!(head.contains("join=/hello%3Fsize%3D5"), "{head}");
-                let answer = "HTTP/1.1 200 OK\r\ncursor: 1\r\ncontent-length: 5\r\n\r\nhello";
-                stream.write_all(answer.as_bytes()).await.unwrap();
-                if !close {
-                    assert!(read_head(&mut stream).await.unwrap().contains("?c=1 "));
-                    silence(stream).await;
+            let asked_again = Rc::new(tokio::sync::Notify::new());
+            let noted = asked_again.clone();
+            let address = listen(move |mut stream| {
+                let noted = noted.clone();
+                async move {
+                    let head = read_head(&mut stream).await.unwrap();
+                    assert!(head.contains("join=/hello%3Fsize%3D5"), "{head}");
+                    let answer = "HTTP/1.1 200 OK\r\ncursor: 1\r\ncontent-length: 5\r\n\r\nhello";
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    if !close {
+                        assert!(read_head(&mut stream).await.unwrap().contains("?c=1 "));
+                        noted.notify_one();
+                        silence(stream).await;
+                    }
                 }
             });
             let settings = Http { batch: false, ..http() };
@@ -342,6 +348,8 @@ fn a_place_that_greets_and_closes_is_read_and_ends() {
             if close {
                 let ended = client.seen.ended().await;
                 assert_eq!(ended.failure.unwrap().class, wsbench::transport::ErrorClass::ClosedByTarget(None));
+            } else {
+                asked_again.notified().await;
             }
         }
     });

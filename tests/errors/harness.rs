@@ -12,6 +12,7 @@ use wsbench::catalog::*;
 use wsbench::clock::Nanos;
 use wsbench::codec::upgrade;
 use wsbench::measure::Traffic;
+use wsbench::reactor::Reactor;
 use wsbench::transport::*;
 use wsbench::units::ByteSize;
 
@@ -110,7 +111,9 @@ pub struct Client {
 
 impl Client {
     pub fn send(&mut self, ticket: u64, payload: &[u8]) {
-        self.connection.send(ticket, self.format, payload).unwrap();
+        if let Sent::At(at) = self.connection.send(ticket, self.format, payload).unwrap() {
+            self.seen.on_sent(7, ticket, at);
+        }
     }
 
     pub fn traffic(&self) -> Traffic {
@@ -131,6 +134,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         connect_timeout: Duration::from_millis(500),
         publishes: false,
         outbox_limit: 1 << 20,
+        reactor: Reactor::start().unwrap(),
     }
 }
 

@@ -50,7 +50,7 @@ fn defaults_are_filled_in() {
     assert_eq!(cell.workload.payload().range(), (128, 128));
     let Transport::ShortPolling(http) = &cell.transport else { panic!("{:?}", cell.transport) };
     assert_eq!((http.interval, http.keep_alive, http.batch), (Some(Span::from_millis(250)), true, true));
-    assert_eq!(plan.cells[1].transport.engine(), Some(Engine::Fastwebsockets));
+    assert_eq!(plan.cells[1].transport.engine(), Some(Engine::Native));
 }
 
 #[test]

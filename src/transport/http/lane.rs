@@ -7,8 +7,8 @@ use super::Requests;
 use crate::transport::counted::Counted;
 use crate::transport::failure::class_of;
 use crate::transport::meter::Meter;
-use crate::transport::net::{Deadline, Dialed, dial};
-use crate::transport::{ErrorClass, Failure};
+use crate::transport::net::{Deadline, dial};
+use crate::transport::{ConnectPhases, ErrorClass, Failure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -65,14 +65,15 @@ impl Lane {
         Lane { requests, meter, live: None }
     }
 
-    /// Opens the connection.
-    pub async fn connect(&mut self, deadline: Deadline) -> Result<Dialed, Failure> {
-        let dialed = dial(&self.requests.endpoint, self.requests.nodelay, &self.meter, deadline).await?;
-        let io = TokioIo::new(dialed.stream.clone());
+    /// Opens the connection; how long that took.
+    pub async fn connect(&mut self, deadline: Deadline) -> Result<ConnectPhases, Failure> {
+        let dialed = dial(&self.requests.endpoint, self.requests.nodelay, deadline).await?;
+        let stream = Counted::new(dialed.io, self.meter.clone());
+        let io = TokioIo::new(stream.clone());
         let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(classify)?;
         let driver = Driver(Some(connection));
-        self.live = Some(Live { sender, driver, stream: dialed.stream.clone(), body: None, is_used: false });
-        Ok(dialed)
+        self.live = Some(Live { sender, driver, stream, body: None, is_used: false });
+        Ok(ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() })
     }
 
     /// Opens the connection before there is a request. The target may close it again at any moment, as one that has

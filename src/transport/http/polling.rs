@@ -8,8 +8,9 @@ use crate::codec::stream::StreamCodec;
 use crate::codec::{CodecError, Decode, MAX_MESSAGE};
 use crate::dialect::HttpFace;
 use crate::seed;
+use crate::transport::closing::CLOSE_PATIENCE;
 use crate::transport::counted::Counted;
-use crate::transport::session::{CLOSE_PATIENCE, Session};
+use crate::transport::session::Session;
 use crate::transport::tcp::garbage;
 use crate::transport::{Ended, ErrorClass, Failure};
 use bytes::Bytes;
@@ -67,12 +68,12 @@ impl Polling {
                     self.backoff.succeeded();
                     self.wait(1.0).await;
                 }
-                Err(failure) if is_final(&failure.class) => return self.session.broken(failure),
+                Err(failure) if is_final(&failure.class) => return self.session.closing.broken(failure),
                 Err(failure) => {
                     self.session.fault(None, failure.clone());
                     let is_given_up = is_countable(&failure.class) && self.backoff.failures + 1 >= MAX_FAILURES;
                     if is_given_up {
-                        return self.session.broken(failure);
+                        return self.session.closing.broken(failure);
                     }
                     self.backoff.failed().await;
                 }
@@ -84,10 +85,10 @@ impl Polling {
     /// length.
     async fn end_with_target(mut self) -> Ended {
         match tokio::time::timeout(CLOSE_PATIENCE, self.lane.until_closed()).await {
-            Ok(()) => self.session.closed(),
+            Ok(()) => self.session.closing.closed(),
             Err(_) => {
                 let detail = format!("the target did not close within {CLOSE_PATIENCE:?}");
-                self.session.broken(Failure::new(ErrorClass::CloseTimeout, detail))
+                self.session.closing.broken(Failure::new(ErrorClass::CloseTimeout, detail))
             }
         }
     }

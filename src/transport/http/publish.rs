@@ -5,7 +5,7 @@ use super::Backoff;
 use super::lane::{Lane, Lost};
 use crate::clock::now;
 use crate::dialect::HttpFace;
-use crate::transport::outbox::{Item, Message};
+use crate::transport::queue::{Item, Message};
 use crate::transport::session::Session;
 use crate::transport::{Ended, ErrorClass, Failure};
 use bytes::Bytes;
@@ -72,10 +72,10 @@ impl Publisher {
 
     /// Tells the target, where the dialect does. The closing lasts from that request to its answer.
     async fn leave(&mut self, session: &Session) -> Ended {
-        let Some(path) = self.paths.leave.clone() else { return session.closed() };
-        match self.request(Method::DELETE, path, Bytes::new(), || session.closing_began()).await {
-            Ok(_) => session.closed(),
-            Err(failure) => session.broken(failure),
+        let Some(path) = self.paths.leave.clone() else { return session.closing.closed() };
+        match self.request(Method::DELETE, path, Bytes::new(), || session.closing.began()).await {
+            Ok(_) => session.closing.closed(),
+            Err(failure) => session.closing.broken(failure),
         }
     }
 

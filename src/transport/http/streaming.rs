@@ -63,11 +63,11 @@ impl Streaming {
             match self.lane.chunk().await {
                 Ok(Some(bytes)) => {
                     if let Err(failure) = self.take(&bytes) {
-                        return self.session.broken(failure);
+                        return self.session.closing.broken(failure);
                     }
                 }
                 Ok(None) => return self.ended(),
-                Err(failure) => return self.session.broken(failure),
+                Err(failure) => return self.session.closing.broken(failure),
             }
         }
     }
@@ -86,9 +86,9 @@ impl Streaming {
     fn ended(&self) -> Ended {
         match &self.decoder {
             Decoder::Lengths(codec) if !codec.is_clean() => {
-                self.session.cut_off("the stream ended in the middle of a message")
+                self.session.closing.cut_off("the stream ended in the middle of a message")
             }
-            _ => self.session.closed(),
+            _ => self.session.closing.closed(),
         }
     }
 }

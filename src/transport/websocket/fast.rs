@@ -3,15 +3,16 @@
 //!
 //! Its reader isn't cancel-safe, so one future owns it from the handshake to the target's Close or the end of the stream.
 
-use super::{Frames, Pings, Stop, end, keep_pinging};
+use super::{Frames, Pings, end, keep_pinging};
 use crate::catalog::Format;
 use crate::clock::{Nanos, now};
 use crate::codec::MAX_MESSAGE;
 use crate::codec::frames::Assembler;
 use crate::codec::websocket::{Arrival, Violation};
 use crate::transport::Ended;
+use crate::transport::closing::Stop;
 use crate::transport::counted::Counted;
-use crate::transport::outbox::Item;
+use crate::transport::queue::Item;
 use crate::transport::session::Session;
 use crate::transport::stream::{self, CloseBy};
 use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocketError, WebSocketRead, after_handshake_split};

@@ -1,13 +1,14 @@
 //! The tungstenite engine. It answers pings and closes by itself; a reader and a writer share it by turns, which it
 //! allows: it keeps a waker for each direction.
 
-use super::{Frames, Pings, Stop, end, keep_pinging};
+use super::{Frames, Pings, end, keep_pinging};
 use crate::catalog::Format;
 use crate::clock::now;
 use crate::codec::MAX_MESSAGE;
 use crate::codec::websocket::close_code;
+use crate::transport::closing::Stop;
 use crate::transport::counted::Counted;
-use crate::transport::outbox::{Item, Message as Outgoing};
+use crate::transport::queue::{Item, Message as Outgoing};
 use crate::transport::session::Session;
 use crate::transport::{Ended, ErrorClass, Failure};
 use bytes::Bytes;
@@ -84,7 +85,7 @@ async fn write_items(
             Item::Message(message) => write_message(session, socket, frames, message).await?,
             Item::Ping => put(socket, || Message::Ping(Bytes::copy_from_slice(&pings.send(now())))).await?,
             Item::Close(code) => {
-                session.closing_began();
+                session.closing.began();
                 let frame = code.map(|code| CloseFrame { code: code.into(), reason: Utf8Bytes::default() });
                 put(socket, || Message::Close(frame)).await?;
                 closes = true;

@@ -42,6 +42,7 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         think: Span::ZERO,
         connect_rate: Rate::new(10_000.0).unwrap(),
         connect_timeout: Span::from_millis(1000),
+        spin: false,
         warmup: Span::from_millis(100),
         duration: Span::from_millis(1000),
         timeout: Span::from_millis(100),

@@ -1,0 +1,197 @@
+//! A TCP connection, with or without TLS, that never waits: it takes what the socket takes now, and keeps the rest.
+
+use rustls::ClientConnection;
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+/// The bytes of a connection that is up: bare, or under TLS whose handshake is over.
+pub enum Io {
+    Plain(TcpStream),
+    Tls(TcpStream, Box<ClientConnection>),
+}
+
+/// One read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes are in the buffer. `is_last`: the socket held no more, unless it has ended.
+    Bytes { n: usize, is_last: bool },
+    /// Nothing now.
+    Empty,
+    /// Nothing ever more: the peer's FIN.
+    End,
+}
+
+/// One connection. Its socket must not block.
+pub struct Stream {
+    socket: TcpStream,
+    tls: Option<RefCell<Box<ClientConnection>>>,
+    /// What came behind the handshake, to be read first.
+    early: RefCell<Vec<u8>>,
+    /// What the socket wouldn't take yet.
+    waiting: RefCell<Vec<u8>>,
+    /// Our half is to be closed once nothing waits.
+    closes: Cell<bool>,
+    sent: Cell<u64>,
+    received: Cell<u64>,
+}
+
+impl Stream {
+    /// `early`: bytes that were read already; they are given back by the first reads.
+    pub fn new(io: Io, early: Vec<u8>) -> Stream {
+        let (socket, tls) = match io {
+            Io::Plain(socket) => (socket, None),
+            Io::Tls(socket, tls) => (socket, Some(RefCell::new(tls))),
+        };
+        Stream {
+            socket,
+            tls,
+            early: RefCell::new(early),
+            waiting: RefCell::default(),
+            closes: Cell::new(false),
+            sent: Cell::new(0),
+            received: Cell::new(0),
+        }
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Bytes handed to the socket and read from it so far, above TLS; `early` ones included.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.sent.get(), self.received.get())
+    }
+
+    /// Bytes that the socket hasn't taken yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
+    /// Whether there is something to read that the socket doesn't know of.
+    pub fn has_early(&self) -> bool {
+        !self.early.borrow().is_empty()
+    }
+
+    /// Reads what is there.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        let early = self.early.take();
+        let received = if early.is_empty() {
+            match &self.tls {
+                None => {
+                    let room = buffer.len();
+                    received((&self.socket).read(buffer), |n| n < room)?
+                }
+                Some(tls) => self.read_tls(&mut tls.borrow_mut(), buffer)?,
+            }
+        } else {
+            let n = early.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&early[..n]);
+            *self.early.borrow_mut() = early[n..].to_vec();
+            Received::Bytes { n, is_last: false }
+        };
+        if let Received::Bytes { n, .. } = received {
+            self.received.set(self.received.get() + n as u64);
+        }
+        Ok(received)
+    }
+
+    /// Writes `bytes` as far as the socket takes them; the rest goes when it is ready again ([`flush`](Stream::flush)).
+    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.is_empty() || bytes.is_empty() {
+            waiting.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let taken = self.put(bytes)?;
+        waiting.extend_from_slice(&bytes[taken..]);
+        Ok(())
+    }
+
+    /// The socket is ready for more; whether nothing waits any longer.
+    pub fn flush(&self) -> io::Result<bool> {
+        let mut waiting = self.waiting.take();
+        if !waiting.is_empty() {
+            let taken = self.put(&waiting)?;
+            waiting.drain(..taken);
+        } else if let Some(tls) = &self.tls {
+            self.write_records(&mut tls.borrow_mut())?;
+        }
+        let is_empty = waiting.is_empty() && self.tls.as_ref().is_none_or(|tls| !tls.borrow().wants_write());
+        if !waiting.is_empty() {
+            *self.waiting.borrow_mut() = waiting;
+        }
+        if is_empty && self.closes.take() {
+            match self.socket.shutdown(Shutdown::Write) {
+                Err(error) if error.kind() == ErrorKind::NotConnected => {}
+                shut => shut?,
+            }
+        }
+        Ok(is_empty)
+    }
+
+    /// Closes our half once everything is written.
+    pub fn close(&self) -> io::Result<()> {
+        if let Some(tls) = &self.tls {
+            tls.borrow_mut().send_close_notify();
+        }
+        self.closes.set(true);
+        self.flush().map(|_| ())
+    }
+
+    /// How many of `bytes` were taken.
+    fn put(&self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = match &self.tls {
+            None => taken((&self.socket).write(bytes))?,
+            Some(tls) => {
+                let mut tls = tls.borrow_mut();
+                let taken = tls.writer().write(bytes)?;
+                self.write_records(&mut tls)?;
+                taken
+            }
+        };
+        self.sent.set(self.sent.get() + taken as u64);
+        Ok(taken)
+    }
+
+    fn write_records(&self, tls: &mut ClientConnection) -> io::Result<()> {
+        while tls.wants_write() && taken(tls.write_tls(&mut &self.socket))? > 0 {}
+        Ok(())
+    }
+
+    fn read_tls(&self, tls: &mut ClientConnection, buffer: &mut [u8]) -> io::Result<Received> {
+        loop {
+            // What is decrypted already goes first: the socket will not tell of it again.
+            match tls.reader().read(buffer) {
+                Ok(0) => return Ok(Received::End),
+                Ok(n) => return Ok(Received::Bytes { n, is_last: false }),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            match received(tls.read_tls(&mut &self.socket), |_| false)? {
+                Received::Empty => return Ok(Received::Empty),
+                // A FIN without a close_notify: the reader says that it was cut off.
+                Received::End | Received::Bytes { .. } => {}
+            }
+            tls.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+            self.write_records(tls)?;
+        }
+    }
+}
+
+fn received(read: io::Result<usize>, is_last: impl FnOnce(usize) -> bool) -> io::Result<Received> {
+    match read {
+        Ok(0) => Ok(Received::End),
+        Ok(n) => Ok(Received::Bytes { n, is_last: is_last(n) }),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Empty),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Received::Empty),
+        Err(error) => Err(error),
+    }
+}
+
+fn taken(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        written => written,
+    }
+}

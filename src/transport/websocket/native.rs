@@ -1,0 +1,76 @@
+//! The engine of our own: `codec::websocket` on the reactor. Pings and closing are here and in `direct.rs`.
+
+use super::{Frames, Pings};
+use crate::clock::Nanos;
+use crate::codec::websocket::{Arrival, Decoder, Encoder, Role};
+use crate::transport::closing::{Closing, Stop};
+use crate::transport::direct::{self, Direct, Outgoing, Protocol};
+use crate::transport::joining::Joined;
+use crate::transport::stream::CloseBy;
+use crate::transport::{Connection, Ended, Failure, Opening};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+
+thread_local! {
+    /// One for all sessions of a worker: what it keeps is the masks that it has drawn already.
+    static ENCODER: RefCell<Encoder> = RefCell::new(Encoder::new(Role::Client));
+}
+
+pub(super) fn start(
+    opening: &Opening,
+    joined: Joined,
+    frames: Frames,
+    close_code: u16,
+) -> Result<Box<dyn Connection>, Failure> {
+    let native = Native { frames, pings: Pings::default() };
+    direct::start(opening, joined, native, Decoder::new(Role::Client), Some(close_code))
+}
+
+struct Native {
+    frames: Frames,
+    pings: Pings,
+}
+
+impl Protocol for Native {
+    type Decoder = Decoder;
+    const CLOSE_BY: CloseBy = CloseBy::Frame;
+
+    fn encode(&self, outgoing: Outgoing, at: Nanos, out: &mut Vec<u8>) {
+        ENCODER.with_borrow_mut(|encoder| match outgoing {
+            Outgoing::Message(format, payload) => encoder.message(format, payload, self.frames.fragment, out),
+            Outgoing::Pong(payload) => encoder.pong(payload, out),
+            Outgoing::Ping => encoder.ping(&self.pings.send(at), out),
+            Outgoing::Close(code) => encoder.close(code, out),
+        });
+    }
+
+    fn decode(&self, decoder: &mut Decoder, bytes: &mut [u8], at: Nanos, session: &Direct<Native>) -> Result<(), Stop> {
+        let mut closed = None;
+        let pushed = decoder.push(bytes, |arrival| {
+            match arrival {
+                Arrival::Message(format, payload) => session.deliver(&payload, Some(format), at),
+                Arrival::Ping(payload) => session.pong(payload),
+                Arrival::Pong(payload) => {
+                    if let Some(round_trip) = self.pings.round_trip(payload, at) {
+                        session.ponged(round_trip);
+                    }
+                }
+                Arrival::Close(code) => closed = Some(code),
+            }
+            ControlFlow::Continue(())
+        });
+        match (pushed, closed) {
+            (Err(violation), _) => Err(Stop::Violation(violation.close_code(), (&violation).into())),
+            (Ok(_), Some(code)) => Err(Stop::Closed(code)),
+            (Ok(_), None) => Ok(()),
+        }
+    }
+
+    fn ended(&self, _: &Decoder, closing: &Closing) -> Ended {
+        closing.cut_off(super::without_close(closing))
+    }
+
+    fn ping_every(&self) -> Option<Nanos> {
+        self.frames.ping_every.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
