@@ -25,6 +25,16 @@ lint:
 bench *FILTER:
     cargo bench --bench index -- {{FILTER}}
 
+# Beside other tools, which are fetched into target/peers: tables in FILE
+compare-peers *FILE:
+    bash benches/peers/compare.sh {{FILE}}
+
+# Every measurement of docs/performance.md: tables in FILE
+performance FILE *NAMES:
+    cargo build --release
+    benches/peers/install.sh
+    bash benches/performance/all.sh {{FILE}} {{NAMES}}
+
 # Licences and sources of dependencies (needs cargo-deny)
 deny:
     cargo deny check

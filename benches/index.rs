@@ -4,6 +4,7 @@
 mod books;
 mod codecs;
 mod due;
+mod echo;
 mod frames;
 mod recording;
 mod tags;
