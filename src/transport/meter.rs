@@ -1,15 +1,11 @@
-//! Bytes, messages and connections of one session, exact.
+//! Bytes, messages and connections of one session that has a task of its own, exact.
 //!
 //! Payload is counted by message, the rest by what passed the sockets: framing = bytes − payload. Each connection counts
 //! itself ([`super::counted`]) and leaves its last reading here when it is closed.
 
 use super::counted::{Reading, WeakCounted};
-use super::receive_drops;
-use super::tcp_info::WireBytes;
 use crate::measure::Traffic;
 use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
-use tokio::net::UdpSocket;
 
 /// Counts of one session. Shared by its connections and its task, all on one thread.
 #[derive(Default)]
@@ -17,9 +13,6 @@ pub(super) struct Meter {
     counted: Cell<Traffic>,
     open: RefCell<Vec<WeakCounted>>,
     closed: Cell<Reading>,
-    datagrams: Cell<WireBytes>,
-    /// The UDP socket while it is open; its last count of drops is left in `counted`.
-    socket: RefCell<Weak<UdpSocket>>,
 }
 
 impl Meter {
@@ -66,31 +59,6 @@ impl Meter {
         });
     }
 
-    /// The session has one UDP socket, and no TCP connection.
-    pub fn opened_udp(&self, socket: &Rc<UdpSocket>) {
-        *self.socket.borrow_mut() = Rc::downgrade(socket);
-        self.update(|t| {
-            t.connections += 1;
-            t.wire_known += 1;
-        });
-    }
-
-    /// The UDP socket is about to be closed.
-    pub fn closing_udp(&self, socket: &UdpSocket) {
-        *self.socket.borrow_mut() = Weak::new();
-        self.update(|t| t.receive_drops += receive_drops::read(socket));
-    }
-
-    /// A datagram with a payload passed, `size` bytes from its IP header up.
-    pub fn datagram(&self, direction: Direction, size: u64) {
-        let mut wire = self.datagrams.get();
-        match direction {
-            Direction::Out => wire.sent += size,
-            Direction::In => wire.received += size,
-        }
-        self.datagrams.set(wire);
-    }
-
     /// Everything so far. Without `wire` the kernel isn't asked, and nothing is known of the wire.
     pub fn traffic(&self, wire: bool) -> Traffic {
         let mut traffic = self.counted.get();
@@ -98,25 +66,13 @@ impl Meter {
         for connection in self.open.borrow().iter() {
             bytes += connection.reading(wire);
         }
-        traffic.sent.framing = bytes.sent.saturating_sub(traffic.sent.payload);
-        traffic.received.framing = bytes.received.saturating_sub(traffic.received.payload);
-        if wire {
-            bytes.wire += self.datagrams.get();
-            traffic.sent.wire = bytes.wire.sent;
-            traffic.received.wire = bytes.wire.received;
-            traffic.kernel = (bytes.wire_known > 0).then_some(bytes.kernel);
-            traffic.wire_known += bytes.wire_known;
-            traffic.receive_drops += self.socket.borrow().upgrade().map_or(0, |socket| receive_drops::read(&socket));
-        } else {
-            traffic.wire_known = 0;
-        }
+        bytes.add_to(&mut traffic);
         traffic
     }
 
-    /// Connections and UDP sockets that are open now.
+    /// Connections that are open now.
     pub fn open_connections(&self) -> u64 {
-        let tcp = self.open.borrow().iter().filter(|connection| connection.is_open()).count() as u64;
-        tcp + u64::from(self.socket.borrow().strong_count() > 0)
+        self.open.borrow().iter().filter(|connection| connection.is_open()).count() as u64
     }
 
     fn update(&self, change: impl FnOnce(&mut Traffic)) {

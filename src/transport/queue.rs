@@ -66,6 +66,12 @@ impl Queue {
         Ok(())
     }
 
+    /// Puts back what [`next`](Self::next) gave, because it can't be written yet.
+    pub fn unget(&mut self, message: Message) {
+        self.bytes += message.payload.len();
+        self.messages.push_front(message);
+    }
+
     /// Answers a ping. Where too many wait, the latest ping's answer stands for those before (RFC 6455 §5.5.3).
     pub fn pong(&mut self, payload: &[u8]) {
         self.pongs.truncate(MOST_PONGS - 1);

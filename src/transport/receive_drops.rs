@@ -1,8 +1,8 @@
 //! Datagrams that came for a socket of ours and found its receive buffer full: loss of the generator's own making.
 
 use std::io;
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use tokio::net::UdpSocket;
 
 /// Words of `SO_MEMINFO` up to and with the count of drops (`linux/sock_diag.h`).
 const WORDS: usize = libc::SK_MEMINFO_DROPS as usize + 1;

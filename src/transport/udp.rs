@@ -1,52 +1,39 @@
 //! UDP: one connected socket a session, one message a datagram. The kernel passes on only what comes from the target.
 
-use super::meter::{Direction, Meter};
-use super::net::Deadline;
-use super::queue::{Item, Message};
-use super::session::Session;
-use super::{ConnectPhases, Ended, ErrorClass, Failure, Opened, Opening};
+use super::{ConnectPhases, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::Udp;
 use crate::clock::now;
 use crate::dialect::{Datagram, Dialect, speak};
 use nix::sys::socket::{self, MsgFlags};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::cell::RefCell;
-use std::convert::Infallible;
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+mod batch;
+mod session;
+
 /// A join that got no answer is asked again after this long.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The largest datagram that IP can carry, bytes.
-const LARGEST: usize = 64 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LARGEST]);
-}
+/// The longest answer to a join that is understood, bytes.
+const LONGEST_ANSWER: usize = 4096;
 
 pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
-    let session = opening.session(None);
-    let Opening { endpoint, place, deadline, began, .. } = opening;
-    let peer = Rc::new(Peer {
-        socket: Rc::new(bind(endpoint.address, settings)?),
-        meter: session.meter.clone(),
+    let endpoint = &*opening.endpoint;
+    let mut joining = Joining {
+        socket: bind(endpoint.address, settings)?,
         dialect: speak(endpoint.dialect, &endpoint.token),
-        overhead: if endpoint.address.is_ipv6() { 48 } else { 28 },
-    });
-    session.meter.opened_udp(&peer.socket);
-    let joined = peer.join(&session, &place, deadline).await?;
-    let total = now() - began;
+        asked: 0,
+        answered: 0,
+    };
+    let joined = joining.join(&opening).await?;
+    let total = now() - opening.began;
     let phases = ConnectPhases { upgrade: joined.then_some(total), total, ..ConnectPhases::default() };
-    let life = session.clone();
-    let connection = session.run(async move { peer.live(&life).await });
-    Ok(Opened { connection, phases })
+    Ok(Opened { connection: session::start(&opening, joining)?, phases })
 }
 
 fn bind(target: SocketAddr, settings: &Udp) -> Result<UdpSocket, Failure> {
@@ -58,29 +45,30 @@ fn bind(target: SocketAddr, settings: &Udp) -> Result<UdpSocket, Failure> {
     Ok(UdpSocket::from_std(socket.into())?)
 }
 
-/// The target's address as one socket sees it.
-struct Peer {
-    /// Shared with no one but the meter, which doesn't keep it open.
-    socket: Rc<UdpSocket>,
-    meter: Rc<Meter>,
+/// A session that asks to join.
+struct Joining {
+    socket: UdpSocket,
     dialect: Box<dyn Dialect>,
-    /// Headers of IP and UDP, bytes.
-    overhead: u64,
+    /// Payload of the datagrams of joining, each way, bytes.
+    asked: u64,
+    answered: u64,
 }
 
-impl Peer {
+impl Joining {
     /// Joins; false where the dialect has nothing to join by.
-    async fn join(&self, session: &Session, place: &str, deadline: Deadline) -> Result<bool, Failure> {
-        if self.dialect.datagram_join(place, None).is_none() {
+    async fn join(&mut self, opening: &Opening) -> Result<bool, Failure> {
+        if self.dialect.datagram_join(&opening.place, None).is_none() {
             return Ok(false);
         }
         let asking = async {
             let mut cookie: Option<String> = None;
             loop {
-                let Some(ask) = self.dialect.datagram_join(place, cookie.as_deref()) else { return Ok(true) };
+                let Some(ask) = self.dialect.datagram_join(&opening.place, cookie.as_deref()) else {
+                    return Ok(true);
+                };
                 self.socket.send(ask.as_bytes()).await?;
-                session.meter.handshake(Direction::Out, ask.len() as u64);
-                match tokio::time::timeout(ASK_AGAIN, self.answer(session)).await {
+                self.asked += ask.len() as u64;
+                match tokio::time::timeout(ASK_AGAIN, self.answer(opening)).await {
                     Err(_) => {}
                     Ok(Ok(Answer::Joined)) => return Ok(true),
                     Ok(Ok(Answer::Cookie(given))) => cookie = Some(given),
@@ -88,128 +76,45 @@ impl Peer {
                 }
             }
         };
-        deadline.bound(ErrorClass::HandshakeTimeout, "joining", asking).await
+        opening.deadline.bound(ErrorClass::HandshakeTimeout, "joining", asking).await
     }
 
     /// The target's answer to a join. Anything else that it sends meanwhile is not ours to count.
-    async fn answer(&self, session: &Session) -> Result<Answer, Failure> {
+    async fn answer(&mut self, opening: &Opening) -> Result<Answer, Failure> {
+        let mut buffer = [0; LONGEST_ANSWER];
         loop {
-            let answer = self
-                .receive(|bytes| {
-                    session.meter.handshake(Direction::In, bytes.len() as u64);
-                    match self.dialect.datagram(bytes) {
-                        Datagram::Joined => Some(Ok(Answer::Joined)),
-                        Datagram::Cookie(cookie) => Some(Ok(Answer::Cookie(cookie.to_owned()))),
-                        Datagram::Refused(reason) => {
-                            Some(Err(Failure::new(ErrorClass::JoinRefused, reason.escape_default().to_string())))
-                        }
-                        Datagram::Payload(_) | Datagram::Unknown => {
-                            session.fault(None, foreign("a datagram that is no answer to a join"));
-                            None
-                        }
-                    }
-                })
-                .await?;
-            if let Some(answer) = answer {
-                return answer;
-            }
-        }
-    }
-
-    async fn live(&self, session: &Session) -> Ended {
-        tokio::select! {
-            biased;
-            ended = self.write(session) => ended,
-            never = self.read(session) => match never {},
-        }
-    }
-
-    /// Sends what comes to the outbox, until that says close.
-    async fn write(&self, session: &Session) -> Ended {
-        loop {
-            match session.outbox.next().await {
-                Item::Message(message) => self.send(session, &message).await,
-                Item::Ping | Item::Pong(_) => {}
-                Item::Close(_) => {
-                    if let Some(leave) = self.dialect.datagram_leave() {
-                        // Nobody answers it, and if it is lost the target forgets the session by itself.
-                        if self.socket.send(leave.as_bytes()).await.is_ok() {
-                            session.meter.handshake(Direction::Out, leave.len() as u64);
-                        }
-                    }
-                    return Ended { failure: None, close_time: None, code: None };
+            let bytes = receive(&self.socket, &mut buffer).await?;
+            self.answered += bytes.len() as u64;
+            match self.dialect.datagram(bytes) {
+                Datagram::Joined => return Ok(Answer::Joined),
+                Datagram::Cookie(cookie) => return Ok(Answer::Cookie(cookie.to_owned())),
+                Datagram::Refused(reason) => {
+                    return Err(Failure::new(ErrorClass::JoinRefused, reason.escape_default().to_string()));
+                }
+                Datagram::Payload(_) | Datagram::Unknown => {
+                    let failure = foreign("a datagram that is no answer to a join");
+                    opening.sink.on_fault(opening.id, None, failure);
                 }
             }
-        }
-    }
-
-    async fn send(&self, session: &Session, message: &Message) {
-        session.sending(message.ticket, now());
-        let mut sent = self.socket.send(&message.payload).await;
-        if let Err(error) = &sent
-            && error.kind() == io::ErrorKind::ConnectionRefused
-        {
-            // The error is an earlier datagram's; this one has not been sent.
-            session.fault(None, refused());
-            sent = self.socket.send(&message.payload).await;
-        }
-        match sent {
-            Ok(_) => {
-                let size = message.payload.len() as u64;
-                session.meter.sent(1, size);
-                session.meter.datagram(Direction::Out, size + self.overhead);
-            }
-            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                let detail = format!("{} bytes don't fit into a datagram", message.payload.len());
-                session.fault(Some(message.ticket), Failure::new(ErrorClass::TooLarge, detail));
-            }
-            Err(error) => session.fault(Some(message.ticket), error.into()),
-        }
-    }
-
-    /// Hands on what comes. UDP has no connection that an error could end: each is a fault of its own.
-    async fn read(&self, session: &Session) -> Infallible {
-        loop {
-            let received = self.receive(|bytes| match self.dialect.datagram(bytes) {
-                Datagram::Payload(payload) => {
-                    session.meter.datagram(Direction::In, payload.len() as u64 + self.overhead);
-                    session.deliver(payload, None, now());
-                }
-                // Answers to a join that was asked more than once.
-                Datagram::Joined | Datagram::Cookie(_) => session.meter.handshake(Direction::In, bytes.len() as u64),
-                Datagram::Refused(_) | Datagram::Unknown => {
-                    session.fault(None, foreign("a datagram of the dialect that a joined session doesn't expect"));
-                }
-            });
-            match received.await {
-                Ok(()) => {}
-                Err(failure) if failure.class == ErrorClass::Io => {
-                    // An unknown error may well come again at once: say so and stop listening, but keep sending.
-                    session.fault(None, failure);
-                    return pending().await;
-                }
-                Err(failure) => session.fault(None, failure),
-            }
-        }
-    }
-
-    /// Waits for one datagram, or for what the kernel heard of an earlier one.
-    async fn receive<T>(&self, take: impl FnOnce(&[u8]) -> T) -> Result<T, Failure> {
-        // An ICMP error makes a socket neither readable nor writable, so both have to be waited for.
-        let interest = Interest::READABLE | Interest::ERROR;
-        let receive =
-            || BUFFER.with_borrow_mut(|buffer| Ok(socket::recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty())?));
-        match self.socket.async_io(interest, receive).await {
-            Ok(size) => Ok(BUFFER.with_borrow(|buffer| take(&buffer[..size]))),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(refused()),
-            Err(error) => Err(error.into()),
         }
     }
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.meter.closing_udp(&self.socket);
+/// Waits for one datagram, or for what the kernel heard of an earlier one.
+async fn receive<'a>(socket: &UdpSocket, buffer: &'a mut [u8]) -> Result<&'a [u8], Failure> {
+    // An ICMP error makes a socket neither readable nor writable, so both have to be waited for.
+    let interest = Interest::READABLE | Interest::ERROR;
+    let receive = || Ok(socket::recv(socket.as_raw_fd(), buffer, MsgFlags::empty())?);
+    match socket.async_io(interest, receive).await {
+        Ok(size) => Ok(&buffer[..size]),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn failed(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => refused(),
+        _ => error.into(),
     }
 }
 
