@@ -1,10 +1,10 @@
 //! Sessions coming and going: the ramp at the asked connect rate, the slots of a connect workload, the end.
 
-use super::{Action, Core, Event, Metric};
+use super::{Action, Core, Event, Metric, Setup};
 use crate::catalog::DialectKind;
 use crate::clock::{Nanos, SECOND};
 use crate::measure::Outcome;
-use crate::plan::{Cell, Target, Workload};
+use crate::plan::{Target, Workload};
 use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
 use crate::workload::{self, Roster};
 
@@ -38,17 +38,21 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(roster: &Roster, cell: &Cell, now: Nanos) -> Sessions {
+    pub(super) fn new(roster: &Roster, setup: &Setup, now: Nanos) -> Sessions {
+        let cell = &setup.cell;
         let all = roster.to_open();
         let is_storm = matches!(cell.workload, Workload::Connect { .. });
         // Every worker ramps its share at its share of the rate.
         let share = f64::from(roster.sessions()) / f64::from(cell.load.sessions);
+        let gap = SECOND as f64 / (cell.load.connect_rate.per_second() * share);
+        // Workers take turns, so that not all of them open a session at the same instant.
+        let turn = if share > 0.0 { gap * f64::from(setup.worker) / f64::from(setup.workers) } else { 0.0 };
         Sessions {
             states: vec![State::Idle; all as usize],
             ramp: if is_storm { 0 } else { all },
             next: 0,
-            since: now,
-            gap: SECOND as f64 / (cell.load.connect_rate.per_second() * share),
+            since: now + turn as Nanos,
+            gap,
             opening: 0,
             open: 0,
             closing: 0,

@@ -94,7 +94,7 @@ impl World<'_> {
     fn receivers(&self, session: SessionId) -> Vec<SessionId> {
         match self.core.setup.cell.workload {
             Workload::Chat { .. } | Workload::Push { .. } => {
-                self.core.roster.members(self.core.roster.group(session)).to_vec()
+                self.core.roster.members(self.core.roster.group(session)).collect()
             }
             _ => vec![session],
         }
