@@ -29,6 +29,8 @@ fn setup() -> Setup {
         duration: hour,
         timeout: hour,
         drain: hour,
+        workers: None,
+        source_ips: Vec::new(),
     };
     let cell = Cell {
         arm: "tcp".into(),

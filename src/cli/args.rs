@@ -113,6 +113,12 @@ pub(super) struct PlanArgs {
     /// How often each arm is run
     #[arg(long, value_name = "N", env = "WSBENCH_TRIALS")]
     pub trials: Option<NonZeroU32>,
+    /// Processes of the generator [default: as few as hold the sessions]
+    #[arg(long, value_name = "N", env = "WSBENCH_WORKERS")]
+    pub workers: Option<NonZeroU32>,
+    /// Addresses that the sessions leave from, in turn
+    #[arg(long, value_name = "IP,…", value_delimiter = ',', env = "WSBENCH_SOURCE_IP")]
+    pub source_ip: Vec<IpAddr>,
     /// Seed of the schedule, the payloads and the order of trials
     #[arg(long, value_name = "N", env = "WSBENCH_SEED")]
     pub seed: Option<u64>,
@@ -159,6 +165,8 @@ impl PlanArgs {
             duration: self.duration,
             warmup: self.warmup,
             trials: self.trials,
+            workers: self.workers,
+            source_ips: self.source_ip.clone(),
             seed: self.seed,
             transports: self.transport.clone(),
             targets: self.target.clone(),

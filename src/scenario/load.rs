@@ -5,6 +5,7 @@ use crate::catalog::Arrival;
 use crate::units::{Rate, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 /// How many sessions, how fast, for how long.
@@ -38,6 +39,11 @@ pub struct Load {
     pub drain: At<Span>,
     /// Bound on opening one session. Default: the duration, but at least 1s and at most 5s.
     pub connect_timeout: Option<At<Span>>,
+    /// Processes of the generator. Default: as few as hold the sessions.
+    pub workers: Option<At<NonZeroU32>>,
+    /// Addresses that the sessions leave from, in turn. Default: the system's choice; addresses of the loopback where the
+    /// target is there and one has too few ports.
+    pub source_ips: Option<At<Vec<IpAddr>>>,
 }
 
 /// A stretch of time over which the rate moves evenly to a new value.
@@ -67,6 +73,8 @@ impl Default for Load {
             timeout: At::default_value(Span::from_millis(2000)),
             drain: At::default_value(Span::from_millis(1000)),
             connect_timeout: None,
+            workers: None,
+            source_ips: None,
         }
     }
 }

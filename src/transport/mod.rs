@@ -26,6 +26,7 @@ mod net;
 mod outbox;
 mod receive_drops;
 mod session;
+mod source;
 mod stream;
 mod tcp;
 mod tcp_info;
@@ -38,6 +39,7 @@ use session::Session;
 
 pub use failure::{ErrorClass, Failure};
 pub use net::resolve;
+pub use source::Sources;
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
@@ -64,6 +66,8 @@ pub struct Endpoint {
     pub publishes: bool,
     /// Most bytes that may wait to be sent on one session.
     pub outbox_limit: usize,
+    /// Where connections leave from.
+    pub sources: Sources,
 }
 
 /// Instants of a successful connect, as lengths, nanoseconds. `None`: the phase doesn't exist for this transport.

@@ -4,7 +4,7 @@ use super::meter::{Direction, Meter};
 use super::net::Deadline;
 use super::outbox::{Item, Message};
 use super::session::Session;
-use super::{ConnectPhases, Ended, ErrorClass, Failure, Opened, Opening};
+use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::Udp;
 use crate::clock::now;
 use crate::dialect::{Datagram, Dialect, speak};
@@ -14,7 +14,6 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -34,7 +33,7 @@ thread_local! {
 pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
     let Opening { endpoint, place, session, deadline, began } = opening;
     let peer = Rc::new(Peer {
-        socket: Rc::new(bind(endpoint.address, settings)?),
+        socket: Rc::new(bind(&endpoint, settings)?),
         meter: session.meter.clone(),
         dialect: speak(endpoint.dialect, &endpoint.token),
         overhead: if endpoint.address.is_ipv6() { 48 } else { 28 },
@@ -48,11 +47,13 @@ pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Fai
     Ok(Opened { connection, phases })
 }
 
-fn bind(target: SocketAddr, settings: &Udp) -> Result<UdpSocket, Failure> {
+fn bind(endpoint: &Endpoint, settings: &Udp) -> Result<UdpSocket, Failure> {
+    let target = endpoint.address;
     let socket = Socket::new(Domain::for_address(target), Type::DGRAM, Some(Protocol::UDP))?;
     let receive_buffer = usize::try_from(settings.receive_buffer.0).unwrap_or(usize::MAX);
     socket.set_recv_buffer_size(receive_buffer.min(i32::MAX as usize))?;
     socket.set_nonblocking(true)?;
+    endpoint.sources.leave(&socket, target)?;
     socket.connect(&target.into())?;
     Ok(UdpSocket::from_std(socket.into())?)
 }

@@ -131,6 +131,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         connect_timeout: Duration::from_millis(500),
         publishes: false,
         outbox_limit: 1 << 20,
+        sources: Sources::default(),
     }
 }
 

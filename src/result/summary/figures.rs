@@ -152,9 +152,9 @@ impl Usage {
         self.rss_peak.saturating_sub(self.rss_before_connecting)
     }
 
-    /// Share of a core that was busy.
+    /// Share of a core that was busy: of all cores that the processes had.
     pub fn share(&self) -> Option<f64> {
-        ratio(self.cpu_nanos as f64, self.wall_nanos as f64)
+        ratio(self.cpu_nanos as f64, self.wall_nanos as f64 * self.cores.max(1) as f64)
     }
 }
 

@@ -46,6 +46,8 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         duration: Span::from_millis(1000),
         timeout: Span::from_millis(100),
         drain: Span::from_millis(500),
+        workers: None,
+        source_ips: Vec::new(),
     };
     let cell = Cell {
         arm: "arm".into(),
