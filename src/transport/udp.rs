@@ -4,7 +4,7 @@ use super::meter::{Direction, Meter};
 use super::net::Deadline;
 use super::outbox::{Item, Message};
 use super::session::Session;
-use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
+use super::{ConnectPhases, Ended, ErrorClass, Failure, Opened, Opening, Sources};
 use crate::catalog::Udp;
 use crate::clock::now;
 use crate::dialect::{Datagram, Dialect, speak};
@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ thread_local! {
 pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
     let Opening { endpoint, place, session, deadline, began } = opening;
     let peer = Rc::new(Peer {
-        socket: Rc::new(bind(&endpoint, settings)?),
+        socket: Rc::new(bind(endpoint.address, settings, &endpoint.sources)?),
         meter: session.meter.clone(),
         dialect: speak(endpoint.dialect, &endpoint.token),
         overhead: if endpoint.address.is_ipv6() { 48 } else { 28 },
@@ -47,13 +48,12 @@ pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Fai
     Ok(Opened { connection, phases })
 }
 
-fn bind(endpoint: &Endpoint, settings: &Udp) -> Result<UdpSocket, Failure> {
-    let target = endpoint.address;
+fn bind(target: SocketAddr, settings: &Udp, sources: &Sources) -> Result<UdpSocket, Failure> {
     let socket = Socket::new(Domain::for_address(target), Type::DGRAM, Some(Protocol::UDP))?;
     let receive_buffer = usize::try_from(settings.receive_buffer.0).unwrap_or(usize::MAX);
     socket.set_recv_buffer_size(receive_buffer.min(i32::MAX as usize))?;
     socket.set_nonblocking(true)?;
-    endpoint.sources.leave(&socket, target)?;
+    sources.leave(&socket, target)?;
     socket.connect(&target.into())?;
     Ok(UdpSocket::from_std(socket.into())?)
 }
@@ -234,7 +234,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn the_receive_buffer_is_as_large_as_asked_or_as_the_system_lets_it() {
         let settings = Udp { receive_buffer: ByteSize(100_000) };
-        let socket = bind("127.0.0.1:9".parse().unwrap(), &settings).unwrap();
+        let socket = bind("127.0.0.1:9".parse().unwrap(), &settings, &Sources::default()).unwrap();
         assert!(socket2::SockRef::from(&socket).recv_buffer_size().unwrap() >= 100_000);
     }
 }
