@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
-use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink};
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink, Sources};
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,6 +75,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         connect_timeout: Duration::from_secs(10),
         publishes: true,
         outbox_limit: MAX_MESSAGE,
+        sources: Sources::default(),
     })
 }
 

@@ -91,7 +91,7 @@ Examples:
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
 Exit codes: 0 done, 1 could not be done, 2 command line wrong, 95 the generator was the bottleneck,
-104 scenario invalid, 105 interrupted. Proxy variables are ignored.";
+104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 /// The scenario, and what may be said over it.
 #[derive(Debug, ClapArgs)]

@@ -130,10 +130,24 @@ impl Crew {
         self.lose(index, error).await;
     }
 
-    /// Gives up everyone who was to speak and has not been heard since `since`.
+    /// Gives up everyone who has not been heard since `since`.
     pub(super) async fn lose_silent(&mut self, since: Nanos) {
+        self.lose_hung(|member| member.heard <= since).await;
+    }
+
+    /// Gives up everyone who still has sessions to try.
+    pub(super) async fn lose_unready(&mut self) {
+        self.lose_hung(|member| member.ready.is_none()).await;
+    }
+
+    /// Gives up everyone who is left.
+    pub(super) async fn lose_all(&mut self) {
+        self.lose_hung(|_| true).await;
+    }
+
+    async fn lose_hung(&mut self, is_hung: impl Fn(&Member) -> bool) {
         for index in 0..self.members.len() {
-            if self.members[index].heard <= since {
+            if is_hung(&self.members[index]) {
                 self.lose(index, ChildError::Hung { name: Link::NAME }).await;
             }
         }

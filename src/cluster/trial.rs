@@ -194,9 +194,13 @@ impl Running<'_> {
                     deadline = after(self.order.cell.load.drain.0 + self.grace());
                 }
                 Event::Overdue => {
-                    let is_slow = is_ramping && clock::now() < began.saturating_add(nanos(ramp * SLOWEST_RAMP));
-                    let silent = if is_slow { clock::now().saturating_sub(nanos(GRACE)) } else { Nanos::MAX };
-                    self.crew.lose_silent(silent).await;
+                    let now = clock::now();
+                    let is_slow = now < began.saturating_add(nanos(ramp * SLOWEST_RAMP));
+                    match (is_ramping && !self.is_halted, is_slow) {
+                        (true, true) => self.crew.lose_silent(now.saturating_sub(nanos(GRACE))).await,
+                        (true, false) => self.crew.lose_unready().await,
+                        (false, _) => self.crew.lose_all().await,
+                    }
                     deadline = after(GRACE);
                 }
                 Event::Look => self.kernel.look(),

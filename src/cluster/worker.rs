@@ -21,6 +21,8 @@ use tokio::task::LocalSet;
 const LIVE_EVERY: Duration = Duration::from_millis(200);
 const LIVE_EVERY_EACH: Duration = Duration::from_millis(20);
 const LIVE_AT_LEAST: Duration = Duration::from_secs(2);
+/// How often a worker looks whether its ramp is over, and how much longer with each other one, which may have its core.
+const RAMP_EVERY_EACH: Duration = Duration::from_millis(2);
 /// Most bytes that may wait to be sent on one session.
 const OUTBOX: usize = 1 << 20;
 
@@ -103,7 +105,7 @@ async fn run_slice(slice: Slice, pipe: &mut Pipe) -> io::Result<()> {
         workers: slice.workers,
     };
     let drive = Drive::new(setup, Rc::new(endpoint), Some(resolve));
-    let finished = attend(&drive, &load, live_every, &mut meter, pipe).await?;
+    let finished = attend(&drive, &load, (live_every, RAMP_EVERY_EACH * slice.workers), &mut meter, pipe).await?;
     if finished {
         let usage = meter.read();
         let outcome = Box::new(drive.finish().await);
@@ -116,7 +118,7 @@ async fn run_slice(slice: Slice, pipe: &mut Pipe) -> io::Result<()> {
 async fn attend(
     drive: &Rc<Drive>,
     load: &Load,
-    live_every: Duration,
+    (live_every, ramp_every): (Duration, Duration),
     meter: &mut Meter,
     pipe: &mut Pipe,
 ) -> io::Result<bool> {
@@ -124,7 +126,7 @@ async fn attend(
     tokio::pin!(pump);
     let mut is_ready = false;
     let mut live = tokio::time::interval(live_every);
-    let mut ramp = tokio::time::interval(Duration::from_millis(2));
+    let mut ramp = tokio::time::interval(ramp_every);
     loop {
         tokio::select! {
             pumped = &mut pump => return pumped.map(|()| true),

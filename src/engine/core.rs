@@ -225,9 +225,14 @@ impl Core {
         self.sessions.all_tried()
     }
 
-    /// Ends the remaining sessions in order.
-    pub fn close_all(&mut self, actions: &mut Vec<Action>) {
-        self.sessions.close_all(actions);
+    /// Ends the remaining sessions in order, `most` at a time: to be called again as sessions end.
+    pub fn close_next(&mut self, most: u64, actions: &mut Vec<Action>) {
+        self.sessions.close_next(most, actions);
+    }
+
+    /// How many workers share the cell.
+    pub fn workers(&self) -> u32 {
+        self.setup.workers
     }
 
     pub fn none_alive(&self) -> bool {

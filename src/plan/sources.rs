@@ -36,7 +36,7 @@ fn is_on_loopback(cell: &Cell) -> bool {
 /// The `n`th of them: 127.0.0.2, …, 127.0.0.254, 127.0.1.1, ….
 fn own(n: u32) -> IpAddr {
     let n = n + 1;
-    let [_, high, middle, _] = (n / 254 << 8).to_be_bytes();
+    let [_, high, middle, _] = ((n / 254) << 8).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(127, high, middle, (n % 254) as u8 + 1))
 }
 

@@ -55,7 +55,7 @@ mod tests {
             cpu_user_nanos: Some(n[1]),
             wall_nanos: n[2],
             rss_before_connecting: n[3],
-            rss_ramped: (n[4] % 3 > 0).then_some(n[4]),
+            rss_ramped: (!n[4].is_multiple_of(3)).then_some(n[4]),
             rss_peak: n[5],
             processes: 1,
             cores: 1,
@@ -77,7 +77,7 @@ mod tests {
             received: n[2],
             delivered: n[3],
             dropped: n[4],
-            truth: (n[5] % 2 == 0).then_some(truth),
+            truth: n[5].is_multiple_of(2).then_some(truth),
         }
     }
 

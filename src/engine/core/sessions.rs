@@ -30,6 +30,7 @@ pub(super) struct Sessions {
     opening: u64,
     open: u64,
     closing: u64,
+    next_to_close: SessionId,
     peak: u64,
     connected: u64,
     /// Connect workload: slots not in use, and the message that each slot in use is about.
@@ -56,6 +57,7 @@ impl Sessions {
             opening: 0,
             open: 0,
             closing: 0,
+            next_to_close: 0,
             peak: 0,
             connected: 0,
             free: if is_storm { (0..all).rev().collect() } else { Vec::new() },
@@ -88,11 +90,13 @@ impl Sessions {
         self.open
     }
 
-    pub(super) fn close_all(&mut self, actions: &mut Vec<Action>) {
-        for session in 0..self.states.len() as u32 {
-            if self.is_open(session) {
-                self.close(session, actions);
+    /// Closes open sessions in their order until `most` are closing. Nobody opens any more.
+    pub(super) fn close_next(&mut self, most: u64, actions: &mut Vec<Action>) {
+        while self.closing < most && (self.next_to_close as usize) < self.states.len() {
+            if self.is_open(self.next_to_close) {
+                self.close(self.next_to_close, actions);
             }
+            self.next_to_close += 1;
         }
     }
 
