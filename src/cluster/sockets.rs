@@ -43,7 +43,7 @@ fn count(pids: &[u32], ports: &[u16], transport: TransportKind) -> ProcResult<Op
             .chain(process.udp6().unwrap_or_default())
             .filter(|socket| socket.state == UdpState::Established && is_theirs(socket.remote_address))
             .map(|socket| socket.inode)
-            .collect::<Vec<_>>(),
+            .collect::<HashSet<u64>>(),
         _ => process
             .tcp()?
             .into_iter()
@@ -52,7 +52,8 @@ fn count(pids: &[u32], ports: &[u16], transport: TransportKind) -> ProcResult<Op
             .map(|socket| socket.inode)
             .collect(),
     };
-    Ok(Some(connected.iter().filter(|inode| own.contains(inode)).count() as u64))
+    // A table that changes while it is read may show a socket twice.
+    Ok(Some(connected.intersection(&own).count() as u64))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ const REST_EACH: Nanos = 5 * MILLI;
 /// What a process may take beyond what was planned before it counts as hung.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// And for each session that it has to count and close at the end.
-const CLOSING: Duration = Duration::from_micros(200);
+const CLOSING: Duration = Duration::from_micros(500);
 /// A machine may be so many times slower to connect than was asked, as long as every worker speaks.
 const SLOWEST_RAMP: u32 = 10;
 /// How often the system's memory is looked at.

@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 /// How long the closing of all sessions may take at the end, and how much longer for each of them, the other workers' too:
 /// they may share a core.
 const CLOSING: Duration = Duration::from_millis(500);
-const CLOSING_EACH: Duration = Duration::from_micros(100);
+const CLOSING_EACH: Duration = Duration::from_micros(250);
 /// Sessions that close at a time, over all workers, but one of each at least: the target answers every one in time.
-const CLOSING_AT_ONCE: u64 = 4096;
+const CLOSING_AT_ONCE: u64 = 2048;
 
 /// A running engine. Lives on a `LocalSet`.
 pub struct Drive {
