@@ -96,6 +96,29 @@ fn more_sessions_than_one_process_holds_take_several() {
     }
 }
 
+#[test]
+fn sessions_leave_from_the_addresses_that_were_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp=tcp://{}", listener.local_addr().unwrap());
+    let bench = Bench::new(
+        "[workload.echo]\n[load]\nsessions = 4\nrate = \"50/s\"\nduration = \"300ms\"\n[transports.tcp]\ndialect = \"raw\"\n",
+    );
+    let peers = std::thread::spawn(move || {
+        let mut peers = Vec::new();
+        for _ in 0..4 {
+            let (mut stream, peer) = listener.accept().unwrap();
+            peers.push(peer.ip().to_string());
+            std::thread::spawn(move || std::io::copy(&mut stream.try_clone().unwrap(), &mut stream));
+        }
+        peers
+    });
+    let ran = bench.run(&["-q", "--workers", "2", "--source-ip", "127.0.0.8,127.0.0.9", "--target", &target]).well();
+    assert_eq!(trials(&ran)[0].outcome.measure.reach(), Some(1.0));
+    let mut peers = peers.join().unwrap();
+    peers.sort();
+    assert_eq!(peers, ["127.0.0.8", "127.0.0.8", "127.0.0.9", "127.0.0.9"]);
+}
+
 const LONG: &str = "[workload.echo]\n[load]\nsessions = 100\nrate = \"300/s\"\nduration = \"3s\"\ndrain = \"200ms\"\nworkers = 4\n\
                     [transports.websocket]\n";
 

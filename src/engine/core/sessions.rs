@@ -247,3 +247,47 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_close_a_few_at_a_time() {
+        let sessions = |n: u32| Sessions {
+            states: vec![State::Open; n as usize],
+            ramp: n,
+            next: n,
+            since: 0,
+            gap: 1.0,
+            opening: 0,
+            open: n.into(),
+            closing: 0,
+            next_to_close: 0,
+            peak: n.into(),
+            connected: n.into(),
+            free: Vec::new(),
+            about: Vec::new(),
+        };
+        let mut five = sessions(5);
+        five.retire(1);
+        let mut actions = Vec::new();
+        let mut close = |five: &mut Sessions| {
+            actions.clear();
+            five.close_next(2, &mut actions);
+            let closed = |action: &Action| match action {
+                Action::Close { session } => *session,
+                other => panic!("{other:?}"),
+            };
+            actions.iter().map(closed).collect::<Vec<SessionId>>()
+        };
+        assert_eq!(close(&mut five), [0, 2]);
+        assert_eq!(close(&mut five), [] as [u32; 0]);
+        five.retire(2);
+        assert_eq!(close(&mut five), [3]);
+        [0, 3].into_iter().for_each(|session| five.retire(session));
+        assert_eq!(close(&mut five), [4]);
+        five.retire(4);
+        assert!(close(&mut five).is_empty() && five.none_alive());
+    }
+}
