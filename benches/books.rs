@@ -30,6 +30,8 @@ fn setup() -> Setup {
         timeout: hour,
         drain: hour,
         spin: false,
+        workers: None,
+        source_ips: Vec::new(),
     };
     let cell = Cell {
         arm: "tcp".into(),

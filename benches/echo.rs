@@ -12,7 +12,7 @@ use wsbench::clock::Nanos;
 use wsbench::plan::{self, Cell, Overrides};
 use wsbench::reactor::Reactor;
 use wsbench::target::{Config, Ports, Target};
-use wsbench::transport::{self, Ended, Endpoint, Failure, SessionId, Sink};
+use wsbench::transport::{self, Ended, Endpoint, Failure, SessionId, Sink, Sources};
 use wsbench::units::Span;
 
 const PAYLOAD: [u8; 128] = [b'x'; 128];
@@ -95,6 +95,7 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
         connect_timeout: PATIENCE,
         publishes: true,
         outbox_limit: 1 << 20,
+        sources: Sources::default(),
         reactor: Reactor::start().expect("a reactor"),
     }
 }

@@ -12,7 +12,7 @@ use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, TargetUrl, Tr
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
-use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink};
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink, Sources};
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,6 +77,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         publishes: true,
         outbox_limit: MAX_MESSAGE,
         reactor: Reactor::start()?,
+        sources: Sources::default(),
     })
 }
 

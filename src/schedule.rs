@@ -107,6 +107,18 @@ impl Schedule {
         Senders { order: seed::shuffled(seed::mix(self.seed, 0x0D3D), count as usize) }
     }
 
+    /// The turns of those of `count` senders for whom `mine` holds; at least 1 in all.
+    pub fn turns(&self, count: u32, mine: impl Fn(u32) -> bool) -> Turns {
+        let drawn = match self.arrival {
+            Arrival::Poisson => None,
+            _ => {
+                let order = self.senders(count).order.into_iter();
+                Some(order.zip(0..).filter(|(sender, _)| mine(*sender)).collect())
+            }
+        };
+        Turns { seed: seed::mix(self.seed, 0x5E5D), count, drawn, cursor: 0, next: 0 }
+    }
+
     pub fn length(&self) -> Nanos {
         self.stages.iter().map(|s| s.over.nanos()).sum()
     }
@@ -116,6 +128,36 @@ impl Schedule {
 #[derive(Debug)]
 pub struct Senders {
     order: Vec<u32>,
+}
+
+/// Who sends the messages of a schedule, one after the other: [`Schedule::sender`], at the memory of one's own senders
+/// alone.
+#[derive(Debug)]
+pub struct Turns {
+    /// Of Poisson arrivals' senders.
+    seed: u64,
+    count: u32,
+    /// Own senders with their places in the drawn order, ascending by place; `None`: each message draws its own.
+    drawn: Option<Box<[(u32, u32)]>>,
+    cursor: usize,
+    next: u64,
+}
+
+impl Turns {
+    /// The sender of the next message; `None`: somebody else's. Where senders are drawn independently it may be
+    /// somebody else's as well.
+    pub fn next_sender(&mut self) -> Option<u32> {
+        let n = self.next;
+        self.next += 1;
+        let Some(drawn) = &self.drawn else { return Some(seed::pick(self.seed, n, u64::from(self.count)) as u32) };
+        let place = (n % u64::from(self.count)) as u32;
+        if place == 0 {
+            self.cursor = 0;
+        }
+        let (sender, _) = drawn.get(self.cursor).filter(|(_, at)| *at == place)?;
+        self.cursor += 1;
+        Some(*sender)
+    }
 }
 
 /// The offsets of a schedule, in nanoseconds from its start.
@@ -204,6 +246,22 @@ mod tests {
         let mut counts = [0; 100];
         (0..1000).for_each(|n| counts[schedule.sender(n, &senders) as usize] += 1);
         assert_eq!(counts, [10; 100]);
+    }
+
+    #[test]
+    fn own_turns_are_those_of_the_whole_order() {
+        for arrival in [Arrival::Constant, Arrival::Poisson] {
+            let schedule = flat(arrival, 1000.0, 1000, 3);
+            let senders = schedule.senders(10);
+            for part in 0..3 {
+                let is_mine = |sender: u32| sender % 3 == part;
+                let mut turns = schedule.turns(10, is_mine);
+                for n in 0..100 {
+                    let whole = Some(schedule.sender(n, &senders)).filter(|s| is_mine(*s));
+                    assert_eq!(turns.next_sender().filter(|s| is_mine(*s)), whole, "{arrival} {n}");
+                }
+            }
+        }
     }
 
     proptest! {

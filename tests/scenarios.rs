@@ -1,8 +1,8 @@
 //! The scenarios that are shipped parse, make plans, and are what their descriptions promise.
 
 use std::path::Path;
-use wsbench::catalog::TransportKind;
-use wsbench::plan::{self, Facts, Overrides, Plan};
+use wsbench::catalog::{Arrival, TransportKind};
+use wsbench::plan::{self, Facts, Limits, Overrides, Plan};
 use wsbench::scenario::{self, Scenario};
 use wsbench::units::Span;
 
@@ -30,7 +30,23 @@ fn every_shipped_scenario_makes_a_plan_named_like_its_file() {
         assert!(plan.omitted.is_empty(), "{name}");
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 8);
+}
+
+#[test]
+fn every_one_of_very_many_sessions_is_heard_from_in_the_measured_window() {
+    for (name, sessions, processes) in [("million.toml", 1_000_000, 56), ("hundred-thousand.toml", 100_000, 6)] {
+        let (plan, facts) = planned(name);
+        assert_eq!((plan.cells.len(), plan.cells[0].transport.kind()), (1, TransportKind::Websocket));
+        assert_eq!(plan.cells[0].load.sessions, sessions);
+        // In a constant schedule they take turns.
+        assert_eq!(plan.cells[0].load.schedule.arrival, Arrival::Constant);
+        assert!(facts.scheduled.measured >= u64::from(sessions) - 1, "{name}: {}", facts.scheduled.measured);
+        let taken = plan::processes(&plan.cells[0], 20_000);
+        assert_eq!((taken.workers, taken.targets), (processes, processes));
+        let limits = Limits { descriptors: 20_000, ports: 28_232, files: 2_466_170 };
+        assert_eq!(plan::shortages(&plan, &limits), []);
+    }
 }
 
 #[test]

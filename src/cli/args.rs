@@ -91,7 +91,7 @@ Examples:
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
 Exit codes: 0 done, 1 could not be done, 2 command line wrong, 95 the generator was the bottleneck,
-104 scenario invalid, 105 interrupted. Proxy variables are ignored.";
+104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 /// The scenario, and what may be said over it.
 #[derive(Debug, ClapArgs)]
@@ -113,6 +113,12 @@ pub(super) struct PlanArgs {
     /// How often each arm is run
     #[arg(long, value_name = "N", env = "WSBENCH_TRIALS")]
     pub trials: Option<NonZeroU32>,
+    /// Processes of the generator [default: as few as hold the sessions]
+    #[arg(long, value_name = "N", env = "WSBENCH_WORKERS")]
+    pub workers: Option<NonZeroU32>,
+    /// Addresses that the sessions leave from, in turn
+    #[arg(long, value_name = "IP,…", value_delimiter = ',', env = "WSBENCH_SOURCE_IP")]
+    pub source_ip: Vec<IpAddr>,
     /// Seed of the schedule, the payloads and the order of trials
     #[arg(long, value_name = "N", env = "WSBENCH_SEED")]
     pub seed: Option<u64>,
@@ -162,6 +168,8 @@ impl PlanArgs {
             duration: self.duration,
             warmup: self.warmup,
             trials: self.trials,
+            workers: self.workers,
+            source_ips: self.source_ip.clone(),
             seed: self.seed,
             transports: self.transport.clone(),
             targets: self.target.clone(),

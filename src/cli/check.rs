@@ -4,7 +4,7 @@ use super::args::CheckArgs;
 use super::exit::Exit;
 use super::say;
 use super::scenario;
-use crate::plan::{self, Cell, Facts, Plan, Shortage, Target, Workload};
+use crate::plan::{self, Cell, Facts, Limits, Plan, Target, Workload};
 use crate::units::{show_bytes, three_digits};
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -14,16 +14,17 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
         Ok(read) => read.plan,
         Err(exit) => return Ok(exit),
     };
-    let shortages = plan::shortages(&plan, &scenario::limits());
-    say::out(&render(&plan, &plan::facts(&plan), &shortages))?;
-    Ok(if shortages.is_empty() { Exit::Done } else { Exit::Failed })
+    let limits = scenario::limits();
+    say::out(&render(&plan, &limits))?;
+    Ok(if plan::shortages(&plan, &limits).is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// The plan in words, a table of its cells, and what stands in its way.
-fn render(plan: &Plan, facts: &Facts, shortages: &[Shortage]) -> String {
-    let mut parts = vec![summary(plan, facts), table(plan, facts)];
+fn render(plan: &Plan, limits: &Limits) -> String {
+    let facts = plan::facts(plan);
+    let mut parts = vec![summary(plan, &facts), table(plan, &facts, limits)];
     parts.extend(plan.omitted.iter().map(|arm| format!("left out: {}: {}", arm.arm, arm.reason)));
-    parts.extend(shortages.iter().map(|shortage| format!("error: {shortage}")));
+    parts.extend(plan::shortages(plan, limits).iter().map(|shortage| format!("error: {shortage}")));
     parts.join("\n\n") + "\n"
 }
 
@@ -79,7 +80,7 @@ fn schedule(plan: &Plan, cell: &Cell, facts: &Facts) -> String {
     format!("{}, seed {}: {counts}, the same for every arm", load.schedule.arrival, plan.seed)
 }
 
-fn table(plan: &Plan, facts: &Facts) -> String {
+fn table(plan: &Plan, facts: &Facts, limits: &Limits) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header([
@@ -87,6 +88,7 @@ fn table(plan: &Plan, facts: &Facts) -> String {
         "transport",
         "settings",
         "target",
+        "processes (generator / target)",
         "descriptors (generator / target)",
         "ports",
         "a trial",
@@ -98,12 +100,15 @@ fn table(plan: &Plan, facts: &Facts) -> String {
             Target::Embedded => "embedded".to_owned(),
             Target::Url(url) => format!("{url} ({})", cell.dialect),
         };
+        let plan::Processes { workers, targets } = plan::processes(cell, limits.descriptors);
+        let targets = if targets == 0 { "–".to_owned() } else { targets.to_string() };
         let at_target = taken.target_descriptors.map_or("–".to_owned(), |n| n.to_string());
         table.add_row([
             cell.arm.clone(),
             cell.transport.kind().to_string(),
             settings.join(", "),
             target,
+            format!("{workers} / {targets}"),
             format!("{} / {at_target}", taken.generator_descriptors),
             taken.ports.to_string(),
             format!("{} s", three_digits(taken.expected.0.as_secs_f64())),
@@ -118,20 +123,19 @@ fn table(plan: &Plan, facts: &Facts) -> String {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::plan::{Limits, Overrides, build, facts, shortages};
+    use crate::plan::{Limits, Overrides, build};
     use crate::scenario;
 
     fn shown(text: &str) -> String {
         let scenario = scenario::parse("mine.toml", text).unwrap_or_else(|e| panic!("{}", e.render(false)));
         let plan = build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
-        let limits = Limits { descriptors: 1024, ports: 28_232 };
-        render(&plan, &facts(&plan), &shortages(&plan, &limits))
+        render(&plan, &Limits { descriptors: 1024, ports: 28_232, files: 1 << 20 })
     }
 
     #[test]
     fn a_chat_with_too_many_sessions_for_this_machine() {
         insta::assert_snapshot!(shown(
-            "description = \"People talking\"\n[workload.chat]\nrooms = 10\n[load]\nsessions = 600\nrate = \"100/s\"\n\
+            "description = \"People talking\"\n[workload.chat]\nrooms = 2\n[load]\nsessions = 1100\nrate = \"100/s\"\n\
              arrival = \"constant\"\nwarmup = \"1s\"\nduration = \"2s\"\ntrials = 3\n[network]\ndelay = \"10ms\"\n\
              [transports.websocket]\nextra_headers = { Authorization = \"secret\" }\n[transports.long-polling]\n\
              headers = \"browser\"\nkeep_alive = false\n[transports.udp]"

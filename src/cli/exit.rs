@@ -14,7 +14,7 @@ pub(super) enum Exit {
     /// The generator was the bottleneck.
     Invalid = 95,
     BadScenario = 104,
-    /// What was measured is saved and marked partial.
+    /// What was measured is saved and marked partial: someone interrupted it, or a process of the run was lost.
     Interrupted = 105,
 }
 

@@ -48,7 +48,12 @@ pub(super) fn limits() -> Limits {
     cluster::raise_open_files_limit();
     let host = cluster::host();
     let (low, high) = host.ephemeral_ports.unwrap_or((32768, 60999));
-    Limits { descriptors: host.open_files_limit, ports: u64::from(high.saturating_sub(low)) + 1 }
+    let files = std::fs::read_to_string("/proc/sys/fs/file-max").ok().and_then(|text| text.trim().parse().ok());
+    Limits {
+        descriptors: host.open_files_limit,
+        ports: u64::from(high.saturating_sub(low)) + 1,
+        files: files.unwrap_or(u64::MAX),
+    }
 }
 
 /// `wsbench schema`.

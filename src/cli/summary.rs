@@ -2,7 +2,7 @@
 
 use super::exit::did_nothing;
 use crate::result::{Cell, CellSummary, Document, Finding};
-use crate::units::show_nanos;
+use crate::units::{show_bytes, show_nanos};
 use comfy_table::{CellAlignment, Table, presets};
 use std::path::Path;
 
@@ -23,13 +23,15 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     for floor in document.floors_in_words() {
         text += &format!("{floor}\n");
     }
+    text += &memory(&cells);
     text += &labels(document);
     for omitted in &document.omitted {
         text += &format!("not run: {}: {}\n", omitted.arm, omitted.reason);
     }
     text += &findings(document);
     if document.partial {
-        text += "\nPARTIAL: the run was interrupted; what was measured until then is in the report\n";
+        text +=
+            "\nPARTIAL: the run was interrupted, or lost a process of its own; what was measured is in the report\n";
     }
     text += &format!("\n{}\n", dir.join("report.html").display());
     text
@@ -51,6 +53,26 @@ fn row(cell: &CellSummary) -> Vec<String> {
         errors.to_string(),
         format!("{}/{}", cell.valid, cell.trials),
     ]
+}
+
+/// What a session took of each end's memory and of the system's, where sessions stay.
+fn memory(cells: &[CellSummary]) -> String {
+    let of = |idle: Option<f64>, peak: Option<f64>| {
+        let show = |bytes: Option<f64>| bytes.map_or("–".to_owned(), show_bytes);
+        format!("{} / {}", show(idle), show(peak))
+    };
+    let mut text = String::new();
+    for cell in cells.iter().filter(|cell| cell.rss_per_session.generator.is_some()) {
+        let (idle, peak, kernel) = (cell.rss_idle_per_session, cell.rss_per_session, cell.kernel_per_session);
+        text += &format!(
+            "memory a session, idle / most: {}: generator {}, target {}, system for both ends {}\n",
+            cell.arm,
+            of(idle.generator, peak.generator),
+            of(idle.target, peak.target),
+            of(kernel.idle, kernel.peak),
+        );
+    }
+    text
 }
 
 /// Each reason once, with the arms and how many of their trials it concerns.

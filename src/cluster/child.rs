@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
 
@@ -27,7 +28,14 @@ pub enum ChildError {
     Gone { name: &'static str, detail: String },
     #[error("the {name} process said something that makes no sense: {detail}")]
     Nonsense { name: &'static str, detail: String },
+    #[error("the {name} process could not go on: {detail}")]
+    GaveUp { name: &'static str, detail: String },
+    #[error("the {name} did not answer in time")]
+    Hung { name: &'static str },
 }
+
+/// How long a process may take to be gone for good once it has closed its pipes.
+const DYING: Duration = Duration::from_secs(1);
 
 impl Child {
     /// Starts `program subcommand`. `name` is how messages call it.
@@ -68,29 +76,50 @@ impl Child {
         line.push(b'\n');
         match self.input.write_all(&line).await {
             Ok(()) => Ok(()),
-            Err(_) => Err(self.gone().await),
+            Err(_) => Err(ChildError::Gone { name: self.name, detail: String::new() }),
+        }
+    }
+
+    /// The next message; of a child that is gone, with its last words.
+    pub(super) async fn hear<T: DeserializeOwned>(&mut self) -> Result<T, ChildError> {
+        match self.next().await {
+            Ok(message) => Ok(message),
+            Err(error) => Err(self.last_words(error).await),
         }
     }
 
     /// The next message. Safe to cancel: what was read of a line is kept.
-    pub(super) async fn hear<T: DeserializeOwned>(&mut self) -> Result<T, ChildError> {
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<T, ChildError> {
         match self.output.next_line().await {
             Ok(Some(line)) => serde_json::from_str(&line).map_err(|e| ChildError::Nonsense {
                 name: self.name,
                 detail: format!("{e} in {:?}", line.chars().take(200).collect::<String>()),
             }),
-            _ => Err(self.gone().await),
+            _ => Err(ChildError::Gone { name: self.name, detail: String::new() }),
         }
     }
 
-    /// What the child's last words were, for a message.
-    async fn gone(&mut self) -> ChildError {
+    /// The child said that it can't go on.
+    pub(super) fn gave_up(&self, problem: String) -> ChildError {
+        ChildError::GaveUp { name: self.name, detail: problem }
+    }
+
+    /// `error` with how the child ended and what its last words were, if it is gone.
+    pub(super) async fn last_words(&mut self, error: ChildError) -> ChildError {
+        let ChildError::Gone { name, .. } = error else { return error };
         let mut words = Vec::new();
-        if let Some(errors) = self.errors.take() {
-            let _ = errors.take(4096).read_to_end(&mut words).await;
-        }
+        let dying = async {
+            if let Some(errors) = self.errors.take() {
+                let _ = errors.take(4096).read_to_end(&mut words).await;
+            }
+            self.process.wait().await
+        };
+        let status = match tokio::time::timeout(DYING, dying).await {
+            Ok(Ok(status)) => format!(" ({status})"),
+            _ => String::new(),
+        };
         let words = String::from_utf8_lossy(&words).trim().to_owned();
-        let detail = if words.is_empty() { String::new() } else { format!(": {words}") };
-        ChildError::Gone { name: self.name, detail }
+        let words = if words.is_empty() { words } else { format!(": {words}") };
+        ChildError::Gone { name, detail: status + &words }
     }
 }

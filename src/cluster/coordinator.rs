@@ -2,6 +2,7 @@
 
 use super::child::ChildError;
 use super::document;
+use super::loss;
 use super::ping;
 use super::trial::{self, Assignment, Tried};
 use crate::clock::{self, Nanos};
@@ -108,7 +109,7 @@ pub async fn run(
                 progress(Progress::Live { arm: &cell.arm, live });
             })
             .await;
-            document.partial |= tried.outcome.interrupted;
+            document.partial |= tried.outcome.interrupted || !tried.losses.is_empty();
             let place = Place { block, place: place as u32, started };
             let facts = &mut document.cells[index as usize];
             let trial = judged(tried, &place, &facts.load, document.calibration.as_ref());
@@ -166,8 +167,9 @@ fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration: Option<&Ca
         outcome: tried.outcome,
         generator: tried.generator,
         target: tried.target,
-        invalid: broken.into_iter().chain(judgement.invalid).collect(),
+        invalid: broken.into_iter().chain(loss::findings(&tried.losses)).chain(judgement.invalid).collect(),
         warnings: judgement.warnings,
         failure: tried.failure,
+        kernel: tried.kernel,
     }
 }

@@ -1,8 +1,9 @@
-//! Who runs where. Of the cores that this process may use, the embedded target gets the last and the worker the first, so
-//! that neither waits for the other; with a single core, the system decides.
+//! Who runs where. Of the cores that this process may use, embedded targets get the last ones and workers take turns over
+//! the others, so that neither end waits for the other; with a single core, the system decides.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
+use std::collections::HashSet;
 
 /// This process, to the calls below.
 const SELF: Pid = Pid::from_raw(0);
@@ -13,16 +14,33 @@ fn allowed() -> Vec<usize> {
     (0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap_or(false)).collect()
 }
 
-/// The core of the embedded target; `None` where there is but one.
-pub(super) fn target() -> Option<usize> {
+/// The cores of `n` workers, which take turns over all cores that aren't those of `targets` targets, one at the least;
+/// `None`s where there is but one.
+pub(super) fn workers(n: u32, targets: u32) -> Vec<Option<usize>> {
     let cores = allowed();
-    cores.last().copied().filter(|_| cores.len() > 1)
+    let theirs = (cores.len() / 2).min(targets.max(1) as usize);
+    match cores.len() {
+        0 | 1 => turns(n, &[]),
+        all => turns(n, &cores[..all - theirs]),
+    }
 }
 
-/// The core of the worker; `None` where there is but one.
-pub(super) fn worker() -> Option<usize> {
+/// The cores of `n` embedded targets: one for each from the last downwards, but at most half of them.
+pub(super) fn targets(n: u32) -> Vec<Option<usize>> {
     let cores = allowed();
-    cores.first().copied().filter(|_| cores.len() > 1)
+    let most = (cores.len() / 2).min(n as usize);
+    turns(n, &cores[cores.len() - most..])
+}
+
+fn turns(n: u32, cores: &[usize]) -> Vec<Option<usize>> {
+    let mut cores = cores.iter().copied().cycle();
+    (0..n).map(|_| cores.next()).collect()
+}
+
+/// How many cores processes share that run where `cores` says.
+pub(super) fn used(cores: &[Option<usize>]) -> u64 {
+    let bound: HashSet<usize> = cores.iter().flatten().copied().collect();
+    bound.len().max(1) as u64
 }
 
 /// Binds this process to `core`. Where the system refuses, it runs wherever: lateness will say if that hurt.
@@ -41,10 +59,17 @@ mod tests {
 
     #[test]
     fn worker_and_target_never_share_a_core_if_there_are_two() {
-        match (worker(), target()) {
+        match (workers(1, 1)[0], targets(1)[0]) {
             (Some(worker), Some(target)) => assert!(worker != target && allowed().contains(&target)),
             (None, None) => assert_eq!(allowed().len(), 1),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn processes_take_turns_over_their_cores() {
+        assert_eq!(turns(5, &[4, 6]), [Some(4), Some(6), Some(4), Some(6), Some(4)]);
+        assert_eq!(turns(2, &[]), [None, None]);
+        assert_eq!((used(&turns(5, &[4, 6])), used(&turns(1, &[4, 6])), used(&[None, None])), (2, 1, 1));
     }
 }

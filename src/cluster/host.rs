@@ -22,7 +22,7 @@ pub fn host() -> Host {
 }
 
 /// Files that a process may hold open.
-fn open_files_limit() -> u64 {
+pub(super) fn open_files_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit};
     getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
 }

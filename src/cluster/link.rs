@@ -7,6 +7,7 @@ use crate::measure::Outcome;
 use crate::plan::Cell;
 use crate::result::{Calibration, Usage};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// A worker's share of one trial.
@@ -21,6 +22,8 @@ pub(super) struct Slice {
     pub interval: Nanos,
     pub worker: u32,
     pub workers: u32,
+    /// Addresses that its sessions leave from in turn; empty: the system's choice.
+    pub sources: Vec<IpAddr>,
     /// Core to run on; `None`: wherever.
     pub core: Option<usize>,
 }
@@ -60,8 +63,11 @@ pub(super) enum FromWorker {
 pub(super) struct Link(Child);
 
 impl Link {
+    /// How messages call it.
+    pub(super) const NAME: &'static str = "worker";
+
     pub(super) fn start(program: &Path) -> Result<Link, ChildError> {
-        Child::start(program, "worker", "worker").map(Link)
+        Child::start(program, "worker", Link::NAME).map(Link)
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
@@ -74,5 +80,18 @@ impl Link {
 
     pub(super) async fn hear(&mut self) -> Result<FromWorker, ChildError> {
         self.0.hear().await
+    }
+
+    /// As [`Link::hear`] without the last words of a worker that is gone. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Result<FromWorker, ChildError> {
+        self.0.next().await
+    }
+
+    pub(super) fn gave_up(&self, problem: String) -> ChildError {
+        self.0.gave_up(problem)
+    }
+
+    pub(super) async fn last_words(&mut self, error: ChildError) -> ChildError {
+        self.0.last_words(error).await
     }
 }

@@ -4,22 +4,29 @@
 //! |---|---|
 //! | `coordinator.rs` | blocks and trials, in seeded random order |
 //! | `trial.rs` | one trial from the first process to the last |
+//! | `crew.rs`, `targets.rs` | its workers and its embedded targets: started together, heard, summed |
+//! | `loss.rs` | processes that died or hung, and the others went on |
+//! | `kernel.rs` | memory of the system's own |
 //! | `link.rs` | what coordinator and worker say to each other, over a child's pipes |
 //! | `child.rs` | child processes that speak JSON lines and die with us |
 //! | `worker.rs` | the other end: one process, one single-threaded runtime, one share of one trial |
-//! | `cores.rs` | who runs where: generator and target never share a core if there are two |
-//! | `sockets.rs` | the connections of a worker, by the system's own tables |
+//! | `cores.rs` | who runs where: generator and targets never share a core if there are two |
+//! | `sockets.rs` | the connections of the workers, by the system's own tables |
 //! | `ping.rs` | ICMP echoes to the target's host before the first trial: the floor of the network |
 //! | `document.rs`, `host.rs`, `usage.rs` | what the document says of the plan, the machine and the processes |
 
 mod child;
 mod coordinator;
 mod cores;
+mod crew;
 mod document;
 mod host;
+mod kernel;
 mod link;
+mod loss;
 mod ping;
 mod sockets;
+mod targets;
 mod trial;
 mod usage;
 mod worker;

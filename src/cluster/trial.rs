@@ -1,28 +1,38 @@
-//! One trial, from its first process to its last: target, workers, ramp, schedule, drain, reports.
+//! One trial, from its first process to its last: targets, workers, ramp, schedule, drain, reports.
 
-use super::child::{Child, ChildError};
+use super::child::ChildError;
 use super::coordinator::Halt;
 use super::cores;
+use super::crew::{Crew, Ready};
+use super::host;
+use super::kernel;
 use super::link::{FromWorker, Link, Slice, ToWorker};
+use super::loss::Loss;
 use super::sockets;
-use super::usage::Meter;
-use crate::catalog::{DialectKind, TargetUrl, Transport, TransportKind};
+use super::targets::Targets;
+use crate::catalog::{DialectKind, TargetUrl};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
-use crate::measure::{Held, Outcome};
-use crate::plan::{Cell, Embedded, Target, Workload};
-use crate::result::{TargetFacts, Usage};
-use crate::target::{Config, Order, Ports, Push, Reply, Report};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::measure::{Held, HistogramError, Outcome};
+use crate::plan::{self, Cell, Embedded, Processes, Target, Workload};
+use crate::result::{KernelMemory, TargetFacts, Usage};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
 /// Where the embedded target listens.
 pub(super) const EMBEDDED_ON: Ipv4Addr = Ipv4Addr::LOCALHOST;
-/// From the last session's opening to the schedule's start: for both ends to come to rest.
+/// From the last session's opening to the schedule's start: for both ends to come to rest, and longer for each process.
 const REST: Nanos = 20 * MILLI;
+const REST_EACH: Nanos = 5 * MILLI;
 /// What a process may take beyond what was planned before it counts as hung.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// And for each session that it has to count and close at the end.
+const CLOSING: Duration = Duration::from_micros(500);
+/// A machine may be so many times slower to connect than was asked, as long as every worker speaks.
+const SLOWEST_RAMP: u32 = 10;
+/// How often the system's memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a trial needs to know beyond its cell.
 pub(super) struct Assignment<'a> {
@@ -40,9 +50,12 @@ pub(super) struct Tried {
     pub outcome: Outcome,
     pub generator: Usage,
     pub target: Option<TargetFacts>,
+    pub kernel: Option<KernelMemory>,
     pub failure: Option<String>,
-    /// A process of ours died or hung: there is nothing to trust.
+    /// Nothing is left of it, for a reason that isn't in `losses`.
     pub is_broken: bool,
+    /// Processes that the others went on without.
+    pub losses: Vec<Loss>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +64,8 @@ pub(super) enum TrialError {
     Child(#[from] ChildError),
     #[error("{0}")]
     Reported(String),
-    #[error("the {0} did not answer in time")]
-    Hung(&'static str),
+    #[error(transparent)]
+    Histogram(#[from] HistogramError),
 }
 
 /// Runs it. Never fails: what stopped it is in [`Tried::failure`].
@@ -63,8 +76,10 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
             outcome: Outcome { order_tracked: true, ..Outcome::default() },
             generator: Usage::default(),
             target: None,
+            kernel: None,
             failure: Some(error.to_string()),
             is_broken: true,
+            losses: Vec::new(),
         },
     }
 }
@@ -72,24 +87,19 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
 async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)) -> Result<Tried, TrialError> {
     let (cell, token) = with_token_of_url(order);
     let order = &Assignment { cell: &cell, token: &token, ..*order };
-    let mut target = match (&order.cell.target, order.embedded) {
-        (Target::Embedded, Some(embedded)) => Some(TargetProcess::start(order, embedded).await?),
-        _ => None,
-    };
-    let url = match (&order.cell.target, &target) {
-        (Target::Url(url), _) => url.to_string(),
-        (Target::Embedded, Some(target)) => target.url(order.cell.transport.kind()),
+    let processes = plan::processes(order.cell, host::open_files_limit());
+    let targets = match (&order.cell.target, order.embedded) {
+        (Target::Embedded, Some(embedded)) => Targets::start(order, embedded, &processes).await?,
         (Target::Embedded, None) => return Err(TrialError::Reported("the plan has no embedded target".into())),
+        (Target::Url(_), _) => Targets::default(),
     };
-    let port = url.parse().ok().map(|url: TargetUrl| url.port);
-    let mut worker = Link::start(order.program)?;
-    worker.tell(&ToWorker::Prepare(Box::new(slice(order, url)))).await?;
-    let (outcome, generator, failure) = drive(order, port, &mut worker, target.as_mut(), halt, live).await?;
-    let target = match target {
-        Some(target) => Some(target.stop().await?),
-        None => None,
-    };
-    Ok(Tried { outcome, generator, target, failure, is_broken: false })
+    let kernel = kernel::Watch::before_connecting();
+    let slices = slices(order, &processes, &targets)?;
+    let ports = slices.iter().filter_map(|(slice, _)| slice.url.parse().ok()).map(|url: TargetUrl| url.port).collect();
+    let crew = Crew::start(order.program, slices).await?;
+    let mut trial = Running { order, processes, ports, crew, targets, kernel, held: None, is_halted: false };
+    let is_deserted = trial.drive(halt, live).await?;
+    trial.finish(is_deserted).await
 }
 
 /// A server elsewhere that speaks the wsbench dialect has a token of its own, which its URL brings.
@@ -101,68 +111,179 @@ fn with_token_of_url(order: &Assignment) -> (Cell, String) {
     (cell, token)
 }
 
-/// From the ramp to the worker's outcome. `port`: the target's.
-async fn drive(
-    order: &Assignment<'_>,
-    port: Option<u16>,
-    worker: &mut Link,
-    mut target: Option<&mut TargetProcess>,
-    halt: &mut Halt,
-    live: &mut dyn FnMut(Live),
-) -> Result<(Outcome, Usage, Option<String>), TrialError> {
-    let mut deadline = after(ramp_time(order.cell) + GRACE);
-    let (mut is_halted, mut is_deserted) = (false, false);
-    let mut held = None;
-    loop {
-        let heard = tokio::select! {
-            heard = worker.hear() => heard?,
-            () = halt.wait(), if !is_halted => {
-                is_halted = true;
-                worker.tell(&ToWorker::Stop).await?;
-                deadline = after(order.cell.load.drain.0 + GRACE);
-                continue;
-            }
-            () = until(deadline) => return Err(TrialError::Hung("worker")),
+/// A share for each worker, and how many sessions are in it.
+fn slices(order: &Assignment, processes: &Processes, targets: &Targets) -> Result<Vec<(Slice, u64)>, TrialError> {
+    let workers = processes.workers;
+    let cores = cores::workers(workers, processes.targets);
+    let slice = |(worker, core)| {
+        let url = match &order.cell.target {
+            Target::Url(url) => Some(url.to_string()),
+            Target::Embedded => targets.url(worker, order.cell.transport.kind()),
         };
-        match heard {
-            FromWorker::Ready { open, connections } => {
-                let is_ramped = !matches!(order.cell.workload, Workload::Connect { .. });
-                // Read here and not in the worker, whose memory is measured.
-                let kernel = |pid, port| sockets::connected(pid, port, order.cell.transport.kind());
-                let kernel = worker.pid().zip(port).and_then(|(pid, port)| kernel(pid, port));
-                held = is_ramped.then_some(Held { counted: connections, kernel });
-                if open == 0 && is_ramped {
-                    is_deserted = true;
-                    worker.tell(&ToWorker::Stop).await?;
+        let slice = Slice {
+            cell: order.cell.clone(),
+            url: url.ok_or_else(|| TrialError::Reported("no embedded target was started".into()))?,
+            token: order.token.to_owned(),
+            run: order.run,
+            interval: order.interval,
+            worker,
+            workers,
+            sources: plan::sources(order.cell, worker, workers),
+            core,
+        };
+        Ok((slice, plan::sessions_of_worker(order.cell, worker, workers)))
+    };
+    (0..workers).zip(cores).map(slice).collect()
+}
+
+/// A trial whose processes have been started.
+struct Running<'a> {
+    order: &'a Assignment<'a>,
+    processes: Processes,
+    /// The targets'.
+    ports: Vec<u16>,
+    crew: Crew,
+    targets: Targets,
+    kernel: kernel::Watch,
+    held: Option<Held>,
+    is_halted: bool,
+}
+
+/// What may happen next.
+enum Event {
+    Worker(usize, FromWorker),
+    WorkerGone(usize, ChildError),
+    TargetGone(usize, ChildError),
+    Halted,
+    Overdue,
+    Look,
+    Over,
+}
+
+impl Running<'_> {
+    /// From the ramp to the last worker's outcome; true if nobody was there once all had been tried.
+    async fn drive(&mut self, halt: &mut Halt, live: &mut dyn FnMut(Live)) -> Result<bool, TrialError> {
+        let began = clock::now();
+        let ramp = ramp_time(self.order.cell) + GRACE;
+        let mut deadline = after(ramp);
+        let (mut is_ramping, mut is_deserted) = (true, false);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        while !self.crew.is_over() {
+            let event = tokio::select! {
+                heard = self.crew.hear() => match heard {
+                    Some(Ok((index, message))) => Event::Worker(index, message),
+                    Some(Err((index, error))) => Event::WorkerGone(index, error),
+                    None => Event::Over,
+                },
+                (index, error) = self.targets.watch() => Event::TargetGone(index, error),
+                () = halt.wait(), if !self.is_halted => Event::Halted,
+                () = until(deadline) => Event::Overdue,
+                _ = look.tick() => Event::Look,
+            };
+            match event {
+                Event::Worker(_, FromWorker::Failed { problem }) if is_ramping => {
+                    // What one can't do at all, no other can.
+                    return Err(TrialError::Reported(problem));
+                }
+                Event::Worker(index, message) => self.heard(index, message, live).await,
+                Event::WorkerGone(index, error) => self.crew.lose(index, error).await,
+                Event::TargetGone(index, error) => self.targets.lose(index, error).await,
+                Event::Halted => {
+                    self.is_halted = true;
+                    self.crew.tell(&ToWorker::Stop).await;
+                    deadline = after(self.order.cell.load.drain.0 + self.grace());
+                }
+                Event::Overdue => {
+                    let now = clock::now();
+                    let is_slow = now < began.saturating_add(nanos(ramp * SLOWEST_RAMP));
+                    match (is_ramping && !self.is_halted, is_slow) {
+                        (true, true) => self.crew.lose_silent(now.saturating_sub(nanos(GRACE))).await,
+                        (true, false) => self.crew.lose_unready().await,
+                        (false, _) => self.crew.lose_all().await,
+                    }
                     deadline = after(GRACE);
-                    continue;
                 }
-                let at = clock::now() + REST;
-                if let Some(target) = target.as_deref_mut() {
-                    target.begin(order, at).await?;
-                }
-                worker.tell(&ToWorker::Start { at }).await?;
-                deadline = after(planned(order.cell) + GRACE);
+                Event::Look => self.kernel.look(),
+                Event::Over => {}
             }
-            FromWorker::Live(now) => live(now),
-            FromWorker::Done { mut outcome, usage } => {
-                // That nobody was there isn't an interrupt, although it was ended like one.
-                outcome.interrupted = is_halted;
-                outcome.sessions.held = held;
-                let counters = outcome.measure;
-                is_deserted |= outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
-                let failure = (is_deserted && !is_halted).then(|| deserted(&outcome));
-                return Ok((*outcome, usage, failure));
+            let ready = self.crew.all_ready().filter(|_| is_ramping && !self.is_halted && !self.crew.is_over());
+            if let Some(ready) = ready {
+                is_ramping = false;
+                is_deserted = !self.begin(ready).await;
+                let planned = if is_deserted { Duration::ZERO } else { planned(self.order.cell) };
+                deadline = after(planned + self.grace());
             }
-            FromWorker::Failed { problem } => return Err(TrialError::Reported(problem)),
+        }
+        Ok(is_deserted)
+    }
+
+    async fn heard(&mut self, index: usize, message: FromWorker, live: &mut dyn FnMut(Live)) {
+        match message {
+            FromWorker::Ready { open, connections } => self.crew.is_ready(index, Ready { open, connections }),
+            FromWorker::Live(now) => live(self.crew.is_doing(index, now)),
+            FromWorker::Done { outcome, usage } => self.crew.is_done(index, outcome, usage),
+            FromWorker::Failed { problem } => self.crew.gave_up(index, problem).await,
             FromWorker::Calibrated(_) => {}
         }
+    }
+
+    /// Everyone has tried all its sessions: the schedule starts, at one instant for all. False if nobody is there, and
+    /// everyone was told to end.
+    async fn begin(&mut self, ready: Ready) -> bool {
+        let is_ramped = !matches!(self.order.cell.workload, Workload::Connect { .. });
+        self.kernel.ramped();
+        if is_ramped {
+            // Read here and not in the workers, whose memory is measured.
+            let kernel = sockets::connected(&self.crew.pids(), &self.ports, self.order.cell.transport.kind());
+            let kernel = kernel.filter(|_| self.crew.losses.is_empty());
+            self.held = Some(Held { counted: ready.connections, kernel });
+        }
+        if ready.open == 0 && is_ramped {
+            self.crew.tell(&ToWorker::Stop).await;
+            return false;
+        }
+        let others = u64::from(self.processes.workers + self.processes.targets).saturating_sub(2);
+        let at = clock::now() + REST + REST_EACH * others;
+        self.targets.begin(self.order, &self.processes, at).await;
+        self.crew.tell(&ToWorker::Start { at }).await;
+        true
+    }
+
+    /// What a worker may take beyond what was planned, the closing of its sessions included.
+    fn grace(&self) -> Duration {
+        GRACE + CLOSING * self.order.cell.load.sessions
+    }
+
+    /// Stops the targets and sums what everyone saw.
+    async fn finish(mut self, is_deserted: bool) -> Result<Tried, TrialError> {
+        self.kernel.look();
+        let target = self.targets.stop().await?;
+        let workers = cores::workers(self.processes.workers, self.processes.targets);
+        let (mut outcome, mut generator) = self.crew.merged()?;
+        generator.cores = cores::used(&workers);
+        // That nobody was there isn't an interrupt, although it was ended like one.
+        outcome.interrupted = self.is_halted;
+        outcome.sessions.held = self.held;
+        let counters = outcome.measure;
+        let is_deserted =
+            is_deserted || outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
+        let mut losses = self.crew.losses;
+        let failure = match losses.first() {
+            Some(first) if losses.len() == self.processes.workers as usize => Some(first.words.clone()),
+            _ => (is_deserted && !self.is_halted).then(|| deserted(&outcome)),
+        };
+        losses.append(&mut self.targets.losses);
+        Ok(Tried { outcome, generator, target, kernel: self.kernel.seen(), failure, is_broken: false, losses })
     }
 }
 
 /// The instant that is `time` from now.
 fn after(time: Duration) -> Nanos {
-    clock::now().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(Nanos::MAX))
+    clock::now().saturating_add(nanos(time))
+}
+
+fn nanos(time: Duration) -> Nanos {
+    u64::try_from(time.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
 async fn until(instant: Nanos) {
@@ -187,132 +308,24 @@ fn planned(cell: &Cell) -> Duration {
     cell.load.warmup.0 + cell.load.duration.0 + cell.load.drain.0
 }
 
-fn slice(order: &Assignment, url: String) -> Slice {
-    Slice {
-        cell: order.cell.clone(),
-        url,
-        token: order.token.to_owned(),
-        run: order.run,
-        interval: order.interval,
-        worker: 0,
-        workers: 1,
-        core: cores::worker(),
-    }
-}
-
-/// The embedded target as a child process.
-struct TargetProcess {
-    child: Child,
-    ports: Ports,
-    meter: Meter,
-}
-
-impl TargetProcess {
-    async fn start(order: &Assignment<'_>, embedded: &Embedded) -> Result<TargetProcess, TrialError> {
-        let nodelay = match &order.cell.transport {
-            Transport::Websocket(w) => w.nodelay,
-            Transport::Tcp(t) => t.nodelay,
-            Transport::Udp(_) => true,
-            Transport::LongPolling(h)
-            | Transport::ShortPolling(h)
-            | Transport::Sse(h)
-            | Transport::HttpStreaming(h) => h.nodelay,
-        };
-        let config = Config {
-            bind: IpAddr::V4(EMBEDDED_ON),
-            ports: Ports::default(),
-            token: Some(order.token.to_owned()),
-            engine: embedded.engine,
-            delay: order.cell.network.delay,
-            nodelay,
-            hold: embedded.hold,
-            echo_self: !matches!(order.cell.workload, Workload::Chat { echo_self: false, .. }),
-            core: cores::target(),
-            oracle: embedded.oracle.clone(),
-        };
-        let mut child = Child::start(order.program, "target", "embedded target")?;
-        child.tell(&config).await?;
-        match within(GRACE, "embedded target", child.hear()).await? {
-            Reply::Ready { ports } => {
-                let meter = Meter::before_connecting(child.pid());
-                Ok(TargetProcess { child, ports, meter })
-            }
-            Reply::Failed { problem } => Err(TrialError::Reported(format!("the embedded target: {problem}"))),
-            Reply::Report(_) => Err(TrialError::Hung("embedded target")),
-        }
-    }
-
-    fn url(&self, kind: TransportKind) -> String {
-        let port = match kind {
-            TransportKind::Websocket => self.ports.websocket,
-            TransportKind::Tcp => self.ports.tcp,
-            TransportKind::Udp => self.ports.udp,
-            _ => self.ports.http,
-        };
-        format!("{}://{EMBEDDED_ON}:{port}", kind.schemes()[0])
-    }
-
-    /// The schedule starts at `at`; with push, the target is the one to follow it.
-    async fn begin(&mut self, order: &Assignment<'_>, at: Nanos) -> Result<(), TrialError> {
-        self.meter.start();
-        if let Workload::Push { payload, topics } = &order.cell.workload {
-            let load = &order.cell.load;
-            let warmup = load.warmup.nanos();
-            let push = Push {
-                schedule: load.schedule.clone(),
-                start: at,
-                run: order.run,
-                topics: *topics,
-                payload: payload.clone(),
-                seed: load.schedule.seed,
-                measure: (warmup, warmup + load.duration.nanos()),
-            };
-            self.child.tell(&Order::Push(push)).await?;
-        }
-        Ok(())
-    }
-
-    async fn stop(mut self) -> Result<TargetFacts, TrialError> {
-        let usage = self.meter.read();
-        self.child.tell(&Order::Stop).await?;
-        match within(GRACE, "embedded target", self.child.hear()).await? {
-            Reply::Report(report) => Ok(facts(usage, *report)),
-            Reply::Failed { problem } => Err(TrialError::Reported(format!("the embedded target: {problem}"))),
-            Reply::Ready { .. } => Err(TrialError::Hung("embedded target")),
-        }
-    }
-}
-
-fn facts(usage: Usage, report: Report) -> TargetFacts {
-    TargetFacts {
-        usage,
-        events: report.events,
-        lateness: report.lateness,
-        accepted: report.accepted,
-        received: report.received,
-        delivered: report.delivered,
-        dropped: report.dropped,
-        truth: report.truth,
-    }
-}
-
-async fn within<T>(
+pub(super) async fn within<T>(
     time: Duration,
     who: &'static str,
     answer: impl Future<Output = Result<T, ChildError>>,
-) -> Result<T, TrialError> {
+) -> Result<T, ChildError> {
     match tokio::time::timeout(time, answer).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(TrialError::Hung(who)),
+        Ok(answer) => answer,
+        Err(_) => Err(ChildError::Hung { name: who }),
     }
 }
 
 /// How late this machine wakes an idle worker, over a second.
 pub(super) async fn calibrate(program: &Path) -> Result<crate::result::Calibration, TrialError> {
     let mut worker = Link::start(program)?;
-    worker.tell(&ToWorker::Calibrate { length: SECOND, core: cores::worker() }).await?;
-    match within(GRACE, "worker", worker.hear()).await? {
+    let core = cores::workers(1, 1).into_iter().next().flatten();
+    worker.tell(&ToWorker::Calibrate { length: SECOND, core }).await?;
+    match within(GRACE, Link::NAME, worker.hear()).await? {
         FromWorker::Calibrated(calibration) => Ok(calibration),
-        _ => Err(TrialError::Hung("worker")),
+        _ => Err(TrialError::Child(ChildError::Hung { name: Link::NAME })),
     }
 }

@@ -11,15 +11,19 @@ use crate::plan::{FirstMessage, Load, Workload};
 use crate::reactor::Reactor;
 use crate::result::Calibration;
 use crate::schedule::Window;
-use crate::transport::{self, Endpoint};
+use crate::transport::{self, Endpoint, Sources};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin, Stdout};
 use tokio::task::LocalSet;
 
-/// How often a running worker says how it is doing.
+/// How often a running worker says how it is doing, and how much longer with each other one: all of them are heard by one.
 const LIVE_EVERY: Duration = Duration::from_millis(200);
+const LIVE_EVERY_EACH: Duration = Duration::from_millis(20);
+const LIVE_AT_LEAST: Duration = Duration::from_secs(2);
+/// How often a worker looks whether its ramp is over, and how much longer with each other one, which may have its core.
+const RAMP_EVERY_EACH: Duration = Duration::from_millis(2);
 /// Most bytes that may wait to be sent on one session.
 const OUTBOX: usize = 1 << 20;
 
@@ -88,6 +92,7 @@ async fn calibrate(length: Nanos) -> io::Result<Calibration> {
 async fn run_slice(slice: Slice, pipe: &mut Pipe) -> io::Result<()> {
     settle_on_core(slice.core);
     let load = slice.cell.load.clone();
+    let live_every = (LIVE_EVERY + LIVE_EVERY_EACH * slice.workers.saturating_sub(1)).min(LIVE_AT_LEAST);
     let mut meter = Meter::before_connecting(None);
     let (endpoint, resolve) = match endpoint(&slice).await {
         Ok(found) => found,
@@ -101,7 +106,7 @@ async fn run_slice(slice: Slice, pipe: &mut Pipe) -> io::Result<()> {
         workers: slice.workers,
     };
     let drive = Drive::new(setup, Rc::new(endpoint), Some(resolve));
-    let finished = attend(&drive, &load, &mut meter, pipe).await?;
+    let finished = attend(&drive, &load, (live_every, RAMP_EVERY_EACH * slice.workers), &mut meter, pipe).await?;
     if finished {
         let usage = meter.read();
         let outcome = Box::new(drive.finish().await);
@@ -111,12 +116,18 @@ async fn run_slice(slice: Slice, pipe: &mut Pipe) -> io::Result<()> {
 }
 
 /// Pumps the engine while listening to the coordinator; `false`: the coordinator is gone.
-async fn attend(drive: &Rc<Drive>, load: &Load, meter: &mut Meter, pipe: &mut Pipe) -> io::Result<bool> {
+async fn attend(
+    drive: &Rc<Drive>,
+    load: &Load,
+    (live_every, ramp_every): (Duration, Duration),
+    meter: &mut Meter,
+    pipe: &mut Pipe,
+) -> io::Result<bool> {
     let pump = drive.pump();
     tokio::pin!(pump);
     let mut is_ready = false;
-    let mut live = tokio::time::interval(LIVE_EVERY);
-    let mut ramp = tokio::time::interval(Duration::from_millis(2));
+    let mut live = tokio::time::interval(live_every);
+    let mut ramp = tokio::time::interval(ramp_every);
     loop {
         tokio::select! {
             pumped = &mut pump => return pumped.map(|()| true),
@@ -172,6 +183,7 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
         },
         outbox_limit: OUTBOX,
         reactor: Reactor::start()?,
+        sources: Sources::new(slice.sources.clone()),
     };
     Ok((endpoint, resolve))
 }

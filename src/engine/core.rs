@@ -10,7 +10,7 @@ mod tests;
 
 use super::ledger::{Arrived, Entry, Ledger};
 use super::order::Order;
-use super::pacer::{ClosedPacer, OpenPacer, Pacer};
+use super::pacer::{ClosedPacer, Mine, OpenPacer, Pacer};
 use crate::clock::Nanos;
 use crate::measure::{Metric, Outcome, Recorder};
 use crate::plan::{Cell, Target, Workload};
@@ -139,7 +139,7 @@ impl Core {
         recorder.outcome_mut().sessions.asked = u64::from(roster.sessions());
         Core {
             composer: Composer::new(workload.payload().clone(), cell.load.schedule.seed),
-            sessions: Sessions::new(&roster, cell, now),
+            sessions: Sessions::new(&roster, &setup, now),
             ledger: Ledger::new(roster.largest_group(), MOST_ON_BOOKS),
             order,
             roster,
@@ -234,9 +234,14 @@ impl Core {
         self.sessions.all_tried()
     }
 
-    /// Ends the remaining sessions in order.
-    pub fn close_all(&mut self, actions: &mut Vec<Action>) {
-        self.sessions.close_all(actions);
+    /// Ends the remaining sessions in order, `most` at a time: to be called again as sessions end.
+    pub fn close_next(&mut self, most: u64, actions: &mut Vec<Action>) {
+        self.sessions.close_next(most, actions);
+    }
+
+    /// How many workers share the cell.
+    pub fn workers(&self) -> u32 {
+        self.setup.workers
     }
 
     pub fn none_alive(&self) -> bool {
@@ -293,16 +298,25 @@ impl Core {
         let schedule = &load.schedule;
         self.recorder.begin(window);
         self.window = Some(window);
-        let senders = match &self.setup.cell.workload {
-            Workload::Push { topics, .. } => *topics,
-            Workload::Connect { .. } => 1,
-            Workload::Echo { .. } | Workload::Chat { .. } => load.sessions,
+        let (worker, workers) = (self.setup.worker, self.setup.workers);
+        let (senders, mine) = match &self.setup.cell.workload {
+            Workload::Push { topics, .. } => (*topics, Mine::Groups(self.roster)),
+            Workload::Connect { .. } => (1, Mine::Numbers { worker, workers }),
+            Workload::Echo { .. } | Workload::Chat { .. } => (load.sessions, Mine::Sessions(self.roster)),
         };
         self.pacer = Some(if schedule.arrival.is_open() {
-            Pacer::Open(OpenPacer::new(schedule, senders, window.start))
+            Pacer::Open(OpenPacer::new(schedule, senders, mine, window.start))
         } else {
-            let mine = (0..senders).filter(|s| self.is_mine(*s));
-            Pacer::Closed(ClosedPacer::new(mine, load.outstanding, load.think.nanos(), &window, schedule.seed))
+            let (senders, outstanding) = match mine {
+                // Whoever connects, so many are under way in the whole run.
+                Mine::Numbers { .. } => {
+                    (vec![0], Roster::new(load.outstanding, None, false, worker, workers).sessions())
+                }
+                _ => ((0..self.roster.sessions()).map(|local| self.roster.global(local)).collect(), load.outstanding),
+            };
+            let senders = senders.into_iter();
+            let ids = (worker, workers);
+            Pacer::Closed(ClosedPacer::new(senders, outstanding, load.think.nanos(), &window, schedule.seed, ids))
         });
     }
 
@@ -314,9 +328,6 @@ impl Core {
         window.drain_to = window.drain_to.min(now + self.setup.cell.load.drain.nanos().min(LONGEST_STOP));
         let left = self.pacer.as_mut().map(|p| p.stop(now)).unwrap_or_default();
         for due in left {
-            if !self.is_due_here(&due) {
-                continue;
-            }
             let counters = self.recorder.counters(due.at);
             counters.scheduled += 1;
             counters.skipped += 1;

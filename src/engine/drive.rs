@@ -13,9 +13,12 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long the closing of all sessions may take at the end, and how much longer for each of them.
+/// How long the closing of all sessions may take at the end, and how much longer for each of them, the other workers' too:
+/// they may share a core.
 const CLOSING: Duration = Duration::from_millis(500);
-const CLOSING_EACH: Duration = Duration::from_micros(100);
+const CLOSING_EACH: Duration = Duration::from_micros(250);
+/// Sessions that close at a time, over all workers, but one of each at least: the target answers every one in time.
+const CLOSING_AT_ONCE: u64 = 2048;
 
 /// A running engine. Lives on a `LocalSet`.
 pub struct Drive {
@@ -123,8 +126,8 @@ impl Drive {
     /// Fixes the phases: the schedule runs from `window.start` on.
     pub fn start(&self, window: Window) {
         self.on(clock::now(), Event::Start(window));
-        let standstill = self.standstill.clone();
-        tokio::task::spawn_local(async move { standstill.watch(window).await });
+        let (standstill, workers) = (self.standstill.clone(), self.core.borrow().workers());
+        tokio::task::spawn_local(async move { standstill.watch(window, workers).await });
         self.changed.notify_one();
     }
 
@@ -157,10 +160,15 @@ impl Drive {
         let ended_at = clock::now();
         self.core.borrow_mut().settle();
         self.count_traffic();
-        let patience = CLOSING + CLOSING_EACH * u32::try_from(self.open_sessions()).unwrap_or(u32::MAX);
-        self.with_core(|core, actions| core.close_all(actions));
+        let (sessions, workers) = (self.open_sessions(), u64::from(self.core.borrow().workers()));
+        let patience = CLOSING + CLOSING_EACH * u32::try_from(sessions * workers).unwrap_or(u32::MAX);
+        let at_once = (CLOSING_AT_ONCE / workers).max(1);
         let all_closed = async {
-            while !self.core.borrow().none_alive() {
+            loop {
+                self.with_core(|core, actions| core.close_next(at_once, actions));
+                if self.core.borrow().none_alive() {
+                    break;
+                }
                 self.changed.notified().await;
             }
         };

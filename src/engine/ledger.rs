@@ -1,7 +1,8 @@
 //! What was sent and is still owed an answer. Gives every delivery exactly one outcome.
 //!
-//! A ring over message ids: the front leaves when it is settled. Who still owes a copy is a bit for each member of the
-//! group, in a ring of words beside it, so that nothing is allocated for a message.
+//! A ring of messages, ascending by id: the front leaves when it is settled. Ids may be sparse, since most are other
+//! workers'; they cost nothing. Who still owes a copy is a bit for each member of the group, in a ring of words beside it,
+//! so that nothing is allocated for a message.
 
 use crate::clock::Nanos;
 use std::collections::VecDeque;
@@ -9,6 +10,7 @@ use std::collections::VecDeque;
 /// One message on the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
+    pub id: u64,
     pub due: Nanos,
     pub taken: Nanos,
     /// Just before its first write; `None` until then.
@@ -31,9 +33,10 @@ pub enum Arrived {
     Unmatched,
 }
 
-/// The books. Bounded: at most `limit` ids from the oldest unsettled one on.
+/// The books. Bounded: at most `limit` messages from the oldest unsettled one on.
 #[derive(Debug)]
 pub struct Ledger {
+    /// Whatever has a lower id was never on the books, or has left them.
     base: u64,
     entries: VecDeque<Entry>,
     /// `stride` words for each entry: bit set = that seat still owes a copy.
@@ -44,8 +47,6 @@ pub struct Ledger {
     limit: usize,
     owed: u64,
 }
-
-const SETTLED: Entry = Entry { due: 0, taken: 0, sent: None, session: 0, expected: 0, remaining: 0 };
 
 impl Ledger {
     /// `seats`: members of the largest group.
@@ -61,22 +62,31 @@ impl Ledger {
         }
     }
 
-    /// Whether `id` would still fit on the books.
-    pub fn has_room(&self, id: u64) -> bool {
-        id.saturating_sub(self.base) < self.limit as u64
+    /// Whether another message would still fit on the books.
+    pub fn has_room(&self) -> bool {
+        self.entries.len() < self.limit
     }
 
-    /// Puts message `id` on the books, owed by `seats`. Ids ascend; those left out are settled. Needs [`has_room`].
+    /// Where `id` is in the ring.
+    fn position(&self, id: u64) -> Option<usize> {
+        // Where a single worker has all ids, this is the place.
+        let dense = usize::try_from(id.checked_sub(self.base)?).ok()?;
+        match self.entries.get(dense) {
+            Some(entry) if entry.id == id => Some(dense),
+            _ => self.entries.binary_search_by_key(&id, |entry| entry.id).ok(),
+        }
+    }
+
+    /// Puts message `id` on the books, owed by `seats`. Ids ascend. Needs [`has_room`].
     ///
     /// [`has_room`]: Ledger::has_room
     pub fn open(&mut self, id: u64, session: u32, due: Nanos, taken: Nanos, seats: impl Iterator<Item = u32>) {
         if self.entries.is_empty() {
             self.base = self.base.max(id);
         }
-        while self.base + (self.entries.len() as u64) < id {
-            self.push(SETTLED);
-        }
-        self.push(Entry { due, taken, sent: None, session, expected: 0, remaining: 0 });
+        self.entries.push_back(Entry { id, due, taken, sent: None, session, expected: 0, remaining: 0 });
+        self.owing.extend(std::iter::repeat_n(0, self.stride));
+        self.asked.extend(std::iter::repeat_n(0, self.stride));
         let first = self.owing.len() - self.stride;
         let mut expected = 0;
         for seat in seats {
@@ -90,19 +100,14 @@ impl Ledger {
         self.owed += u64::from(expected);
     }
 
-    fn push(&mut self, entry: Entry) {
-        self.entries.push_back(entry);
-        self.owing.extend(std::iter::repeat_n(0, self.stride));
-        self.asked.extend(std::iter::repeat_n(0, self.stride));
-    }
-
     pub fn get(&self, id: u64) -> Option<&Entry> {
-        self.entries.get(id.checked_sub(self.base)? as usize)
+        self.entries.get(self.position(id)?)
     }
 
     /// Notes that `id` goes out at `at`; returns the entry the first time, `None` when it is sent again.
     pub fn sent(&mut self, id: u64, at: Nanos) -> Option<Entry> {
-        let entry = self.entries.get_mut(id.checked_sub(self.base)? as usize)?;
+        let place = self.position(id)?;
+        let entry = self.entries.get_mut(place)?;
         if entry.sent.is_some() {
             return None;
         }
@@ -112,19 +117,19 @@ impl Ledger {
 
     /// Whether `seat` still owes its copy of `id`.
     pub fn is_owing(&self, id: u64, seat: u32) -> bool {
-        let word = id.checked_sub(self.base).map(|at| at as usize * self.stride + seat as usize / 64);
+        let word = self.position(id).map(|at| at * self.stride + seat as usize / 64);
         word.and_then(|w| self.owing.get(w)).is_some_and(|w| w & (1 << (seat % 64)) != 0)
     }
 
     /// A copy of `id` reached `seat`.
     pub fn arrived(&mut self, id: u64, seat: u32) -> Arrived {
-        let Some(at) = id.checked_sub(self.base).map(|at| at as usize) else {
+        if id < self.base {
             // Whatever left the books had all its copies.
             return Arrived::Duplicate;
-        };
-        if at >= self.entries.len() || seat as usize >= self.stride * 64 {
-            return Arrived::Unmatched;
         }
+        let Some(at) = self.position(id).filter(|_| (seat as usize) < self.stride * 64) else {
+            return Arrived::Unmatched;
+        };
         let (word, bit) = (at * self.stride + seat as usize / 64, 1u64 << (seat % 64));
         if self.owing[word] & bit == 0 {
             return if self.asked[word] & bit != 0 { Arrived::Duplicate } else { Arrived::Unmatched };
@@ -140,14 +145,16 @@ impl Ledger {
 
     /// Takes `id` off the books unsettled: it was never sent.
     pub fn cancel(&mut self, id: u64) -> Option<Entry> {
-        let at = id.checked_sub(self.base)? as usize;
-        let entry = std::mem::replace(self.entries.get_mut(at)?, SETTLED);
+        let at = self.position(id)?;
+        let entry = self.entries.get_mut(at)?;
+        let cancelled = *entry;
+        (entry.sent, entry.expected, entry.remaining) = (None, 0, 0);
         for word in at * self.stride..(at + 1) * self.stride {
             (self.owing[word], self.asked[word]) = (0, 0);
         }
-        self.owed -= u64::from(entry.remaining);
+        self.owed -= u64::from(cancelled.remaining);
         self.release();
-        Some(entry)
+        Some(cancelled)
     }
 
     /// Copies still owed.
@@ -160,16 +167,15 @@ impl Ledger {
         self.owed = 0;
         self.owing.clear();
         self.asked.clear();
-        self.base += self.entries.len() as u64;
+        self.base = self.entries.back().map_or(self.base, |last| last.id + 1);
         self.entries.drain(..).filter(|entry| entry.remaining > 0)
     }
 
     fn release(&mut self) {
-        while self.entries.front().is_some_and(|entry| entry.remaining == 0) {
-            self.entries.pop_front();
+        while let Some(settled) = self.entries.pop_front_if(|entry| entry.remaining == 0) {
             self.owing.drain(..self.stride);
             self.asked.drain(..self.stride);
-            self.base += 1;
+            self.base = settled.id + 1;
         }
     }
 }
@@ -201,11 +207,25 @@ mod tests {
     fn is_bounded_by_the_oldest_unsettled_message() {
         let mut ledger = Ledger::new(1, 3);
         (0..3).for_each(|id| ledger.open(id, 0, 0, 0, [0].into_iter()));
-        assert!(!ledger.has_room(3));
+        assert!(!ledger.has_room());
         ledger.arrived(1, 0);
-        assert!(!ledger.has_room(3));
+        assert!(!ledger.has_room());
         ledger.arrived(0, 0);
-        assert!(ledger.has_room(4) && !ledger.has_room(5));
+        assert!(ledger.has_room());
+    }
+
+    #[test]
+    fn ids_of_other_workers_cost_nothing() {
+        let mut ledger = Ledger::new(1, 3);
+        let ids = [7, 1_000_000_000_000, 2_000_000_000_003];
+        for id in ids {
+            assert!(ledger.has_room());
+            ledger.open(id, 0, 0, 0, [0].into_iter());
+        }
+        assert_eq!(ledger.entries.len(), 3);
+        assert_eq!(ledger.arrived(8, 0), Arrived::Unmatched);
+        assert!(ids.iter().rev().all(|id| matches!(ledger.arrived(*id, 0), Arrived::Owed(entry) if entry.id == *id)));
+        assert_eq!((ledger.arrived(ids[1], 0), ledger.owed()), (Arrived::Duplicate, 0));
     }
 
     proptest! {

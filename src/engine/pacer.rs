@@ -1,8 +1,9 @@
 //! What is due and when. Open: the schedule alone decides. Closed: the answers decide.
 
 use crate::clock::Nanos;
-use crate::schedule::{Arrivals, Schedule, Senders, Window};
+use crate::schedule::{Arrivals, Schedule, Turns, Window};
 use crate::seed;
+use crate::workload::Roster;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -52,41 +53,72 @@ impl Pacer {
     }
 }
 
+/// Which of the whole run's units are a worker's. Every worker draws all of them, so that none depends on how many
+/// workers there are, and wakes for its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mine {
+    /// Senders are sessions.
+    Sessions(Roster),
+    /// Senders are groups.
+    Groups(Roster),
+    /// Units have no sender yet; they are dealt out by number.
+    Numbers { worker: u32, workers: u32 },
+}
+
+impl Mine {
+    fn has_sender(&self, sender: u32) -> bool {
+        match self {
+            Mine::Sessions(roster) => roster.local(sender).is_some(),
+            Mine::Groups(roster) => roster.has_group(sender),
+            Mine::Numbers { .. } => true,
+        }
+    }
+
+    fn has(&self, id: u64, sender: u32) -> bool {
+        match self {
+            Mine::Numbers { worker, workers } => id % u64::from(*workers) == u64::from(*worker),
+            _ => self.has_sender(sender),
+        }
+    }
+}
+
 /// Open arrival: arithmetic on the number and the seed.
 #[derive(Debug)]
 pub struct OpenPacer {
-    schedule: Schedule,
     arrivals: Arrivals,
-    senders: Senders,
+    turns: Turns,
+    mine: Mine,
     start: Nanos,
+    next_id: u64,
     next: Option<Due>,
 }
 
 impl OpenPacer {
-    /// `senders`: how many take turns; at least 1.
-    pub fn new(schedule: &Schedule, senders: u32, start: Nanos) -> Box<OpenPacer> {
-        let mut pacer = Box::new(OpenPacer {
-            schedule: schedule.clone(),
-            arrivals: schedule.arrivals(),
-            senders: schedule.senders(senders),
-            start,
-            next: None,
-        });
-        pacer.draw(0);
+    /// `senders`: how many take turns in the whole run; at least 1.
+    pub fn new(schedule: &Schedule, senders: u32, mine: Mine, start: Nanos) -> Box<OpenPacer> {
+        let turns = schedule.turns(senders, |sender| mine.has_sender(sender));
+        let arrivals = schedule.arrivals();
+        let mut pacer = Box::new(OpenPacer { arrivals, turns, mine, start, next_id: 0, next: None });
+        pacer.draw();
         pacer
     }
 
-    fn draw(&mut self, id: u64) {
-        self.next = self.arrivals.next().map(|offset| Due {
-            id,
-            at: self.start + offset,
-            sender: self.schedule.sender(id, &self.senders),
-        });
+    /// Draws on to the next unit of our own.
+    fn draw(&mut self) {
+        self.next = None;
+        for offset in self.arrivals.by_ref() {
+            let id = self.next_id;
+            self.next_id += 1;
+            if let Some(sender) = self.turns.next_sender().filter(|sender| self.mine.has(id, *sender)) {
+                self.next = Some(Due { id, at: self.start + offset, sender });
+                return;
+            }
+        }
     }
 
     fn take(&mut self) -> Option<Due> {
         let due = self.next?;
-        self.draw(due.id + 1);
+        self.draw();
         Some(due)
     }
 }
@@ -96,14 +128,23 @@ impl OpenPacer {
 pub struct ClosedPacer {
     ready: BinaryHeap<Reverse<(Nanos, u32)>>,
     next_id: u64,
+    /// How far apart its ids are: those between are the other workers'.
+    stride: u64,
     think: Nanos,
     end: Nanos,
 }
 
 impl ClosedPacer {
     /// Each of `senders` starts `outstanding` units, at an instant drawn from the first `think` (at least 1 ms) of
-    /// the window, so that sessions don't march in step.
-    pub fn new(senders: impl Iterator<Item = u32>, outstanding: u32, think: Nanos, window: &Window, seed: u64) -> Self {
+    /// the window, so that sessions don't march in step. Units are numbered from the first of `ids` on, in its steps.
+    pub fn new(
+        senders: impl Iterator<Item = u32>,
+        outstanding: u32,
+        think: Nanos,
+        window: &Window,
+        seed: u64,
+        ids: (u32, u32),
+    ) -> Self {
         let spread = think.max(crate::clock::MILLI);
         let ready = senders
             .flat_map(|sender| (0..outstanding).map(move |k| (sender, k)))
@@ -112,7 +153,8 @@ impl ClosedPacer {
                 Reverse((window.start + phase, sender))
             })
             .collect();
-        ClosedPacer { ready, next_id: 0, think, end: window.measure_to }
+        let (first, stride) = (u64::from(ids.0), u64::from(ids.1));
+        ClosedPacer { ready, next_id: first, stride, think, end: window.measure_to }
     }
 
     /// The answer to one of `sender`'s units is there, or will not come.
@@ -127,7 +169,7 @@ impl ClosedPacer {
     fn take(&mut self) -> Option<Due> {
         let Reverse((at, sender)) = self.ready.pop()?;
         let id = self.next_id;
-        self.next_id += 1;
+        self.next_id += self.stride;
         Some(Due { id, at, sender })
     }
 }
@@ -152,7 +194,7 @@ mod tests {
     fn an_open_pacer_is_the_schedule_however_late_it_is_asked() {
         let want: Vec<Nanos> = schedule().arrivals().map(|o| 7_000 + o).collect();
         for step in [1, 1_000, 10_000_000, 200_000_000] {
-            let mut pacer = Pacer::Open(OpenPacer::new(&schedule(), 10, 7_000));
+            let mut pacer = Pacer::Open(OpenPacer::new(&schedule(), 10, all(), 7_000));
             let mut got = Vec::new();
             let mut now = 0;
             while let Some(next) = pacer.next_at() {
@@ -166,9 +208,32 @@ mod tests {
         }
     }
 
+    fn all() -> Mine {
+        Mine::Sessions(Roster::new(10, None, false, 0, 1))
+    }
+
+    #[test]
+    fn several_pacers_share_out_the_very_units_of_one() {
+        let drain = |mine| {
+            let mut pacer = Pacer::Open(OpenPacer::new(&schedule(), 10, mine, 0));
+            std::iter::from_fn(move || pacer.take(u64::MAX)).collect::<Vec<Due>>()
+        };
+        type Part = fn(u32) -> Mine;
+        let by_session: Part = |worker| Mine::Sessions(Roster::new(10, None, false, worker, 3));
+        let by_group: Part = |worker| Mine::Groups(Roster::new(30, Some(10), false, worker, 3));
+        let by_number: Part = |worker| Mine::Numbers { worker, workers: 3 };
+        for part in [by_session, by_group, by_number] {
+            let parts: Vec<Vec<Due>> = (0..3).map(|worker| drain(part(worker))).collect();
+            assert!(parts.iter().all(|part| part.is_sorted_by_key(|due| due.id)));
+            let mut whole = parts.concat();
+            whole.sort_by_key(|due| due.id);
+            assert_eq!(whole, drain(all()));
+        }
+    }
+
     #[test]
     fn stopping_gives_back_what_was_still_to_come() {
-        let mut pacer = Pacer::Open(OpenPacer::new(&schedule(), 10, 0));
+        let mut pacer = Pacer::Open(OpenPacer::new(&schedule(), 10, all(), 0));
         let total = schedule().arrivals().count();
         let first = pacer.take(u64::MAX).unwrap();
         assert_eq!((first.id, pacer.stop(0).len()), (0, total - 1));
@@ -178,14 +243,14 @@ mod tests {
     #[test]
     fn a_closed_pacer_waits_for_the_answer_and_the_think_time() {
         let window = Window { start: 1_000, measure_from: 1_000, measure_to: 100_000_000, drain_to: 0 };
-        let mut closed = ClosedPacer::new(0..1, 1, 5_000_000, &window, 3);
+        let mut closed = ClosedPacer::new(0..1, 1, 5_000_000, &window, 3, (2, 4));
         let first = closed.next_at().unwrap();
         assert!((1_000..5_001_000).contains(&first));
         assert_eq!(closed.take().unwrap().at, first);
         assert_eq!(closed.next_at(), None);
         closed.answered(0, 10_000_000);
         assert_eq!(closed.next_at(), Some(15_000_000));
-        assert_eq!(closed.take().unwrap().id, 1);
+        assert_eq!(closed.take().unwrap().id, 6, "ids of its own");
         closed.answered(0, 99_000_000);
         assert_eq!(closed.next_at(), None, "nothing is due after the end");
     }

@@ -1,4 +1,4 @@
-//! Whether the worker itself stood still: lag on fixed 1 ms ticks.
+//! Whether the worker itself stood still: lag on fixed ticks, of 1 ms unless a crowd of workers would wake for nothing else.
 //!
 //! A stall of 500 ms counts 500 ms, however many ticks were due in it. Lag of a few ticks is what a busy single thread
 //! does between two looks at its timers; it shows as send lateness already and does not count here.
@@ -9,6 +9,9 @@ use std::cell::Cell;
 
 /// A lag up to this is no standstill, nanoseconds.
 pub const TOLERATED: Nanos = 5 * MILLI;
+
+/// So many workers tick once a millisecond; more share out the wake-ups.
+const A_CROWD: u32 = 8;
 
 /// Sums the standstill within `window`.
 #[derive(Debug, Default)]
@@ -21,15 +24,16 @@ impl Standstill {
         self.total.get()
     }
 
-    /// Ticks until the measured window ends.
-    pub async fn watch(&self, window: Window) -> std::io::Result<()> {
+    /// Ticks until the measured window ends. `workers`: how many do so.
+    pub async fn watch(&self, window: Window, workers: u32) -> std::io::Result<()> {
+        let length = MILLI * u64::from(workers.div_ceil(A_CROWD).max(1));
         let alarm = Alarm::new()?;
         let mut tick = window.measure_from;
         while tick < window.measure_to {
             alarm.sleep_until(tick).await?;
             let woke = clock::now().min(window.measure_to);
             self.note(tick, woke);
-            tick = next_tick(tick, woke);
+            tick = next_tick(tick, woke, length);
         }
         Ok(())
     }
@@ -43,8 +47,8 @@ impl Standstill {
 }
 
 /// The first tick after `woke`; ticks stay on their grid, so that lag doesn't add up.
-fn next_tick(tick: Nanos, woke: Nanos) -> Nanos {
-    tick + (woke.saturating_sub(tick) / MILLI + 1) * MILLI
+fn next_tick(tick: Nanos, woke: Nanos, length: Nanos) -> Nanos {
+    tick + (woke.saturating_sub(tick) / length + 1) * length
 }
 
 #[cfg(test)]
@@ -57,7 +61,7 @@ mod tests {
         let mut tick = 0;
         for woke in [100, MILLI + 900_000, 4 * MILLI, 504 * MILLI, 505 * MILLI + 10] {
             standstill.note(tick, woke);
-            tick = next_tick(tick, woke);
+            tick = next_tick(tick, woke, MILLI);
         }
         assert_eq!(standstill.total(), 499 * MILLI);
         assert_eq!(tick, 506 * MILLI);

@@ -114,8 +114,9 @@ fn cost_table(arms: &[ArmView]) -> String {
         "connections a session",
         "CPU µs a message, generator",
         "target",
-        "memory a session, generator",
+        "memory a session, idle / most: generator",
         "target",
+        "system, both ends",
     ];
     table(
         &header,

@@ -27,3 +27,25 @@ pub struct Truth {
     /// Sessions that the target closed first.
     pub closed: u64,
 }
+
+impl Truth {
+    /// Adds what another target did.
+    pub fn merge(&mut self, other: &Truth) {
+        self.held.merge(&other.held);
+        self.stalls.merge(&other.stalls);
+        let counts = [
+            (&mut self.udp_dropped, other.udp_dropped),
+            (&mut self.udp_duplicated, other.udp_duplicated),
+            (&mut self.udp_swapped, other.udp_swapped),
+            (&mut self.copies_dropped, other.copies_dropped),
+            (&mut self.copies_delayed, other.copies_delayed),
+            (&mut self.connections_refused, other.connections_refused),
+            (&mut self.connections_reset, other.connections_reset),
+            (&mut self.upgrades_refused, other.upgrades_refused),
+            (&mut self.pings, other.pings),
+            (&mut self.pongs, other.pongs),
+            (&mut self.closed, other.closed),
+        ];
+        counts.into_iter().for_each(|(mine, other)| *mine = mine.saturating_add(other));
+    }
+}

@@ -1,5 +1,7 @@
 //! What a plan will take: messages, time, descriptors, ports. Pure: the machine's limits are arguments.
 
+use super::processes::{RESERVE, processes, sockets_of_worker};
+use super::sources::needs_own;
 use super::{Cell, Plan, Target, Workload};
 use crate::catalog::{Closer, TransportKind};
 use crate::units::Span;
@@ -9,8 +11,6 @@ use std::time::Duration;
 const TRIAL_ALLOWANCE: Duration = Duration::from_millis(300);
 /// Before the first trial: how late the machine wakes an idle process.
 const CALIBRATION: Duration = Duration::from_secs(1);
-/// Descriptors of a process beside its sessions' sockets: standard streams, the runtime, listeners, files.
-const RESERVE: u64 = 64;
 /// How long a port is held after this end has closed the connection first (TIME_WAIT, `TCP_TIMEWAIT_LEN` of Linux).
 const TIME_WAIT: Duration = Duration::from_secs(60);
 
@@ -35,11 +35,11 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellFacts {
     pub arm: String,
-    /// Descriptors of the generator, if one process runs every session.
+    /// Descriptors of the generator, if one process ran every session.
     pub generator_descriptors: u64,
-    /// Descriptors of the embedded target; `None` at a URL.
+    /// Descriptors of the embedded target, if it were one process; `None` at a URL.
     pub target_descriptors: Option<u64>,
-    /// Local ports towards the one destination.
+    /// Local ports towards the one destination, of all source addresses together.
     pub ports: u64,
     pub expected: Span,
 }
@@ -51,21 +51,29 @@ pub struct Limits {
     pub descriptors: u64,
     /// Size of the ephemeral range (`net.ipv4.ip_local_port_range`), for each pair of local and remote address.
     pub ports: u64,
+    /// Open files of all processes together (`fs.file-max`).
+    pub files: u64,
 }
 
 /// Something runs out before the run could begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Shortage {
     #[error(
-        "arm `{arm}` needs {needed} descriptors in the {process} process, and {limit} are allowed; \
-         run `ulimit -n {}` first, or take at most {most} sessions", .needed.next_power_of_two()
+        "arm `{arm}` needs {needed} descriptors in a {process} process, and {limit} are allowed; run `ulimit -n {}` first, \
+         or take more workers, or rooms and topics of at most {most} sessions: none is divided", .needed.next_power_of_two()
     )]
     Descriptors { arm: String, process: &'static str, needed: u64, limit: u64, most: u64 },
     #[error(
         "arm `{arm}` needs {needed} local ports towards one address, and there are {available}; widen \
-         net.ipv4.ip_local_port_range, or take fewer sessions or a lower rate"
+         net.ipv4.ip_local_port_range, name several addresses of this machine by `source_ips`, or take fewer sessions or a \
+         lower rate"
     )]
     Ports { arm: String, needed: u64, available: u64 },
+    #[error(
+        "arm `{arm}` needs {needed} open files in all its processes, and the system allows {limit}; raise fs.file-max, or \
+         take fewer sessions"
+    )]
+    Files { arm: String, needed: u64, limit: u64 },
 }
 
 /// Works out what `plan` takes. Counts the drawn schedule, so it takes some nanoseconds for each message.
@@ -133,14 +141,22 @@ fn seconds(seconds: f64) -> Duration {
 fn cell_shortages(cell: &Cell, limits: &Limits) -> Vec<Shortage> {
     let facts = cell_facts(cell);
     let most = limits.descriptors.saturating_sub(RESERVE) / cell.transport.sockets_per_session();
-    let processes = [("generator", Some(facts.generator_descriptors)), ("target", facts.target_descriptors)];
+    let taken = processes(cell, limits.descriptors);
+    let of_worker = sockets_of_worker(cell, taken.workers) + RESERVE;
+    let of_target = (taken.targets > 0).then(|| taken.sockets_at_target(cell) + RESERVE);
+    let processes = [("generator", Some(of_worker)), ("target", of_target)];
     let short = |(process, needed): (&'static str, Option<u64>)| {
         let needed = needed.filter(|n| *n > limits.descriptors)?;
         Some(Shortage::Descriptors { arm: cell.arm.clone(), process, needed, limit: limits.descriptors, most })
     };
     let mut found: Vec<Shortage> = processes.into_iter().filter_map(short).collect();
-    if facts.ports > limits.ports {
-        found.push(Shortage::Ports { arm: cell.arm.clone(), needed: facts.ports, available: limits.ports });
+    let available = limits.ports.saturating_mul(cell.load.source_ips.len().max(1) as u64);
+    if facts.ports > available && !needs_own(cell) {
+        found.push(Shortage::Ports { arm: cell.arm.clone(), needed: facts.ports, available });
+    }
+    let files = facts.generator_descriptors + facts.target_descriptors.unwrap_or(0);
+    if files > limits.files {
+        found.push(Shortage::Files { arm: cell.arm.clone(), needed: files, limit: limits.files });
     }
     found
 }
@@ -157,7 +173,7 @@ mod tests {
         build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)))
     }
 
-    const LIMITS: Limits = Limits { descriptors: 1024, ports: 28_232 };
+    const LIMITS: Limits = Limits { descriptors: 1024, ports: 28_232, files: 1 << 20 };
 
     #[test]
     fn messages_are_counted_as_they_are_drawn() {
@@ -190,18 +206,49 @@ mod tests {
     }
 
     #[test]
-    fn too_few_descriptors_are_told_with_the_fix() {
-        let load = "rate = \"1/s\"\nsessions = 500";
-        let plan = plan("[workload.echo]", load, "[transports.sse]\n[transports.tcp]");
-        let texts: Vec<String> = shortages(&plan, &LIMITS).iter().map(Shortage::to_string).collect();
+    fn too_few_descriptors_for_a_room_are_told_with_the_fix() {
+        let load = "rate = \"1/s\"\nsessions = 1500";
+        let chat = plan("[workload.chat]\nrooms = 3", load, "[transports.sse]\n[transports.tcp]");
+        let texts: Vec<String> = shortages(&chat, &LIMITS).iter().map(Shortage::to_string).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert_eq!(
             texts[0],
-            "arm `sse` needs 1064 descriptors in the generator process, and 1024 are allowed; \
-             run `ulimit -n 2048` first, or take at most 480 sessions"
+            "arm `sse` needs 1064 descriptors in a generator process, and 1024 are allowed; run `ulimit -n 2048` first, \
+             or take more workers, or rooms and topics of at most 480 sessions: none is divided"
         );
         assert!(texts[1].contains("target process"), "{}", texts[1]);
-        assert_eq!(shortages(&plan, &Limits { descriptors: 1064, ports: 1000 }), []);
+        assert_eq!(shortages(&chat, &Limits { descriptors: 1064, ..LIMITS }), []);
+    }
+
+    #[test]
+    fn more_workers_where_the_sessions_need_them_but_never_more_than_were_asked_for() {
+        let echo =
+            |more: &str| plan("[workload.echo]", &format!("rate = \"1/s\"\nsessions = 1500{more}"), "[transports.tcp]");
+        assert_eq!(shortages(&echo(""), &LIMITS), []);
+        let of = |process| Shortage::Descriptors { arm: "tcp".into(), process, needed: 1564, limit: 1024, most: 960 };
+        assert_eq!(shortages(&echo("\nworkers = 1"), &LIMITS), [of("generator"), of("target")]);
+    }
+
+    #[test]
+    fn the_systems_files_are_counted_over_both_ends() {
+        let plan = plan("[workload.echo]", "rate = \"1/s\"\nsessions = 1000", "[transports.tcp]");
+        let limits = |files| Limits { files, ..LIMITS };
+        assert_eq!(shortages(&plan, &limits(2128)), []);
+        let shortage = Shortage::Files { arm: "tcp".into(), needed: 2128, limit: 2127 };
+        assert_eq!(shortages(&plan, &limits(2127)), [shortage]);
+    }
+
+    #[test]
+    fn only_the_loopback_has_addresses_for_more_sessions_than_ports() {
+        let load = "rate = \"1/s\"\nsessions = 40_000";
+        let at = |more: &str, url: &str| {
+            let target = format!("[workload.echo]\n[target.urls]\ntcp = \"tcp://{url}:7\"");
+            shortages(&plan(&target, &format!("{load}{more}"), "[transports.tcp]"), &LIMITS)
+        };
+        assert_eq!(at("", "127.0.0.1"), []);
+        assert_eq!(at("\nsource_ips = [\"192.0.2.7\", \"192.0.2.8\"]", "192.0.2.1"), []);
+        let shortage = Shortage::Ports { arm: "tcp".into(), needed: 40_000, available: 28_232 };
+        assert_eq!(at("", "192.0.2.1"), [shortage]);
     }
 
     #[test]

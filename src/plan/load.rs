@@ -37,6 +37,8 @@ pub(super) fn build(
         timeout: load.timeout.value,
         drain: load.drain.value,
         spin: load.spin.value,
+        workers: load.workers.as_ref().map(|n| n.get()),
+        source_ips: load.source_ips.as_ref().map(|ips| ips.value.clone()).unwrap_or_default(),
     })
 }
 
@@ -147,6 +149,9 @@ fn check_bounds(load: &scenario::Load, problems: &mut Vec<Problem>) {
     within(problems, "warmup", &load.warmup, |s| *s <= HOUR, "at most an hour");
     within(problems, "timeout", &load.timeout, |s| (MILLISECOND..=HOUR).contains(s), "between 1ms and an hour");
     within(problems, "drain", &load.drain, |s| *s <= HOUR, "at most an hour");
+    if let Some(workers) = &load.workers {
+        within(problems, "workers", workers, |n| n.get() <= super::MOST_WORKERS, "at most 1000");
+    }
     if let Some(timeout) = &load.connect_timeout {
         within(problems, "connect_timeout", timeout, |s| (MILLISECOND..=HOUR).contains(s), "between 1ms and an hour");
     }

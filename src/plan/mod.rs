@@ -8,6 +8,7 @@ use crate::schedule::Schedule;
 use crate::units::{Rate, Span};
 use crate::wire::PayloadSpec;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 mod arm;
 mod build;
@@ -15,12 +16,16 @@ mod facts;
 mod load;
 mod oracle;
 mod overrides;
+mod processes;
+mod sources;
 mod workload;
 
 pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
 pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
+pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker};
+pub use sources::sources;
 
 /// Everything that a run does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +136,10 @@ pub struct Load {
     pub drain: Span,
     /// Workers never sleep while the load runs.
     pub spin: bool,
+    /// Processes of the generator; `None`: as few as hold the sessions ([`processes`]).
+    pub workers: Option<u32>,
+    /// Addresses that the sessions leave from; empty: see [`sources`].
+    pub source_ips: Vec<IpAddr>,
 }
 
 /// What is written, and how fine.

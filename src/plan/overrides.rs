@@ -3,6 +3,7 @@
 use crate::catalog::TargetUrl;
 use crate::scenario::{self, At, File, Network, Place, Problem, Target};
 use crate::units::{Rate, Span};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -14,6 +15,9 @@ pub struct Overrides {
     pub duration: Option<Span>,
     pub warmup: Option<Span>,
     pub trials: Option<NonZeroU32>,
+    pub workers: Option<NonZeroU32>,
+    /// Empty: as the scenario says.
+    pub source_ips: Vec<IpAddr>,
     pub seed: Option<u64>,
     /// Arms to run; empty: all of them.
     pub transports: Vec<String>,
@@ -64,6 +68,9 @@ impl Overrides {
         replace(&mut load.spin, "--spin", self.spin);
         replace(&mut file.seed, "--seed", self.seed);
         replace(&mut file.output.charts, "--no-charts", self.charts);
+        replace_optional(&mut load.workers, "--workers", self.workers);
+        let source_ips = (!self.source_ips.is_empty()).then(|| self.source_ips.clone());
+        replace_optional(&mut load.source_ips, "--source-ip", source_ips);
         replace_optional(&mut load.rate, "--rate", self.rate);
         replace_optional(&mut load.duration, "--duration", self.duration);
         replace_optional(&mut file.reference, "--reference", self.reference.clone());

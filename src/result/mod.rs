@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod certificate;
 mod mask;
+mod merge;
 mod redact;
 mod store;
 mod summary;
@@ -37,7 +38,7 @@ pub struct Document {
     pub plan_hash: String,
     pub seed: u64,
     pub reference: Option<String>,
-    /// An interrupt cut the run short: some trials are missing or partial.
+    /// An interrupt cut the run short, or a trial lost a process: some trials are missing or partial.
     pub partial: bool,
     pub calibration: Option<Calibration>,
     /// One for each host that a target is on, in the scenario's order; empty in older documents.
@@ -178,6 +179,40 @@ pub struct Trial {
     pub warnings: Vec<Finding>,
     /// What stopped this trial before its end, in words.
     pub failure: Option<String>,
+    /// Memory of the system's own for both ends; absent where it could not be read, and in older documents.
+    #[serde(default)]
+    pub kernel: Option<KernelMemory>,
+}
+
+/// What the system itself took for the connections of both ends: buffers, sockets, tables. It counts for the whole
+/// machine, so the differences mean something on a quiet machine alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KernelMemory {
+    /// Before connecting.
+    pub before: KernelBytesInUse,
+    /// Every session open, before the schedule starts.
+    pub ramped: KernelBytesInUse,
+    /// The most that was seen, as a sum.
+    pub peak: KernelBytesInUse,
+}
+
+/// Bytes in use at one moment, of the whole machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KernelBytesInUse {
+    /// Kernel objects, the sockets among them.
+    pub slab: u64,
+    pub page_tables: u64,
+    pub kernel_stack: u64,
+    /// Buffers of TCP.
+    pub tcp: u64,
+}
+
+impl KernelBytesInUse {
+    pub fn sum(&self) -> u64 {
+        [self.slab, self.page_tables, self.kernel_stack, self.tcp].into_iter().fold(0, u64::saturating_add)
+    }
 }
 
 /// CPU and memory of a process, or of several summed.
@@ -186,10 +221,18 @@ pub struct Trial {
 pub struct Usage {
     /// From the schedule's start to the end of drain.
     pub cpu_nanos: Nanos,
-    /// Over the same time; cpu ÷ wall is the share of a core.
+    /// Of `cpu_nanos`, what was spent in the program itself and not in the system, by the clock ticks of either; absent
+    /// where no tick was counted, and in older documents.
+    pub cpu_user_nanos: Option<Nanos>,
+    /// Over the same time; cpu ÷ wall ÷ cores is the share of a core.
     pub wall_nanos: Nanos,
     pub rss_before_connecting: u64,
+    /// Every session open, before the schedule starts; absent in older documents.
+    pub rss_ramped: Option<u64>,
     pub rss_peak: u64,
+    /// Processes summed, and cores that they shared; 0 in older documents, which had one of either.
+    pub processes: u64,
+    pub cores: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

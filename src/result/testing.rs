@@ -132,6 +132,7 @@ fn trial(workload: &str, delay: Nanos, arm: usize, block: u32) -> Trial {
         wall_nanos: 1_400 * MILLI,
         rss_before_connecting: 6 << 20,
         rss_peak: (6 << 20) + SESSIONS * rss,
+        ..Usage::default()
     };
     Trial {
         block,
@@ -168,6 +169,7 @@ fn trial(workload: &str, delay: Nanos, arm: usize, block: u32) -> Trial {
             Vec::new()
         },
         failure: None,
+        kernel: None,
     }
 }
 

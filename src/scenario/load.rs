@@ -5,6 +5,7 @@ use crate::catalog::Arrival;
 use crate::units::{Rate, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 /// How many sessions, how fast, for how long.
@@ -40,6 +41,11 @@ pub struct Load {
     pub connect_timeout: Option<At<Span>>,
     /// Never sleep while the load runs: sends leave within microseconds of their due instants, at the price of a core.
     pub spin: At<bool>,
+    /// Processes of the generator. Default: as few as hold the sessions.
+    pub workers: Option<At<NonZeroU32>>,
+    /// Addresses that the sessions leave from, in turn. Default: the system's choice; addresses of the loopback where the
+    /// target is there and one has too few ports.
+    pub source_ips: Option<At<Vec<IpAddr>>>,
 }
 
 /// A stretch of time over which the rate moves evenly to a new value.
@@ -70,6 +76,8 @@ impl Default for Load {
             drain: At::default_value(Span::from_millis(1000)),
             connect_timeout: None,
             spin: At::default_value(false),
+            workers: None,
+            source_ips: None,
         }
     }
 }

@@ -16,7 +16,7 @@
 //!
 //! Everything runs on one thread, so state is shared by `Rc` and `Cell`, and nothing is borrowed across an await.
 
-use crate::catalog::{Engine, Oracle};
+use crate::catalog::{Engine, Oracle, TransportKind};
 use crate::clock::Nanos;
 use crate::measure::{Histogram, Truth};
 use crate::schedule::Schedule;
@@ -82,6 +82,18 @@ pub struct Ports {
     pub http: u16,
 }
 
+impl Ports {
+    /// Where clients of a transport connect.
+    pub fn of(&self, transport: TransportKind) -> u16 {
+        match transport {
+            TransportKind::Websocket => self.websocket,
+            TransportKind::Tcp => self.tcp,
+            TransportKind::Udp => self.udp,
+            _ => self.http,
+        }
+    }
+}
+
 /// From the coordinator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -92,7 +104,7 @@ pub enum Order {
     Stop,
 }
 
-/// What the target originates: event `n` is due at `start + arrivals[n]`, on topic `schedule.sender(n, topics)`, with
+/// What the target originates of the topics that live on it: event `n` is due at `start + arrivals[n]`, on topic `schedule.sender(n, topics)`, with
 /// the payload of tag `{kind: Event, run, id: n, due}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Push {
@@ -100,11 +112,30 @@ pub struct Push {
     pub start: Nanos,
     pub run: u32,
     pub topics: u32,
+    /// Which of the topics live here.
+    pub part: Part,
     pub payload: PayloadSpec,
     /// Seed of the payloads.
     pub seed: u64,
     /// Offset from the start at which the measured window begins, and its end: lateness is recorded for these only.
     pub measure: (Nanos, Nanos),
+}
+
+/// Which topics live on a target: topic `t` is worker `t mod workers`'s, and that speaks to target `… mod targets`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub workers: u32,
+    pub target: u32,
+    pub targets: u32,
+}
+
+impl Part {
+    /// The one target that there is.
+    pub const WHOLE: Part = Part { workers: 1, target: 0, targets: 1 };
+
+    pub fn has(&self, topic: u32) -> bool {
+        topic % self.workers.max(1) % self.targets.max(1) == self.target
+    }
 }
 
 /// From the target.

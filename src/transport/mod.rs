@@ -32,6 +32,7 @@ mod outbox;
 mod queue;
 mod receive_drops;
 mod session;
+mod source;
 mod stream;
 mod tcp;
 mod tcp_info;
@@ -44,6 +45,7 @@ use session::Session;
 
 pub use failure::{ErrorClass, Failure};
 pub use net::resolve;
+pub use source::Sources;
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
@@ -70,6 +72,8 @@ pub struct Endpoint {
     /// Most bytes that may wait to be sent on one session.
     pub outbox_limit: usize,
     pub reactor: Rc<Reactor>,
+    /// Where connections leave from.
+    pub sources: Sources,
 }
 
 /// Instants of a successful connect, as lengths, nanoseconds. `None`: the phase doesn't exist for this transport.

@@ -68,6 +68,7 @@ pub(super) async fn dial(endpoint: &Endpoint, nodelay: bool, deadline: Deadline)
     let connecting = async {
         let socket = if endpoint.address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
         socket.set_nodelay(nodelay)?;
+        endpoint.sources.leave(&socket, endpoint.address)?;
         Ok(socket.connect(endpoint.address).await?)
     };
     let stream = deadline.bound(ErrorClass::ConnectTimeout, "the TCP connect", connecting).await?;

@@ -1,6 +1,6 @@
 //! UDP: one connected socket a session, one message a datagram. The kernel passes on only what comes from the target.
 
-use super::{ConnectPhases, ErrorClass, Failure, Opened, Opening};
+use super::{ConnectPhases, ErrorClass, Failure, Opened, Opening, Sources};
 use crate::catalog::Udp;
 use crate::clock::now;
 use crate::dialect::{Datagram, Dialect, speak};
@@ -25,7 +25,7 @@ const LONGEST_ANSWER: usize = 4096;
 pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
     let endpoint = &*opening.endpoint;
     let mut joining = Joining {
-        socket: bind(endpoint.address, settings)?,
+        socket: bind(endpoint.address, settings, &endpoint.sources)?,
         dialect: speak(endpoint.dialect, &endpoint.token),
         asked: 0,
         answered: 0,
@@ -36,11 +36,12 @@ pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Fai
     Ok(Opened { connection: session::start(&opening, joining)?, phases })
 }
 
-fn bind(target: SocketAddr, settings: &Udp) -> Result<UdpSocket, Failure> {
+fn bind(target: SocketAddr, settings: &Udp, sources: &Sources) -> Result<UdpSocket, Failure> {
     let socket = Socket::new(Domain::for_address(target), Type::DGRAM, Some(Protocol::UDP))?;
     let receive_buffer = usize::try_from(settings.receive_buffer.0).unwrap_or(usize::MAX);
     socket.set_recv_buffer_size(receive_buffer.min(i32::MAX as usize))?;
     socket.set_nonblocking(true)?;
+    sources.leave(&socket, target)?;
     socket.connect(&target.into())?;
     Ok(UdpSocket::from_std(socket.into())?)
 }
@@ -139,7 +140,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn the_receive_buffer_is_as_large_as_asked_or_as_the_system_lets_it() {
         let settings = Udp { receive_buffer: ByteSize(100_000) };
-        let socket = bind("127.0.0.1:9".parse().unwrap(), &settings).unwrap();
+        let socket = bind("127.0.0.1:9".parse().unwrap(), &settings, &Sources::default()).unwrap();
         assert!(socket2::SockRef::from(&socket).recv_buffer_size().unwrap() >= 100_000);
     }
 }

@@ -1,70 +1,55 @@
 //! Which sessions a worker runs, and who shares a room or topic with whom.
 //!
 //! Sessions are numbered twice: in the whole run (`global`), which decides rooms and senders, and within a worker
-//! (`local`), which indexes its tables. Rooms live whole on one worker.
+//! (`local`), which indexes its tables. Session `s` is in group `s mod groups`, and group `g` lives whole on worker
+//! `g mod workers`. A worker counts its sessions in rounds: one of each of its groups, then the next of each. All of it
+//! is arithmetic: however many sessions the whole run has, nothing is kept for them.
 
 /// One worker's sessions. Publishers, where there are any, come after the sessions: one for each group.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roster {
-    groups: Option<u32>,
-    /// Global number of each local session.
-    global: Vec<u32>,
-    /// Local number of each global session; `NOT_MINE` for another worker's.
-    local: Vec<u32>,
-    /// Local sessions of each group that lives here, by group.
-    members: Vec<Vec<u32>>,
-    /// Place of each local session within its group.
-    seat: Vec<u32>,
-    /// Group of each publisher, in local order.
-    publishers: Vec<u32>,
+    /// In the whole run.
+    sessions: u32,
+    /// In the whole run; each session is a group of its own where `is_grouped` is false.
+    groups: u32,
+    is_grouped: bool,
+    has_publishers: bool,
+    index: u32,
+    workers: u32,
 }
-
-const NOT_MINE: u32 = u32::MAX;
 
 impl Roster {
     /// `sessions` in the whole run, in `groups` (`None`: each alone), of which worker `index` of `workers` runs its
     /// share. `publishers` adds one publishing session for each group. Sizes have been checked by the plan.
     pub fn new(sessions: u32, groups: Option<u32>, publishers: bool, index: u32, workers: u32) -> Roster {
-        let mut roster = Roster {
-            groups,
-            global: Vec::new(),
-            local: vec![NOT_MINE; sessions as usize],
-            members: vec![Vec::new(); groups.unwrap_or(0) as usize],
-            seat: Vec::new(),
-            publishers: Vec::new(),
-        };
-        for global in 0..sessions {
-            let group = groups.map_or(global, |g| global % g);
-            if group % workers != index {
-                continue;
-            }
-            let local = roster.global.len() as u32;
-            roster.local[global as usize] = local;
-            roster.global.push(global);
-            let seat = match groups {
-                Some(_) => {
-                    let members = &mut roster.members[group as usize];
-                    members.push(local);
-                    members.len() as u32 - 1
-                }
-                None => 0,
-            };
-            roster.seat.push(seat);
+        Roster {
+            sessions,
+            groups: groups.unwrap_or(sessions).max(1),
+            is_grouped: groups.is_some(),
+            has_publishers: publishers && groups.is_some(),
+            index,
+            workers: workers.max(1),
         }
-        if publishers {
-            roster.publishers = (0..groups.unwrap_or(0)).filter(|group| group % workers == index).collect();
-        }
-        roster
+    }
+
+    /// Of `0..n`, how many are this worker's.
+    fn mine_below(&self, n: u32) -> u32 {
+        n.saturating_sub(self.index).div_ceil(self.workers)
+    }
+
+    /// Groups that live here, the empty ones too.
+    fn groups_here(&self) -> u32 {
+        self.mine_below(self.groups)
     }
 
     /// Sessions that receive, without publishers.
     pub fn sessions(&self) -> u32 {
-        self.global.len() as u32
+        self.groups_here() * (self.sessions / self.groups) + self.mine_below(self.sessions % self.groups)
     }
 
     /// Sessions to open: those that receive, and publishers.
     pub fn to_open(&self) -> u32 {
-        self.sessions() + self.publishers.len() as u32
+        self.sessions() + if self.has_publishers { self.groups_here() } else { 0 }
     }
 
     pub fn is_publisher(&self, local: u32) -> bool {
@@ -73,49 +58,69 @@ impl Roster {
 
     /// The local number of global session `global`, if it runs here.
     pub fn local(&self, global: u32) -> Option<u32> {
-        self.local.get(global as usize).copied().filter(|l| *l != NOT_MINE)
+        let (round, group) = (global / self.groups, global % self.groups);
+        let is_here = global < self.sessions && group % self.workers == self.index;
+        is_here.then(|| round * self.groups_here() + group / self.workers)
     }
 
     /// The local number of the session that publishes to `group`, if it runs here.
     pub fn publisher(&self, group: u32) -> Option<u32> {
-        let at = self.publishers.binary_search(&group).ok()?;
-        Some(self.sessions() + at as u32)
+        let is_here = self.has_publishers && group < self.groups && group % self.workers == self.index;
+        is_here.then(|| self.sessions() + group / self.workers)
     }
 
     /// Whether messages of `group` are this worker's.
     pub fn has_group(&self, group: u32) -> bool {
-        self.members.get(group as usize).is_some_and(|m| !m.is_empty())
+        self.is_grouped && self.size(group) > 0
     }
 
     /// The number of `local` in the whole run; a publisher's follow after all sessions.
     pub fn global(&self, local: u32) -> u32 {
-        match self.global.get(local as usize) {
-            Some(global) => *global,
-            None => self.local.len() as u32 + self.publishers[(local - self.sessions()) as usize],
+        match local.checked_sub(self.sessions()) {
+            None => self.round(local) * self.groups + self.group(local),
+            Some(_) => self.sessions + self.group(local),
         }
     }
 
     /// The group of a local session or publisher; its own number where there are no groups.
     pub fn group(&self, local: u32) -> u32 {
-        match self.global.get(local as usize) {
-            Some(global) => self.groups.map_or(*global, |g| global % g),
-            None => self.publishers[(local - self.sessions()) as usize],
+        let nth = match local.checked_sub(self.sessions()) {
+            None => local % self.groups_here(),
+            Some(publisher) => publisher,
+        };
+        self.index + nth * self.workers
+    }
+
+    fn round(&self, local: u32) -> u32 {
+        local / self.groups_here()
+    }
+
+    /// Members of `group` here.
+    fn size(&self, group: u32) -> u32 {
+        if group >= self.groups || group % self.workers != self.index {
+            return 0;
         }
+        self.sessions / self.groups + u32::from(group < self.sessions % self.groups)
     }
 
     /// Local sessions of `group`.
-    pub fn members(&self, group: u32) -> &[u32] {
-        self.members.get(group as usize).map_or(&[], Vec::as_slice)
+    pub fn members(&self, group: u32) -> impl Iterator<Item = u32> + use<> {
+        let (size, first, step) = (self.size(group), group / self.workers, self.groups_here());
+        (0..size).map(move |round| round * step + first)
     }
 
     /// Place of `local` within its group; 0 where there are no groups.
     pub fn seat(&self, local: u32) -> u32 {
-        self.seat.get(local as usize).copied().unwrap_or(0)
+        match local < self.sessions() {
+            true => self.round(local),
+            false => 0,
+        }
     }
 
     /// Members of the largest group here; 1 where there are no groups.
     pub fn largest_group(&self) -> usize {
-        self.members.iter().map(Vec::len).max().unwrap_or(1).max(1)
+        // Those that come first have a member more.
+        if self.is_grouped { self.size(self.index).max(1) as usize } else { 1 }
     }
 }
 
@@ -133,7 +138,7 @@ mod tests {
                     let global = roster.global(local);
                     seen[global as usize] += 1;
                     assert_eq!(roster.local(global), Some(local));
-                    let members = roster.members(roster.group(local));
+                    let members: Vec<u32> = roster.members(roster.group(local)).collect();
                     assert_eq!(members[roster.seat(local) as usize], local);
                     assert_eq!(members.len(), if global % 10 < 3 { 11 } else { 10 });
                 }
@@ -146,6 +151,13 @@ mod tests {
             }
             assert!(seen.iter().all(|n| *n == 1));
         }
+    }
+
+    #[test]
+    fn a_worker_without_a_group_has_nobody() {
+        let roster = Roster::new(10, Some(2), true, 2, 3);
+        assert_eq!((roster.sessions(), roster.to_open(), roster.largest_group()), (0, 0, 1));
+        assert_eq!((roster.local(2), roster.publisher(0), roster.has_group(1)), (None, None, false));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod accounting;
 mod harness;
 mod interrupts;
 mod mistakes;
+mod processes;
 mod runs;
 mod sabotage;
 mod secrets;

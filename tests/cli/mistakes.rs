@@ -49,7 +49,7 @@ fn a_folder_with_something_in_it_is_not_touched() {
 fn too_few_descriptors_are_told_before_anything_connects() {
     let bench = Bench::new(&ECHO.replace("sessions = 2", "sessions = 500"));
     let program = env!("CARGO_BIN_EXE_wsbench");
-    let script = format!("ulimit -n 200; exec {program} run scenario.toml --out out");
+    let script = format!("ulimit -n 200; exec {program} run scenario.toml --out out --workers 1");
     let output = Command::new("sh").args(["-c", &script]).current_dir(bench.path()).output().unwrap();
     let ran = ran(output, bench.path().join("out")).with_code(1);
     assert!(ran.stderr.contains("ulimit -n") && ran.stderr.contains("200"), "{}", ran.stderr);

@@ -135,6 +135,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         publishes: false,
         outbox_limit: 1 << 20,
         reactor: Reactor::start().unwrap(),
+        sources: Sources::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::websocket::{Ws, joined};
 use wsbench::catalog::{Arrival, Format};
 use wsbench::clock::now;
 use wsbench::schedule::{Schedule, Stage};
-use wsbench::target::{Config, Order, Push};
+use wsbench::target::{Config, Order, Part, Push};
 use wsbench::units::{ByteSize, Rate, Span};
 use wsbench::wire::{Composer, Kind, PayloadSpec, Sizes, Tag};
 
@@ -84,6 +84,7 @@ pub fn push(topics: u32) -> Push {
     let rate = Rate::new(2000.0).unwrap();
     let stage = |millis| Stage { from: rate, to: rate, over: Span::from_millis(millis) };
     Push {
+        part: Part::WHOLE,
         schedule: Schedule { arrival: Arrival::Constant, stages: vec![stage(20), stage(50)], seed: 5 },
         start: now(),
         run: 77,

@@ -18,32 +18,10 @@ enum Skipped {
 }
 
 impl Core {
-    /// Whether `sender` (a session, or a topic) is this worker's.
-    pub(super) fn is_mine(&self, sender: u32) -> bool {
-        match self.setup.cell.workload {
-            Workload::Push { .. } => self.roster.has_group(sender),
-            // Connects have no sender yet; they are dealt out by number.
-            Workload::Connect { .. } => true,
-            Workload::Echo { .. } | Workload::Chat { .. } => self.roster.local(sender).is_some(),
-        }
-    }
-
-    pub(super) fn is_due_here(&self, due: &Due) -> bool {
-        match (&self.setup.cell.workload, &self.pacer) {
-            (Workload::Connect { .. }, Some(Pacer::Open(_))) => {
-                due.id % u64::from(self.setup.workers) == u64::from(self.setup.worker)
-            }
-            _ => self.is_mine(due.sender),
-        }
-    }
-
     /// One unit is due: sends it, or counts why not.
     pub(super) fn take(&mut self, due: Due, now: Nanos, actions: &mut Vec<Action>) {
-        if !self.is_due_here(&due) {
-            return;
-        }
         self.recorder.counters(due.at).scheduled += 1;
-        let done = match self.ledger.has_room(due.id) {
+        let done = match self.ledger.has_room() {
             false => Err(Skipped::BooksFull),
             true => match self.setup.cell.workload {
                 Workload::Echo { .. } => self.request(&due, now, actions),
@@ -79,7 +57,7 @@ impl Core {
     fn event(&mut self, due: &Due, now: Nanos, actions: &mut Vec<Action>) -> Result<(), Skipped> {
         if self.setup.cell.target == Target::Embedded {
             // The target sends it by the same schedule; any member stands for the topic.
-            let member = self.roster.members(due.sender).first().copied().ok_or(Skipped::NotConnected)?;
+            let member = self.roster.members(due.sender).next().ok_or(Skipped::NotConnected)?;
             self.book_for_group(due, due.sender, member, now, None)?;
             self.sent(due.id, due.at);
         } else {
@@ -121,7 +99,7 @@ impl Core {
     ) -> Result<(), Skipped> {
         let (roster, sessions) = (&self.roster, &self.sessions);
         let seats = || {
-            let members = roster.members(group).iter().copied();
+            let members = roster.members(group);
             members.filter(|m| sessions.is_open(*m) && Some(*m) != but).map(|m| roster.seat(m))
         };
         if seats().next().is_none() {

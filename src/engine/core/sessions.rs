@@ -1,10 +1,10 @@
 //! Sessions coming and going: the ramp at the asked connect rate, the slots of a connect workload, the end.
 
-use super::{Action, Core, Event, Metric};
+use super::{Action, Core, Event, Metric, Setup};
 use crate::catalog::DialectKind;
 use crate::clock::{Nanos, SECOND};
 use crate::measure::Outcome;
-use crate::plan::{Cell, Target, Workload};
+use crate::plan::{Target, Workload};
 use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
 use crate::workload::{self, Roster};
 
@@ -30,6 +30,7 @@ pub(super) struct Sessions {
     opening: u64,
     open: u64,
     closing: u64,
+    next_to_close: SessionId,
     peak: u64,
     connected: u64,
     /// Connect workload: slots not in use, and the message that each slot in use is about.
@@ -38,20 +39,25 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(roster: &Roster, cell: &Cell, now: Nanos) -> Sessions {
+    pub(super) fn new(roster: &Roster, setup: &Setup, now: Nanos) -> Sessions {
+        let cell = &setup.cell;
         let all = roster.to_open();
         let is_storm = matches!(cell.workload, Workload::Connect { .. });
         // Every worker ramps its share at its share of the rate.
         let share = f64::from(roster.sessions()) / f64::from(cell.load.sessions);
+        let gap = SECOND as f64 / (cell.load.connect_rate.per_second() * share);
+        // Workers take turns, so that not all of them open a session at the same instant.
+        let turn = if share > 0.0 { gap * f64::from(setup.worker) / f64::from(setup.workers) } else { 0.0 };
         Sessions {
             states: vec![State::Idle; all as usize],
             ramp: if is_storm { 0 } else { all },
             next: 0,
-            since: now,
-            gap: SECOND as f64 / (cell.load.connect_rate.per_second() * share),
+            since: now + turn as Nanos,
+            gap,
             opening: 0,
             open: 0,
             closing: 0,
+            next_to_close: 0,
             peak: 0,
             connected: 0,
             free: if is_storm { (0..all).rev().collect() } else { Vec::new() },
@@ -84,11 +90,13 @@ impl Sessions {
         self.open
     }
 
-    pub(super) fn close_all(&mut self, actions: &mut Vec<Action>) {
-        for session in 0..self.states.len() as u32 {
-            if self.is_open(session) {
-                self.close(session, actions);
+    /// Closes open sessions in their order until `most` are closing. Nobody opens any more.
+    pub(super) fn close_next(&mut self, most: u64, actions: &mut Vec<Action>) {
+        while self.closing < most && (self.next_to_close as usize) < self.states.len() {
+            if self.is_open(self.next_to_close) {
+                self.close(self.next_to_close, actions);
             }
+            self.next_to_close += 1;
         }
     }
 
@@ -237,5 +245,49 @@ impl Core {
             let ended = Ended { failure: Some(failure), close_time: None, code: None };
             self.on(now, Event::Ended { session, ended: &ended }, &mut Vec::new());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_close_a_few_at_a_time() {
+        let sessions = |n: u32| Sessions {
+            states: vec![State::Open; n as usize],
+            ramp: n,
+            next: n,
+            since: 0,
+            gap: 1.0,
+            opening: 0,
+            open: n.into(),
+            closing: 0,
+            next_to_close: 0,
+            peak: n.into(),
+            connected: n.into(),
+            free: Vec::new(),
+            about: Vec::new(),
+        };
+        let mut five = sessions(5);
+        five.retire(1);
+        let mut actions = Vec::new();
+        let mut close = |five: &mut Sessions| {
+            actions.clear();
+            five.close_next(2, &mut actions);
+            let closed = |action: &Action| match action {
+                Action::Close { session } => *session,
+                other => panic!("{other:?}"),
+            };
+            actions.iter().map(closed).collect::<Vec<SessionId>>()
+        };
+        assert_eq!(close(&mut five), [0, 2]);
+        assert_eq!(close(&mut five), [] as [u32; 0]);
+        five.retire(2);
+        assert_eq!(close(&mut five), [3]);
+        [0, 3].into_iter().for_each(|session| five.retire(session));
+        assert_eq!(close(&mut five), [4]);
+        five.retire(4);
+        assert!(close(&mut five).is_empty() && five.none_alive());
     }
 }

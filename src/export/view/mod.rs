@@ -59,7 +59,8 @@ pub struct ArmView {
     pub connections: String,
     /// µs, generator and target.
     pub cpu: [String; 2],
-    pub memory: [String; 2],
+    /// Generator, target, and the system for both; idle and in use.
+    pub memory: [String; 3],
     /// Every other time that was measured: name and quantiles.
     pub times: Vec<(&'static str, Percentiles)>,
     pub polls: Vec<(&'static str, String)>,
@@ -156,7 +157,7 @@ fn until_then(trial: &Trial) -> &'static str {
 fn notices(document: &Document) -> Vec<String> {
     let mut notices = Vec::new();
     if document.partial {
-        notices.push("Partial: the run was interrupted; trials are missing or cut short.".to_owned());
+        notices.push("Partial: the run was interrupted, or went on without a process that it lost; trials are missing or cut short.".to_owned());
     }
     if let Some(delay) = document.cells.iter().map(|c| c.load.delay).max().filter(|d| *d > 0) {
         notices.push(format!(
@@ -180,6 +181,14 @@ fn notices(document: &Document) -> Vec<String> {
         );
     }
     notices
+}
+
+/// Memory a session, such as `4.1 KiB / 6.0 KiB`: with every session open and nothing to do, and at the most.
+fn memory(summary: &CellSummary) -> [String; 3] {
+    let show = |bytes: Option<f64>| bytes.map_or(DASH.to_owned(), show_bytes);
+    let (idle, peak, kernel) = (summary.rss_idle_per_session, summary.rss_per_session, summary.kernel_per_session);
+    let both = [(idle.generator, peak.generator), (idle.target, peak.target), (kernel.idle, kernel.peak)];
+    both.map(|(idle, peak)| format!("{} / {}", show(idle), show(peak)))
 }
 
 fn arm_view(cell: &Cell, colour: String) -> ArmView {
@@ -212,7 +221,7 @@ fn arm_view(cell: &Cell, colour: String) -> ArmView {
         bytes: [payload, framing, wire].map(|b| each(b, three_digits)),
         connections: each(summary.connections_per_session, three_digits),
         cpu: [summary.cpu_us_per_message.generator, summary.cpu_us_per_message.target].map(|v| each(v, three_digits)),
-        memory: [summary.rss_per_session.generator, summary.rss_per_session.target].map(|v| each(v, show_bytes)),
+        memory: memory(&summary),
         times: times_of(&summary),
         polls: polls(&summary),
         trials: summary

@@ -5,7 +5,7 @@ use crate::clock::SECOND;
 use crate::measure::{
     BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Outcome, Traffic, Volume,
 };
-use crate::result::{Cell, Document, Trial, Usage};
+use crate::result::{Cell, Document, KernelBytesInUse, KernelMemory, Trial, Usage};
 
 impl Document {
     /// One summary a cell, in the document's order.
@@ -122,6 +122,17 @@ impl Cell {
                 generator: ratio(sum(&trusted, |t| t.generator.grown()), held),
                 target: every_target(&trusted, Usage::grown).and_then(|rss| ratio(rss, held)),
             },
+            rss_idle_per_session: BothEnds {
+                generator: all(&trusted, |t| t.generator.grown_idle()).and_then(|rss| ratio(rss, held)),
+                target: all(&trusted, |t| t.target.as_ref()?.usage.grown_idle()).and_then(|rss| ratio(rss, held)),
+            },
+            kernel_per_session: {
+                let grown = |of: fn(&KernelMemory) -> KernelBytesInUse| {
+                    let grown = |t: &Trial| Some(of(&t.kernel?).sum().saturating_sub(t.kernel?.before.sum()));
+                    all(&trusted, grown).and_then(|bytes| ratio(bytes, held))
+                };
+                KernelPerSession { idle: grown(|memory| memory.ramped), peak: grown(|memory| memory.peak) }
+            },
             per_trial: self.trials.iter().map(TrialSummary::of).collect(),
         }
     }
@@ -152,9 +163,14 @@ impl Usage {
         self.rss_peak.saturating_sub(self.rss_before_connecting)
     }
 
-    /// Share of a core that was busy.
+    /// The same with every session open, before the schedule starts.
+    pub fn grown_idle(&self) -> Option<u64> {
+        self.rss_ramped.map(|ramped| ramped.saturating_sub(self.rss_before_connecting))
+    }
+
+    /// Share of a core that was busy: of all cores that the processes had.
     pub fn share(&self) -> Option<f64> {
-        ratio(self.cpu_nanos as f64, self.wall_nanos as f64)
+        ratio(self.cpu_nanos as f64, self.wall_nanos as f64 * self.cores.max(1) as f64)
     }
 }
 
@@ -242,6 +258,11 @@ fn sum(trials: &[&Trial], of: impl Fn(&Trial) -> u64) -> f64 {
     trials.iter().map(|t| of(t) as f64).sum()
 }
 
+/// A sum of what every trial must know.
+fn all(trials: &[&Trial], of: impl Fn(&Trial) -> Option<u64>) -> Option<f64> {
+    trials.iter().map(|t| of(t).map(|n| n as f64)).sum()
+}
+
 /// A sum over the targets' processes, if every trial had one to look at.
 fn every_target(trials: &[&Trial], of: impl Fn(&Usage) -> u64) -> Option<f64> {
     trials.iter().map(|t| t.target.as_ref().map(|facts| of(&facts.usage) as f64)).sum()
@@ -303,7 +324,8 @@ mod tests {
         /counters/expected /counters/lost /counters/duplicate /counters/reordered /counters/late /counters/unfinished
         /counters/unmatched /errors /connect /bytes_per_message/payload /bytes_per_message/framing
         /bytes_per_message/wire /connections_per_session /cpu_us_per_message/generator /cpu_us_per_message/target
-        /rss_per_session/generator /rss_per_session/target /reach /polls /ping /close";
+        /rss_per_session/generator /rss_per_session/target /rss_idle_per_session/generator
+        /rss_idle_per_session/target /kernel_per_session/idle /kernel_per_session/peak /reach /polls /ping /close";
 
     #[test]
     fn figures_rest_on_valid_trials_and_on_all_if_there_is_none() {
@@ -393,6 +415,28 @@ mod tests {
         assert!(cell.summary().counters.reordered.is_some());
         cell.trials[1].outcome.order_tracked = false;
         assert_eq!(cell.summary().counters.reordered, None);
+    }
+
+    #[test]
+    fn memory_of_a_session_is_told_idle_and_in_use() {
+        let mut cell = testing::document().cells[0].clone();
+        cell.trials.truncate(1);
+        let trial = &mut cell.trials[0];
+        let sessions = trial.outcome.sessions.peak;
+        let (old, in_use) =
+            (trial.generator, |slab, tcp| KernelBytesInUse { slab, tcp, ..KernelBytesInUse::default() });
+        assert_eq!(cell.summary().rss_idle_per_session, BothEnds::default());
+        assert_eq!(cell.summary().kernel_per_session, KernelPerSession::default());
+        let trial = &mut cell.trials[0];
+        trial.generator.rss_ramped = Some(old.rss_before_connecting + 3 * sessions);
+        trial.kernel = Some(KernelMemory {
+            before: in_use(1000, 10),
+            ramped: in_use(1000 + 4 * sessions, 10),
+            peak: in_use(1000 + 4 * sessions, 10 + sessions),
+        });
+        let summary = cell.summary();
+        assert_eq!(summary.rss_idle_per_session, BothEnds { generator: Some(3.0), target: None });
+        assert_eq!(summary.kernel_per_session, KernelPerSession { idle: Some(4.0), peak: Some(5.0) });
     }
 
     #[test]

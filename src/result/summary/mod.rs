@@ -55,6 +55,10 @@ pub struct CellSummary {
     pub connections_per_session: Option<f64>,
     pub cpu_us_per_message: BothEnds,
     pub rss_per_session: BothEnds,
+    /// The same with every session open, before the schedule starts.
+    pub rss_idle_per_session: BothEnds,
+    /// The system's own memory for both ends.
+    pub kernel_per_session: KernelPerSession,
     /// Every trial, valid or not, in the order in which they ran.
     pub per_trial: Vec<TrialSummary>,
 }
@@ -148,6 +152,14 @@ pub struct BothEnds {
     pub generator: Option<f64>,
     /// `null` where the target isn't the embedded one.
     pub target: Option<f64>,
+}
+
+/// Of both ends together. `null` where the system doesn't tell.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct KernelPerSession {
+    /// Every session open, before the schedule starts.
+    pub idle: Option<f64>,
+    pub peak: Option<f64>,
 }
 
 /// One trial, for the spread over trials.

@@ -80,6 +80,7 @@ fn trial(outcome: Outcome, cell: &crate::result::Cell) -> Trial {
         invalid: judgement.invalid,
         warnings: judgement.warnings,
         failure: None,
+        kernel: None,
         outcome,
     }
 }

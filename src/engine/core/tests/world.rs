@@ -47,6 +47,8 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         duration: Span::from_millis(1000),
         timeout: Span::from_millis(100),
         drain: Span::from_millis(500),
+        workers: None,
+        source_ips: Vec::new(),
     };
     let cell = Cell {
         arm: "arm".into(),
@@ -95,7 +97,7 @@ impl World<'_> {
     fn receivers(&self, session: SessionId) -> Vec<SessionId> {
         match self.core.setup.cell.workload {
             Workload::Chat { .. } | Workload::Push { .. } => {
-                self.core.roster.members(self.core.roster.group(session)).to_vec()
+                self.core.roster.members(self.core.roster.group(session)).collect()
             }
             _ => vec![session],
         }

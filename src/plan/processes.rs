@@ -1,0 +1,118 @@
+//! How many processes a cell takes: one runs as many sessions as its descriptors allow, and no room or topic is divided.
+
+use super::{Cell, Target, Workload};
+use crate::catalog::TransportKind;
+use crate::workload::Roster;
+
+/// Descriptors of a process beside its sessions' sockets: standard streams, the runtime, listeners, files.
+pub(super) const RESERVE: u64 = 64;
+/// More workers than this are no plan.
+pub const MOST_WORKERS: u32 = 1000;
+
+/// The processes of one trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processes {
+    pub workers: u32,
+    /// Embedded targets: worker `w` speaks to target `w mod targets`. 0 at a URL.
+    pub targets: u32,
+}
+
+/// The processes that `cell` takes where one may open `descriptors` files: as many workers as were asked for, else as few
+/// as hold its sessions with some room to spare; never more than there are rooms, topics or sessions to share out.
+pub fn processes(cell: &Cell, descriptors: u64) -> Processes {
+    let held = comfortably(descriptors);
+    let most = cell.workload.groups().unwrap_or(cell.load.sessions).clamp(1, MOST_WORKERS);
+    let fit = |workers: &u32| sockets_of_worker(cell, *workers) <= held;
+    let workers = match cell.load.workers {
+        Some(asked) => asked.clamp(1, most),
+        None => (1..most).find(fit).unwrap_or(most),
+    };
+    let fit = |targets: &u32| Processes { workers, targets: *targets }.sockets_at_target(cell) <= held;
+    let targets = match cell.target {
+        Target::Embedded => (1..workers).find(fit).unwrap_or(workers),
+        Target::Url(_) => 0,
+    };
+    Processes { workers, targets }
+}
+
+/// Sockets that a process may hold without coming near its limit.
+fn comfortably(descriptors: u64) -> u64 {
+    (descriptors / 10 * 9).min(descriptors.saturating_sub(RESERVE))
+}
+
+/// The sessions of worker `index` of `workers`, publishers included.
+pub fn sessions_of_worker(cell: &Cell, index: u32, workers: u32) -> u64 {
+    let publishes = matches!((&cell.workload, &cell.target), (Workload::Push { .. }, Target::Url(_)));
+    Roster::new(cell.load.sessions, cell.workload.groups(), publishes, index, workers).to_open().into()
+}
+
+/// Sockets of the first of `workers`, which has the most.
+pub(super) fn sockets_of_worker(cell: &Cell, workers: u32) -> u64 {
+    sessions_of_worker(cell, 0, workers) * cell.transport.sockets_per_session()
+}
+
+impl Processes {
+    /// The sessions that speak to target `index`.
+    pub fn sessions_at_target(&self, cell: &Cell, index: u32) -> u64 {
+        let step = self.targets.max(1) as usize;
+        (index..self.workers).step_by(step).map(|worker| sessions_of_worker(cell, worker, self.workers)).sum()
+    }
+
+    /// Sockets of the first target, which has the most; over UDP all share one.
+    pub(super) fn sockets_at_target(&self, cell: &Cell) -> u64 {
+        match cell.transport.kind() {
+            TransportKind::Udp => 1,
+            _ => self.sessions_at_target(cell, 0) * cell.transport.sockets_per_session(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Overrides, build};
+    use crate::scenario;
+
+    fn cells(workload: &str, load: &str, transports: &str) -> Vec<Cell> {
+        let text = format!("{workload}\n[load]\nrate = \"1/s\"\nduration = \"2s\"\n{load}\n{transports}");
+        let scenario = scenario::parse("t.toml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false))).cells
+    }
+
+    fn taken(workload: &str, load: &str, transports: &str) -> Vec<(u32, u32)> {
+        let of = |cell: &Cell| processes(cell, 20_000);
+        cells(workload, load, transports).iter().map(|cell| (of(cell).workers, of(cell).targets)).collect()
+    }
+
+    #[test]
+    fn there_are_as_many_processes_as_descriptors_need() {
+        let arms = "[transports.tcp]\n[transports.udp]\n[transports.sse]";
+        assert_eq!(taken("[workload.echo]", "sessions = 18_000", arms), [(1, 1), (1, 1), (2, 2)]);
+        assert_eq!(taken("[workload.echo]", "sessions = 18_001", arms), [(2, 2), (2, 1), (3, 3)]);
+        assert_eq!(taken("[workload.echo]", "sessions = 1_000_000", arms), [(56, 56), (56, 1), (112, 112)]);
+    }
+
+    #[test]
+    fn workers_that_were_asked_for_share_as_few_targets_as_hold_them() {
+        let echo = |load: &str| taken("[workload.echo]", load, "[transports.tcp]");
+        assert_eq!(echo("sessions = 40\nworkers = 3"), [(3, 1)]);
+        assert_eq!(echo("sessions = 2\nworkers = 3"), [(2, 1)]);
+        assert_eq!(echo("sessions = 30_000\nworkers = 4"), [(4, 2)]);
+    }
+
+    #[test]
+    fn no_room_is_divided() {
+        let chat =
+            |rooms: u32| taken(&format!("[workload.chat]\nrooms = {rooms}"), "sessions = 60_000", "[transports.tcp]");
+        assert_eq!((chat(1), chat(3), chat(60)), (vec![(1, 1)], vec![(3, 3)], vec![(4, 4)]));
+    }
+
+    #[test]
+    fn every_session_speaks_to_one_target() {
+        let cell = &cells("[workload.chat]\nrooms = 7", "sessions = 100\nworkers = 5", "[transports.tcp]")[0];
+        let processes = Processes { workers: 5, targets: 2 };
+        let at = |target| processes.sessions_at_target(cell, target);
+        assert_eq!(at(0) + at(1), 100);
+        assert!(at(0) >= at(1));
+    }
+}

@@ -1,0 +1,85 @@
+//! The addresses that sessions leave from. One address has some 28,000 ports towards one destination; more sessions than
+//! that take several addresses, which on the loopback cost nothing.
+
+use super::processes::{sessions_of_worker, sockets_of_worker};
+use super::{Cell, Target};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Sockets of one source address: half of the usual range of ports, so that a free one is found at once.
+const SOCKETS_AN_ADDRESS: u64 = 14_000;
+
+/// The addresses that the sessions of worker `index` of `workers` leave from, in turn: those that were asked for; on the
+/// loopback, where one isn't enough for the whole run, addresses of the worker's own. Empty: the system's choice.
+pub fn sources(cell: &Cell, index: u32, workers: u32) -> Vec<IpAddr> {
+    if !cell.load.source_ips.is_empty() || !needs_own(cell) {
+        return cell.load.source_ips.clone();
+    }
+    let needed = |sockets: u64| sockets.div_ceil(SOCKETS_AN_ADDRESS).max(1) as u32;
+    let of_each = needed(sockets_of_worker(cell, workers));
+    let mine = needed(sessions_of_worker(cell, index, workers) * cell.transport.sockets_per_session());
+    (0..mine).map(|n| own(index * of_each + n)).collect()
+}
+
+/// Whether the sessions leave from addresses of their workers' own.
+pub(super) fn needs_own(cell: &Cell) -> bool {
+    let sockets = u64::from(cell.load.sessions) * cell.transport.sockets_per_session();
+    sockets > SOCKETS_AN_ADDRESS && is_on_loopback(cell)
+}
+
+fn is_on_loopback(cell: &Cell) -> bool {
+    match &cell.target {
+        Target::Embedded => true,
+        Target::Url(url) => url.host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()),
+    }
+}
+
+/// The `n`th of them: 127.0.0.2, …, 127.0.0.254, 127.0.1.1, ….
+fn own(n: u32) -> IpAddr {
+    let n = n + 1;
+    let [_, high, middle, _] = ((n / 254) << 8).to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, high, middle, (n % 254) as u8 + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Overrides, Processes, build, processes};
+    use crate::scenario;
+    use std::collections::HashSet;
+
+    fn cell(load: &str, rest: &str) -> Cell {
+        let text =
+            format!("[workload.echo]\n[load]\nrate = \"1/s\"\nduration = \"2s\"\n{load}\n[transports.tcp]\n{rest}");
+        let scenario = scenario::parse("t.toml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false))).cells.remove(0)
+    }
+
+    #[test]
+    fn small_runs_leave_from_where_the_system_says() {
+        assert_eq!(sources(&cell("sessions = 14_000", ""), 0, 1), [] as [IpAddr; 0]);
+        let elsewhere = cell("sessions = 20_000", "[target.urls]\ntcp = \"tcp://192.0.2.1:7\"");
+        assert_eq!(sources(&elsewhere, 0, 2), [] as [IpAddr; 0]);
+    }
+
+    #[test]
+    fn a_million_sessions_have_enough_addresses_and_no_two_workers_share_one() {
+        let million = cell("sessions = 1_000_000", "");
+        let Processes { workers, .. } = processes(&million, 20_000);
+        let mut seen = HashSet::new();
+        for worker in 0..workers {
+            let own = sources(&million, worker, workers);
+            assert!(sessions_of_worker(&million, worker, workers) <= own.len() as u64 * SOCKETS_AN_ADDRESS);
+            assert!(
+                own.iter().all(|ip| ip.is_loopback() && *ip != IpAddr::V4(Ipv4Addr::LOCALHOST) && seen.insert(*ip))
+            );
+        }
+        assert_eq!(seen.len(), 112);
+        assert_eq!([own(0), own(252), own(253)].map(|ip| ip.to_string()), ["127.0.0.2", "127.0.0.254", "127.0.1.1"]);
+    }
+
+    #[test]
+    fn addresses_that_were_asked_for_are_everyones() {
+        let asked = cell("sessions = 2\nsource_ips = [\"127.0.0.9\", \"127.0.0.8\"]", "");
+        assert_eq!(sources(&asked, 1, 2).len(), 2);
+    }
+}
