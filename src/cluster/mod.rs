@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `coordinator.rs` | blocks and trials, in seeded random order |
+//! | `capacity.rs` | the search for the highest load that each arm holds |
 //! | `trial.rs` | one trial from the first process to the last |
 //! | `link.rs` | what coordinator and worker say to each other, over a child's pipes |
 //! | `child.rs` | child processes that speak JSON lines and die with us |
@@ -12,6 +13,7 @@
 //! | `ping.rs` | ICMP echoes to the target's host before the first trial: the floor of the network |
 //! | `document.rs`, `host.rs`, `usage.rs` | what the document says of the plan, the machine and the processes |
 
+mod capacity;
 mod child;
 mod coordinator;
 mod cores;
@@ -24,6 +26,7 @@ mod trial;
 mod usage;
 mod worker;
 
+pub use capacity::{Goal, SearchProgress, search};
 pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
 pub use host::{host, raise_open_files_limit};
 pub use worker::work;

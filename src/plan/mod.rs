@@ -10,6 +10,7 @@ use crate::wire::PayloadSpec;
 use serde::{Deserialize, Serialize};
 
 mod arm;
+mod at;
 mod build;
 mod facts;
 mod load;
@@ -17,6 +18,7 @@ mod oracle;
 mod overrides;
 mod workload;
 
+pub use at::{Unsearchable, bounds};
 pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
 pub use oracle::flaws;
