@@ -4,7 +4,7 @@ use super::axis::{self, TimeUnit};
 use super::palette::{Dash, Ink, MUTED, NEUTRAL};
 use super::spec::{ChartSpec, Entry, Mark, Panel, Swatch};
 use super::{Inks, layered, subtitle};
-use crate::result::{Capacity, Cell, Document, Limit, Reading};
+use crate::result::{Capacity, Cell, Document};
 
 /// How far over the highest figure that is finite an infinite one is drawn.
 const INFINITE: f64 = 2.0;
@@ -27,7 +27,7 @@ struct Curve<'a> {
 pub fn spec(document: &Document) -> Option<ChartSpec> {
     let capacity = document.capacity.as_ref()?;
     let limit = capacity.slo.first()?;
-    let curves = curves(document, capacity, limit);
+    let curves = curves(document, capacity);
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let figures = || points().flat_map(|p| p.valid.iter().chain(&p.invalid)).copied();
     let finite = || figures().filter(|nanos| nanos.is_finite()).chain([limit.below.nanos() as f64]);
@@ -77,11 +77,11 @@ fn x_label(capacity: &Capacity) -> String {
     }
 }
 
-fn curves<'a>(document: &'a Document, capacity: &'a Capacity, limit: &Limit) -> Vec<Curve<'a>> {
+fn curves<'a>(document: &'a Document, capacity: &'a Capacity) -> Vec<Curve<'a>> {
     let inks = Inks::of(document);
     let of_arm = |arm: &'a crate::result::ArmCapacity| {
         let cells = || document.cells.iter().enumerate().filter(|(_, cell)| cell.arm == arm.arm);
-        let mut points: Vec<Point> = cells().map(|(_, cell)| point(capacity, limit, cell)).collect();
+        let mut points: Vec<Point> = cells().map(|(_, cell)| point(capacity, cell)).collect();
         points.retain(|point| !point.valid.is_empty() || !point.invalid.is_empty());
         let (at, _) = cells().next()?;
         Some(Curve { arm: &arm.arm, ink: inks.of_cell(at), points, knee: arm.held })
@@ -89,20 +89,10 @@ fn curves<'a>(document: &'a Document, capacity: &'a Capacity, limit: &Limit) -> 
     capacity.arms.iter().filter_map(of_arm).filter(|curve| !curve.points.is_empty()).collect()
 }
 
-fn point(capacity: &Capacity, limit: &Limit, cell: &Cell) -> Point {
-    let read = |is_valid: bool| {
-        let trials = cell.trials.iter().filter(|trial| trial.invalid.is_empty() == is_valid);
-        let figures = trials.filter(|trial| !trial.outcome.interrupted).filter_map(|trial| match limit.read(trial) {
-            Reading::Nothing => None,
-            Reading::At(nanos) => Some(nanos as f64),
-            Reading::Never => Some(f64::INFINITY),
-        });
-        let mut figures: Vec<f64> = figures.collect();
-        figures.sort_by(f64::total_cmp);
-        figures
-    };
+fn point(capacity: &Capacity, cell: &Cell) -> Point {
     // A log axis has no place for nothing.
-    Point { load: capacity.load_of(cell).max(1), valid: read(true), invalid: read(false) }
+    let load = capacity.load_of(cell).max(1);
+    Point { load, valid: capacity.readings(cell, true), invalid: capacity.readings(cell, false) }
 }
 
 /// What the legend says of an arm: its capacity, or the bound that is known.

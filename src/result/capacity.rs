@@ -1,7 +1,7 @@
 //! What a search for capacity found: for each arm the highest load that held an objective, and why the search went no
 //! further. The trials behind it are the document's cells, one for each arm and load.
 
-use super::{Cell, Document, Kept, Slo, Trial};
+use super::{Cell, Document, Kept, Reading, Slo, Trial};
 use crate::clock::Nanos;
 use crate::units::{Rate, three_digits};
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,22 @@ impl Capacity {
             }
         }
         all
+    }
+
+    /// What the trials of `cell` show under the objective's first limit, ascending: nanoseconds, and infinity where too
+    /// much never came. `is_valid`: those of valid trials, or of INVALID ones.
+    pub fn readings(&self, cell: &Cell, is_valid: bool) -> Vec<f64> {
+        let Some(limit) = self.slo.first() else { return Vec::new() };
+        let trials = cell.trials.iter().filter(|t| t.invalid.is_empty() == is_valid && !t.outcome.interrupted);
+        let mut readings: Vec<f64> = trials
+            .filter_map(|trial| match limit.read(trial) {
+                Reading::Nothing => None,
+                Reading::At(nanos) => Some(nanos as f64),
+                Reading::Never => Some(f64::INFINITY),
+            })
+            .collect();
+        readings.sort_by(f64::total_cmp);
+        readings
     }
 
     /// The answer in a sentence.

@@ -96,7 +96,7 @@ mod tests {
     fn the_first_reason_is_told() {
         let mut series = Series::new(3);
         assert_eq!(series.why(), None);
-        ["p99 60 ms", "p99 70 ms"].map(|why| series.add(Kept::No(why.to_owned())));
+        ["p99 60 ms", "p99 70 ms"].iter().for_each(|why| series.add(Kept::No((*why).to_owned())));
         assert_eq!(series.why(), Some("p99 60 ms"));
     }
 }
