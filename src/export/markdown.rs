@@ -17,7 +17,7 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     if !view.description.is_empty() {
         paragraph(&mut text, &escape(&view.description));
     }
-    invalid_banner(&mut text, &view.invalid);
+    invalid_banner(&mut text, view);
     view.notices.iter().for_each(|notice| paragraph(&mut text, &format!("> {}", escape(notice))));
     match &view.capacity {
         Some(capacity) => search(&mut text, capacity, charts),
@@ -109,14 +109,15 @@ fn paragraph(text: &mut String, words: &str) {
     let _ = write!(text, "\n{words}\n");
 }
 
-fn invalid_banner(text: &mut String, invalid: &[FindingView]) {
-    if !invalid.is_empty() {
-        paragraph(
-            text,
-            "**INVALID trials:** in some trials the generator could not be trusted. Figures leave them out; an arm with \
-             no valid trial is marked.",
-        );
+fn invalid_banner(text: &mut String, view: &View) {
+    if view.invalid.is_empty() {
+        return;
     }
+    let so = match view.capacity {
+        Some(_) => "They show where the generator ends, and count in no answer.",
+        None => "Figures leave them out; an arm with no valid trial is marked.",
+    };
+    paragraph(text, &format!("**INVALID trials:** in some trials the generator could not be trusted. {so}"));
 }
 
 fn response_table(arms: &[ArmView]) -> String {

@@ -421,8 +421,9 @@ fn told_by_block(seen: &[(u32, String)]) -> String {
         }
     }
     let told = |(message, blocks): &(&str, Vec<u32>)| {
-        let word = if blocks.len() == 1 { "block" } else { "blocks" };
-        format!("{word} {}: {message}", listed(blocks.iter().copied()))
+        let blocks = listed(blocks.iter().copied());
+        let word = if blocks.contains(',') { "blocks" } else { "block" };
+        format!("{word} {blocks}: {message}")
     };
     match &groups[..] {
         [(message, _)] => (*message).to_owned(),
@@ -431,8 +432,11 @@ fn told_by_block(seen: &[(u32, String)]) -> String {
     }
 }
 
+/// Each once: in a search for capacity a block has several trials of an arm.
 fn listed(blocks: impl Iterator<Item = u32>) -> String {
-    blocks.map(|b| b.to_string()).collect::<Vec<_>>().join(", ")
+    let mut blocks: Vec<u32> = blocks.collect();
+    blocks.dedup();
+    blocks.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -469,6 +473,7 @@ mod tests {
         };
         assert_eq!(told(&["61.5 ms"]), "61.5 ms");
         assert_eq!(told(&["61.5 ms", "61.5 ms"]), "61.5 ms");
+        assert_eq!(listed([1, 1, 1, 3].into_iter()), "1, 3");
         assert_eq!(told(&["61.5 ms", "25.8 ms", "61.5 ms"]), "blocks 0, 7: 61.5 ms; block 5: 25.8 ms");
         assert_eq!(told(&["1", "2", "3", "4", "5"]), "such as block 0: 1; block 5: 2; block 7: 3");
     }
