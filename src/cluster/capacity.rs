@@ -20,6 +20,10 @@ use series::Series;
 mod search;
 mod series;
 
+/// Most trials of one search: with a histogram for each of their metrics a result of more might be refused when it is read
+/// again, and they take memory, some 2 MB a trial.
+const MOST_TRIALS: u32 = 600;
+
 /// What is searched for.
 #[derive(Debug, Clone)]
 pub struct Goal {
@@ -150,7 +154,10 @@ impl Hunt<'_> {
         if self.halt.is_wanted() {
             return Some(End::Interrupted);
         }
-        (clock::now() - self.began >= self.goal.budget.nanos()).then_some(End::Budget)
+        match clock::now() - self.began {
+            time if time >= self.goal.budget.nanos() => Some(End::Budget),
+            _ => (self.number >= MOST_TRIALS).then_some(End::TooManyTrials),
+        }
     }
 
     /// One load of every unfinished arm, each as often as it takes to judge it. The arms take turns, so that what else

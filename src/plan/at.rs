@@ -52,28 +52,29 @@ impl Cell {
 }
 
 /// The least and the most that every cell of `plan` may be asked on a machine with these `limits`: rooms have someone in
-/// them, a trial has no more messages than a scenario's may have, and sessions have their descriptors and ports.
+/// them, a trial has no more messages than a scenario's may have, and what it opens has its descriptors and ports.
 pub fn bounds(plan: &Plan, of: Dimension, limits: &Limits) -> RangeInclusive<u64> {
     let cells = &plan.cells;
-    match of {
+    let (least, most) = match of {
         Dimension::Rate => {
             let seconds = cells.iter().map(|c| (c.load.warmup.0 + c.load.duration.0).as_secs_f64()).fold(0.0, f64::max);
-            1..=(MOST_MESSAGES / seconds.max(1e-3)).min(MOST_RATE) as u64
+            (1, (MOST_MESSAGES / seconds.max(1e-3)).min(MOST_RATE) as u64)
         }
         Dimension::Sessions => {
-            let least = cells.iter().filter_map(|c| c.workload.groups()).max().unwrap_or(1);
-            let is_granted = |sessions: u64| {
-                let cells = cells.iter().map(|cell| cell.at(of, sessions)).collect();
-                shortages(&Plan { cells, ..plan.clone() }, limits).is_empty()
-            };
-            let (mut granted, mut refused) = (0, u64::from(MOST_SESSIONS) + 1);
-            while refused - granted > 1 {
-                let middle = granted + (refused - granted) / 2;
-                *(if is_granted(middle) { &mut granted } else { &mut refused }) = middle;
-            }
-            u64::from(least)..=granted
+            let groups = cells.iter().filter_map(|c| c.workload.groups()).max().unwrap_or(1);
+            (u64::from(groups), u64::from(MOST_SESSIONS))
         }
+    };
+    let is_granted = |load: u64| {
+        let cells = cells.iter().map(|cell| cell.at(of, load)).collect();
+        shortages(&Plan { cells, ..plan.clone() }, limits).is_empty()
+    };
+    let (mut granted, mut refused) = (0, most + 1);
+    while refused - granted > 1 {
+        let middle = granted + (refused - granted) / 2;
+        *(if is_granted(middle) { &mut granted } else { &mut refused }) = middle;
     }
+    least..=granted
 }
 
 #[cfg(test)]
@@ -117,6 +118,9 @@ mod tests {
         assert_eq!(bounds(&echo, Dimension::Rate, &LIMITS), 1..=1_000_000);
         // Server-sent events take two sockets a session, and 64 descriptors are kept back.
         assert_eq!(bounds(&echo, Dimension::Sessions, &LIMITS), 1..=500);
+        // Each connect to a server elsewhere keeps its port for a minute, two with HTTP.
+        let text = "rate = \"10/s\"\nduration = \"10s\"\n[target.urls]\ntcp = \"tcp://192.0.2.1:7\"\nsse = \"http://192.0.2.1:7\"";
+        assert_eq!(bounds(&plan("connect]", text), Dimension::Rate, &LIMITS), 1..=1411);
         let chat = plan("chat]\nrooms = 20", "rate = \"100/s\"\nduration = \"2s\"\nsessions = 40");
         assert_eq!(*bounds(&chat, Dimension::Sessions, &LIMITS).start(), 20);
     }

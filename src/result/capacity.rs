@@ -62,6 +62,8 @@ pub enum End {
     BelowLowerBound,
     /// The time was up.
     Budget,
+    /// One more trial would have made a result too large to be read again.
+    TooManyTrials,
     Interrupted,
 }
 
@@ -117,6 +119,7 @@ impl Capacity {
             Some(End::UpperBound) => "the upper bound was held",
             Some(End::BelowLowerBound) => "the lower bound was not held",
             Some(End::Budget) => "the time was up",
+            Some(End::TooManyTrials) => "there were as many trials as a result holds",
             Some(End::Interrupted) | None => "interrupted",
         }
     }
@@ -152,6 +155,9 @@ impl Capacity {
 
     /// The answer in a sentence.
     pub fn headline(&self) -> String {
+        if self.arms.iter().all(|arm| arm.held.is_none() && arm.end != Some(End::BelowLowerBound)) {
+            return format!("No load was confirmed to hold {}", self.slo);
+        }
         let said: Vec<String> = self.arms.iter().map(|arm| format!("{} {}", arm.arm, self.brief(arm))).collect();
         format!("{} holds up to: {}", self.slo, said.join(", "))
     }
@@ -216,6 +222,14 @@ mod tests {
         assert_eq!(said(None, None, Some(End::BelowLowerBound)), "less than 50/s: the lower bound");
         assert_eq!(said(None, Some(400), Some(End::Budget)), "unconfirmed: 400/s held once");
         assert_eq!(said(None, None, None), "unknown");
+    }
+
+    #[test]
+    fn nothing_confirmed_is_no_headline_of_figures() {
+        let mut capacity = testing::capacity().capacity.unwrap();
+        assert_eq!(capacity.headline(), "p99 < 5ms holds up to: websocket 800/s, tcp ≥ 400/s, long-polling < 50/s");
+        capacity.arms.iter_mut().for_each(|arm| (arm.held, arm.end) = (None, Some(End::Budget)));
+        assert_eq!(capacity.headline(), "No load was confirmed to hold p99 < 5ms");
     }
 
     #[test]
