@@ -76,6 +76,18 @@ mod tests {
     }
 
     #[test]
+    fn a_search_shows_its_findings_and_what_spoilt_trials_only_to_who_asks() {
+        let mut document = testing::capacity();
+        document.capacity.as_mut().unwrap().arms[0].failed.as_mut().unwrap().why = "<script>".into();
+        let page = rendered(&document);
+        let (findings, rest) = page.split_once("<h2>Every load</h2>").unwrap();
+        assert!(findings.contains("<b>at least 400&#x2f;s: the generator is the limit</b>"), "{findings}");
+        assert!(findings.contains("<details><summary><span class=\"bad\">INVALID trials"), "{findings}");
+        assert!(rest.contains("<b>800&#x2f;s</b>") && !page.contains("The claims") && !page.contains("<script"));
+        assert_eq!(page.matches("<svg").count(), 1);
+    }
+
+    #[test]
     fn a_banner_tells_of_each_block_what_was_seen() {
         let mut document = testing::document();
         let trials = &mut document.cells[6].trials;

@@ -39,7 +39,7 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
 fn search(text: &mut String, capacity: &CapacityView, charts: &[(&'static str, String)]) {
     section(text, "Capacity");
     let header = ["arm", "highest load held", "lowest load that failed", "by", "the search ended because"];
-    let row = |r: &CapacityRow| [&r.arm, &r.capacity, &r.failed, &r.why, r.end].map(|s| escape(s)).to_vec();
+    let row = |r: &CapacityRow| [&r.arm, &r.capacity, &r.failed, &r.why, r.end].map(escape).to_vec();
     *text += &table(&header, capacity.rows.iter().map(row));
     pictures(text, charts);
     section(text, "Every load");
