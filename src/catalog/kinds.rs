@@ -99,6 +99,11 @@ kinds! {
 }
 
 kinds! {
+    /// What a search for capacity raises.
+    Dimension { Rate = "rate", Sessions = "sessions" }
+}
+
+kinds! {
     /// The application protocol spoken over a transport.
     DialectKind {
         /// Payloads as they are.

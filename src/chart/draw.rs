@@ -170,6 +170,8 @@ impl Canvas<'_> {
                 self.dot(at(*x, *y), 4.2, PAPER)?;
                 self.dot(at(*x, *y), 3.2, *fill)
             }
+            Mark::Ring { x, y, ink } => self.ring(at(*x, *y), *ink),
+            Mark::Target { x, y, ink } => self.target(at(*x, *y), *ink),
             Mark::Text { x, y, text, align } => {
                 let (px, py) = at(*x, *y);
                 let (placing, gap) = match align {
@@ -191,6 +193,8 @@ impl Canvas<'_> {
                     self.fill(Frame { left: left + 6.0, right, top: y - 6.0, bottom: y + 6.0 }, fill)?;
                 }
                 Swatch::Dot(fill) => self.dot((left + SWATCH / 2.0 + 3.0, y), 3.2, fill)?,
+                Swatch::Ring(ink) => self.ring((left + SWATCH / 2.0 + 3.0, y), ink)?,
+                Swatch::Target(ink) => self.target((left + SWATCH / 2.0 + 3.0, y), ink)?,
             }
             self.text(&short(&entry.label), (right + 8.0, y), SMALL, TEXT, LEFT, FontStyle::Normal)?;
         }
@@ -213,6 +217,17 @@ impl Canvas<'_> {
 
     fn dot(&mut self, at: (f64, f64), radius: f64, colour: Rgb) -> Drawn {
         Ok(self.backend.draw_circle(fine(at), (radius * FINE) as u32, &rgb(colour).filled(), true)?)
+    }
+
+    fn ring(&mut self, at: (f64, f64), colour: Rgb) -> Drawn {
+        self.dot(at, 3.6, colour)?;
+        self.dot(at, 2.4, PAPER)
+    }
+
+    fn target(&mut self, at: (f64, f64), colour: Rgb) -> Drawn {
+        self.dot(at, 8.0, colour)?;
+        self.dot(at, 6.2, PAPER)?;
+        self.dot(at, 3.6, colour)
     }
 
     fn text(

@@ -12,6 +12,7 @@ mod bytes;
 mod cdf;
 mod connect;
 mod draw;
+mod load_curve;
 mod palette;
 mod percentiles;
 mod ratios;
@@ -26,23 +27,36 @@ pub use spec::{Align, Axis, Band, ChartSpec, Entry, Mark, Panel, Scale, Swatch, 
 pub struct Chart {
     /// Name of its file.
     pub file: &'static str,
+    pub of: Kind,
     /// `None`: the document has nothing to show in it.
     pub spec: fn(&Document) -> Option<ChartSpec>,
 }
 
+/// Which documents a chart is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One cell an arm.
+    Run,
+    /// A search for capacity: a cell for each arm and load.
+    Search,
+}
+
 /// In the order in which a reader should meet them.
 pub const CHARTS: &[Chart] = &[
-    Chart { file: "latency-by-percentile.svg", spec: percentiles::spec },
-    Chart { file: "reference-ratio.svg", spec: ratios::spec },
-    Chart { file: "delivery-cdf.svg", spec: cdf::spec },
-    Chart { file: "response-over-time.svg", spec: time::spec },
-    Chart { file: "bytes-per-message.svg", spec: bytes::spec },
-    Chart { file: "connect-phases.svg", spec: connect::spec },
+    Chart { file: "latency-over-load.svg", of: Kind::Search, spec: load_curve::spec },
+    Chart { file: "latency-by-percentile.svg", of: Kind::Run, spec: percentiles::spec },
+    Chart { file: "reference-ratio.svg", of: Kind::Run, spec: ratios::spec },
+    Chart { file: "delivery-cdf.svg", of: Kind::Run, spec: cdf::spec },
+    Chart { file: "response-over-time.svg", of: Kind::Run, spec: time::spec },
+    Chart { file: "bytes-per-message.svg", of: Kind::Run, spec: bytes::spec },
+    Chart { file: "connect-phases.svg", of: Kind::Run, spec: connect::spec },
 ];
 
-/// File and title of each chart that this document has something to show in.
-pub fn drawable(document: &Document) -> Vec<(&'static str, String)> {
-    CHARTS.iter().filter_map(|chart| Some((chart.file, (chart.spec)(document)?.title))).collect()
+/// File and picture of each chart that this document has something to show in.
+pub fn drawable(document: &Document) -> Vec<(&'static str, ChartSpec)> {
+    let kind = if document.capacity.is_some() { Kind::Search } else { Kind::Run };
+    let charts = CHARTS.iter().filter(|chart| chart.of == kind);
+    charts.filter_map(|chart| Some((chart.file, (chart.spec)(document)?))).collect()
 }
 
 /// The arm that titles speak of and the one it is set against: plain WebSocket, or else the first arm, and the
@@ -75,11 +89,15 @@ fn subtitle(document: &Document, what: &str) -> String {
     let mut parts = vec![what.to_owned()];
     if let Some(cell) = document.cells.first() {
         let load = &cell.load;
-        parts.push(format!("{}, {} sessions", cell.workload, load.sessions));
-        parts.push(if cell.is_closed() {
-            "closed arrival: hides stalls".to_owned()
-        } else {
-            format!("{}/s {}", three_digits(load.rate), load.arrival)
+        let raised = document.capacity.as_ref().map(|capacity| capacity.of.as_str());
+        parts.push(match raised {
+            Some("sessions") => cell.workload.clone(),
+            _ => format!("{}, {} sessions", cell.workload, load.sessions),
+        });
+        parts.push(match raised {
+            _ if cell.is_closed() => "closed arrival: hides stalls".to_owned(),
+            Some("rate") => load.arrival.clone(),
+            _ => format!("{}/s {}", three_digits(load.rate), load.arrival),
         });
         parts.push(match load.payload {
             (min, max) if min == max => format!("{min} B"),
@@ -98,15 +116,18 @@ mod tests {
     use crate::result::testing;
 
     #[test]
-    fn every_chart_of_a_full_run_is_drawn_and_the_same_each_time() {
-        let document = testing::document();
-        for chart in CHARTS {
-            let spec = (chart.spec)(&document).unwrap_or_else(|| panic!("{} has nothing to show", chart.file));
-            assert!(!spec.title.is_empty() && !spec.panels.is_empty());
-            let svg = draw(&spec).unwrap();
-            assert_eq!(svg, draw(&(chart.spec)(&document).unwrap()).unwrap());
-            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{}", chart.file);
+    fn every_chart_is_drawn_and_the_same_each_time() {
+        let mut drawn = Vec::new();
+        for document in [testing::capacity(), testing::document()] {
+            for (file, spec) in drawable(&document) {
+                assert!(!spec.title.is_empty() && !spec.panels.is_empty());
+                let svg = draw(&spec).unwrap();
+                assert_eq!(svg, draw(&spec).unwrap());
+                assert!(!svg.contains("NaN") && !svg.contains("inf"), "{file}");
+                drawn.push(file);
+            }
         }
+        assert_eq!(drawn, CHARTS.iter().map(|chart| chart.file).collect::<Vec<_>>());
     }
 
     #[test]
@@ -122,15 +143,15 @@ mod tests {
     fn names_from_outside_are_escaped() {
         let mut document = testing::document();
         document.cells[0].arm = "<script>alert(1)</script>\u{0}\u{b}&\"".to_owned();
-        for (chart, _) in CHARTS.iter().zip(drawable(&document)) {
-            let svg = draw(&(chart.spec)(&document).unwrap()).unwrap();
-            assert!(!svg.contains("<script") && !svg.contains('\u{0}') && !svg.contains('\u{b}'), "{}", chart.file);
+        for (file, spec) in drawable(&document) {
+            let svg = draw(&spec).unwrap();
+            assert!(!svg.contains("<script") && !svg.contains('\u{0}') && !svg.contains('\u{b}'), "{file}");
         }
     }
 
     #[test]
     fn titles_state_what_is_seen() {
-        let titles: Vec<String> = drawable(&testing::document()).into_iter().map(|(_, title)| title).collect();
+        let titles: Vec<String> = drawable(&testing::document()).into_iter().map(|(_, spec)| spec.title).collect();
         insta::assert_snapshot!(titles.join("\n"));
     }
 
@@ -141,11 +162,12 @@ mod tests {
             let bad = |c: &&mut Cell| arms.is_empty() || arms.contains(&c.arm.as_str());
             let trials = document.cells.iter_mut().filter(bad).flat_map(|c| &mut c.trials);
             trials.for_each(testing::invalidate);
-            for chart in CHARTS {
-                let said = format!("{:?}", (chart.spec)(&document).unwrap());
-                assert!(arms.iter().all(|arm| said.contains(&format!("{arm} (invalid)"))), "{}", chart.file);
+            let charts = drawable(&document);
+            for (file, spec) in &charts {
+                let said = format!("{spec:?}");
+                assert!(arms.iter().all(|arm| said.contains(&format!("{arm} (invalid)"))), "{file}");
             }
-            drawable(&document).into_iter().map(|(_, title)| title).collect::<Vec<_>>().join("\n")
+            charts.into_iter().map(|(_, spec)| spec.title).collect::<Vec<_>>().join("\n")
         };
         let no_websocket = titles_without(&["websocket"]);
         assert!(!no_websocket.contains("websocket"), "{no_websocket}");

@@ -50,15 +50,20 @@ const COLOURS: &[(&str, Rgb)] = &[
 ];
 
 impl Inks {
-    /// The arm that is named like its transport is the plain one; the others are variants in their order.
+    /// The arm that is named like its transport is the plain one; the others are variants in their order. Cells of one arm
+    /// share its ink.
     pub fn of(document: &Document) -> Inks {
         let mut inks = Vec::with_capacity(document.cells.len());
-        for (at, cell) in document.cells.iter().enumerate() {
-            let same = || document.cells.iter().enumerate().filter(|(_, c)| c.transport == cell.transport);
-            let plain = same().find(|(_, c)| c.arm == c.transport).or_else(|| same().next()).map(|(i, _)| i);
-            let variant =
-                if plain == Some(at) { 0 } else { 1 + same().filter(|(i, _)| *i < at && plain != Some(*i)).count() };
-            inks.push(Ink::of(&cell.transport, variant));
+        for cell in &document.cells {
+            let mut arms: Vec<&str> = Vec::new();
+            for same in document.cells.iter().filter(|c| c.transport == cell.transport) {
+                if !arms.contains(&same.arm.as_str()) {
+                    arms.push(&same.arm);
+                }
+            }
+            // A stable sort: the plain arm first, or else the one that stands first.
+            arms.sort_by_key(|arm| *arm != cell.transport);
+            inks.push(Ink::of(&cell.transport, arms.iter().position(|arm| *arm == cell.arm).unwrap_or(0)));
         }
         Inks(inks)
     }
@@ -128,5 +133,17 @@ mod tests {
         let inks = Inks::of(&document);
         assert_eq!((inks.of_cell(1).hex().as_str(), inks.of_cell(1).dash), ("#0072B2", Dash::Solid));
         assert_eq!((inks.of_cell(0).hex().as_str(), inks.of_cell(0).dash), ("#59A3CD", Dash::Long));
+    }
+
+    #[test]
+    fn every_load_of_an_arm_has_the_arms_ink() {
+        let document = testing::capacity();
+        let inks = Inks::of(&document);
+        let of = |arm: &str| -> Vec<Ink> {
+            let at = |(at, cell): (usize, &crate::result::Cell)| (cell.arm == arm).then(|| inks.of_cell(at));
+            document.cells.iter().enumerate().filter_map(at).collect()
+        };
+        assert_eq!(of("websocket"), [Ink::of("websocket", 0); 3]);
+        assert_eq!(of("tcp"), [Ink::of("tcp", 0); 2]);
     }
 }

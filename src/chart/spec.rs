@@ -80,6 +80,18 @@ pub enum Mark {
         y: f64,
         fill: Rgb,
     },
+    /// A circle with nothing in it.
+    Ring {
+        x: f64,
+        y: f64,
+        ink: Rgb,
+    },
+    /// A larger ring around a dot: where it is that a line is about.
+    Target {
+        x: f64,
+        y: f64,
+        ink: Rgb,
+    },
     /// Words beside a point.
     Text {
         x: f64,
@@ -107,6 +119,8 @@ pub enum Swatch {
     Line(Ink),
     Fill(Rgb),
     Dot(Rgb),
+    Ring(Rgb),
+    Target(Rgb),
 }
 
 impl Scale {

@@ -1,9 +1,10 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
 use super::oracle::OracleFlag;
-use crate::catalog::Engine;
+use crate::catalog::{Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
-use crate::units::{Rate, Span};
+use crate::result::Slo;
+use crate::units::{Rate, Share, Span, UnitError};
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -27,12 +28,15 @@ Examples:
   wsbench check scenarios/chat.toml         what would be run; starts nothing
   wsbench run scenarios/chat.toml           run it; the report is in reports/
   wsbench run scenarios/echo.toml --transport websocket --target websocket=ws://127.0.0.1:9001/echo
+  wsbench capacity scenarios/echo.toml --slo 'p99 < 50ms'
   wsbench report reports/chat-…/result.json redraw a saved result";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a scenario and write its report
     Run(Box<RunArgs>),
+    /// Find the highest load that each arm of a scenario holds, and draw its latency over the load
+    Capacity(Box<CapacityArgs>),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
@@ -92,6 +96,76 @@ Examples:
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
 Exit codes: 0 done, 1 could not be done, 2 command line wrong, 95 the generator was the bottleneck,
 104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = CAPACITY_EXAMPLES)]
+pub(super) struct CapacityArgs {
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// What a load must keep, such as 'p99 < 50ms' or 'p99.9 < 100ms and max service-time < 1s and loss < 1%'
+    #[arg(long, value_name = "SLO", env = "WSBENCH_SLO")]
+    pub slo: Slo,
+    /// What to raise: the rate, or the number of sessions
+    #[arg(long, value_name = "WHAT", default_value = "rate", env = "WSBENCH_OF", value_parser = dimension)]
+    pub of: Dimension,
+    /// Lowest load to try, such as 50/s or 10 [default: a sixteenth of the first, which is --rate or --sessions]
+    #[arg(long, value_name = "LOAD", env = "WSBENCH_FROM", value_parser = load)]
+    pub from: Option<u64>,
+    /// Highest load to try [default: a million a second, or as many sessions as this machine grants]
+    #[arg(long, value_name = "LOAD", env = "WSBENCH_TO", value_parser = load)]
+    pub to: Option<u64>,
+    /// How near the load that fails must be to the one that holds before the search ends
+    #[arg(long, value_name = "SHARE", default_value = "5%", env = "WSBENCH_PRECISION", value_parser = precision)]
+    pub precision: Share,
+    /// Most time for all of it; when it is up no further trial begins
+    #[arg(long, value_name = "TIME", default_value = "10m", env = "WSBENCH_BUDGET")]
+    pub budget: Span,
+    /// Folder for the report; must not exist yet, or be empty [default: reports/<scenario>-capacity-<date-time>]
+    #[arg(short, long, value_name = "DIR", env = "WSBENCH_OUT")]
+    pub out: Option<PathBuf>,
+    /// What to print when done: a table, or JSON and nothing else
+    #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
+    pub format: Format,
+    /// Draw no charts
+    #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
+    pub no_charts: bool,
+    /// Show no progress
+    #[arg(short, long, env = "WSBENCH_QUIET", value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub color: ColorArgs,
+}
+
+const CAPACITY_EXAMPLES: &str = "\
+Examples:
+  wsbench capacity scenarios/echo.toml --slo 'p99 < 50ms'
+  wsbench capacity scenarios/echo.toml --slo 'p99 < 10ms and loss < 1%' -r 500/s --to 20k/s -d 1s --warmup 200ms
+  wsbench capacity scenarios/chat.toml --slo 'p99 < 100ms' --of sessions --transport websocket,sse
+
+The first load is --rate (with --of sessions: --sessions), or the scenario's; --duration is the length of a trial, --trials
+how many a load takes [default: 3]. Implied in every SLO: nothing lost, late or unfinished (over UDP a thousandth may be),
+and the asked load was offered. docs/capacity.md says how to read what comes out.
+Exit codes: 0 done, 1 an arm never completed anything, 2 command line wrong, 95 the generator was the limit for every arm,
+104 scenario invalid, 105 interrupted.";
+
+fn dimension(text: &str) -> Result<Dimension, String> {
+    text.parse().map_err(|()| {
+        let names: Vec<&str> = Dimension::ALL.iter().map(|d| d.name()).collect();
+        format!("choose one of {}", names.join(", "))
+    })
+}
+
+/// A whole number of sessions, or of messages a second.
+fn load(text: &str) -> Result<u64, String> {
+    let rate: Rate = text.parse().map_err(|_| "write a number, such as 500/s, 2k/s or 120".to_owned())?;
+    Some(rate.per_second().round() as u64).filter(|load| *load > 0).ok_or_else(|| "there is no load below 1".to_owned())
+}
+
+fn precision(text: &str) -> Result<Share, String> {
+    let share: Share = text.parse().map_err(|error: UnitError| error.to_string())?;
+    let is_useful = (0.01..=1.0).contains(&share.part());
+    is_useful.then_some(share).ok_or_else(|| "choose 1% to 100%: trials differ by more than less".to_owned())
+}
 
 /// The scenario, and what may be said over it.
 #[derive(Debug, ClapArgs)]

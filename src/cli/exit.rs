@@ -1,6 +1,6 @@
 //! Exit codes, a contract with scripts: a tool that failed and a product that regressed never share one.
 
-use crate::result::{Document, Trial};
+use crate::result::{ArmCapacity, Document, End, Trial};
 use std::process::ExitCode;
 
 /// How a command ended. The numbers 99, 104 and 105 are k6's.
@@ -35,12 +35,34 @@ impl Exit {
     /// The first that applies, in the order 1, 105, 95, 0. Some sessions failing is not a failure of the run: that is for
     /// the counts to say. An arm that connected nobody or completed nothing is.
     pub(super) fn of(document: &Document) -> Exit {
+        if let Some(capacity) = &document.capacity {
+            return Exit::of_search(document, &capacity.arms);
+        }
         let mut trials = document.cells.iter().flat_map(|cell| &cell.trials);
         let failed = document.cells.iter().any(|cell| !cell.trials.is_empty() && cell.trials.iter().all(did_nothing));
         match () {
             () if failed => Exit::Failed,
             () if document.partial => Exit::Interrupted,
             () if trials.any(|trial| !trial.invalid.is_empty()) => Exit::Invalid,
+            () => Exit::Done,
+        }
+    }
+
+    /// Trials at loads that are too high may fail, and INVALID ones say where the generator ends: neither spoils a search.
+    /// An arm that never completed anything does, and so does a generator that was the limit for every arm, since then
+    /// nothing was found out of any target.
+    fn of_search(document: &Document, arms: &[ArmCapacity]) -> Exit {
+        let trials = |arm: &str| {
+            document.cells.iter().filter(|cell| cell.arm == arm).flat_map(|cell| &cell.trials).collect::<Vec<_>>()
+        };
+        let is_dead = |arm: &ArmCapacity| {
+            let trials = trials(&arm.arm);
+            !trials.is_empty() && trials.into_iter().all(did_nothing)
+        };
+        match () {
+            () if arms.iter().any(is_dead) => Exit::Failed,
+            () if document.partial => Exit::Interrupted,
+            () if arms.iter().all(|arm| arm.end == Some(End::GeneratorLimit)) => Exit::Invalid,
             () => Exit::Done,
         }
     }

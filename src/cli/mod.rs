@@ -1,6 +1,7 @@
 //! Arguments, live progress, exit codes. The only place that prints.
 
 mod args;
+mod capacity;
 mod check;
 mod exit;
 mod init;
@@ -25,6 +26,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     let exit = match args.command {
         Command::Run(run) => run::run(*run),
+        Command::Capacity(args) => capacity::capacity(&args),
         Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),

@@ -68,7 +68,7 @@ async fn measure(read: &Read, is_quiet: bool, dir: &Path) -> anyhow::Result<Docu
 }
 
 /// The first Ctrl-C (or SIGTERM) ends the run in order, the second at once.
-fn watch_signals(want: watch::Sender<bool>) -> anyhow::Result<()> {
+pub(super) fn watch_signals(want: watch::Sender<bool>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {

@@ -1,13 +1,64 @@
 //! The table that a run ends with.
 
 use super::exit::did_nothing;
-use crate::result::{Cell, CellSummary, Document, Finding};
+use crate::result::{ArmCapacity, Capacity, Cell, CellSummary, Document, End, Finding};
 use crate::units::{show_bytes, show_nanos};
 use comfy_table::{CellAlignment, Table, presets};
 use std::path::Path;
 
 /// A table of the arms, what is wrong with the run, and where the report is.
 pub(super) fn text(document: &Document, dir: &Path) -> String {
+    let (table, wrong) = match &document.capacity {
+        Some(capacity) => (capacities(capacity), limits(document, capacity)),
+        None => (arms(document), findings(document)),
+    };
+    let mut text = String::from("\n");
+    text += &table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
+    for floor in document.floors_in_words() {
+        text += &format!("{floor}\n");
+    }
+    if document.capacity.is_none() {
+        text += &memory(&document.summary());
+    }
+    text += &labels(document);
+    for omitted in &document.omitted {
+        text += &format!("not run: {}: {}\n", omitted.arm, omitted.reason);
+    }
+    text += &wrong;
+    if document.partial {
+        text +=
+            "\nPARTIAL: the run was interrupted, or lost a process of its own; what was measured is in the report\n";
+    }
+    text += &format!("\n{}\n", dir.join("report.html").display());
+    text
+}
+
+/// What a search found of each arm.
+fn capacities(capacity: &Capacity) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["arm", &capacity.slo.to_string(), "failed at", "by"]);
+    for arm in &capacity.arms {
+        let failed = arm.failed.as_ref();
+        let at = failed.map_or("–".to_owned(), |failed| capacity.show(failed.load));
+        let why = failed.map_or_else(|| capacity.end_words(arm).to_owned(), |failed| failed.why.clone());
+        table.add_row([arm.arm.clone(), capacity.words(arm), at, why]);
+    }
+    table
+}
+
+/// Why the generator was the limit, for the arms of which it was.
+fn limits(document: &Document, capacity: &Capacity) -> String {
+    let is_limited = |arm: &&ArmCapacity| arm.end == Some(End::GeneratorLimit);
+    let first = |arm: &ArmCapacity| {
+        let cells = document.cells.iter().filter(|cell| cell.arm == arm.arm && Some(capacity.load_of(cell)) > arm.held);
+        let lowest = cells.min_by_key(|cell| capacity.load_of(cell))?;
+        Some(invalid(lowest, &document.name_of(lowest)))
+    };
+    capacity.arms.iter().filter(is_limited).filter_map(first).collect()
+}
+
+fn arms(document: &Document) -> Table {
     let cells = document.summary();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -18,23 +69,7 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut text = String::from("\n");
-    text += &table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
-    for floor in document.floors_in_words() {
-        text += &format!("{floor}\n");
-    }
-    text += &memory(&cells);
-    text += &labels(document);
-    for omitted in &document.omitted {
-        text += &format!("not run: {}: {}\n", omitted.arm, omitted.reason);
-    }
-    text += &findings(document);
-    if document.partial {
-        text +=
-            "\nPARTIAL: the run was interrupted, or lost a process of its own; what was measured is in the report\n";
-    }
-    text += &format!("\n{}\n", dir.join("report.html").display());
-    text
+    table
 }
 
 fn row(cell: &CellSummary) -> Vec<String> {
@@ -84,13 +119,13 @@ fn findings(document: &Document) -> String {
         } else if !cell.trials.is_empty() && cell.trials.iter().all(did_nothing) {
             text += &format!("\nfailed: {}: nothing of what was sent was answered\n", cell.arm);
         }
-        text += &invalid(cell);
+        text += &invalid(cell, &cell.arm);
     }
     text
 }
 
 /// Why trials of an arm can't be trusted: each reason once, as it was first seen, with how many trials it concerns.
-fn invalid(cell: &Cell) -> String {
+fn invalid(cell: &Cell, name: &str) -> String {
     let mut reasons: Vec<(&Finding, usize)> = Vec::new();
     for finding in cell.trials.iter().flat_map(|trial| &trial.invalid) {
         match reasons.iter_mut().find(|(first, _)| first.code == finding.code) {
@@ -100,7 +135,7 @@ fn invalid(cell: &Cell) -> String {
     }
     let of = cell.trials.len();
     let line = |(finding, trials): (&Finding, usize)| {
-        format!("\nINVALID: {}, {trials} of {of} trials: {}\n  {}\n", cell.arm, finding.message, finding.advice)
+        format!("\nINVALID: {}, {trials} of {of} trials: {}\n  {}\n", name, finding.message, finding.advice)
     };
     reasons.into_iter().map(line).collect()
 }

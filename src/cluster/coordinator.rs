@@ -54,7 +54,7 @@ impl Halt {
         Halt(wanted)
     }
 
-    fn is_wanted(&self) -> bool {
+    pub(super) fn is_wanted(&self) -> bool {
         *self.0.borrow()
     }
 
@@ -122,7 +122,7 @@ pub async fn run(
 }
 
 /// The floor of the network for each host that a target is on.
-async fn floors(plan: &Plan, halt: &Halt) -> Vec<NetworkFloor> {
+pub(super) async fn floors(plan: &Plan, halt: &Halt) -> Vec<NetworkFloor> {
     let mut floors: Vec<NetworkFloor> = Vec::new();
     for cell in &plan.cells {
         if halt.is_wanted() {
@@ -140,14 +140,14 @@ async fn floors(plan: &Plan, halt: &Halt) -> Vec<NetworkFloor> {
 }
 
 /// When a trial ran, among all of them.
-struct Place {
-    block: u32,
-    place: u32,
-    started: Nanos,
+pub(super) struct Place {
+    pub block: u32,
+    pub place: u32,
+    pub started: Nanos,
 }
 
 /// What was tried, and whether its figures can be trusted.
-fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration: Option<&Calibration>) -> Trial {
+pub(super) fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration: Option<&Calibration>) -> Trial {
     let judgement = judge(&Evidence {
         outcome: &tried.outcome,
         generator: &tried.generator,

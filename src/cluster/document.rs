@@ -36,6 +36,7 @@ pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
         network_floor: Vec::new(),
         cells: plan.cells.iter().map(cell).collect(),
         omitted: plan.omitted.iter().map(|o| OmittedArm { arm: o.arm.clone(), reason: o.reason.clone() }).collect(),
+        capacity: None,
     }
 }
 
@@ -69,7 +70,7 @@ fn git_revision() -> Option<String> {
     output.status.success().then(|| text.trim().to_owned()).filter(|t| !t.is_empty())
 }
 
-fn cell(cell: &plan::Cell) -> Cell {
+pub(super) fn cell(cell: &plan::Cell) -> Cell {
     Cell {
         arm: cell.arm.clone(),
         transport: cell.transport.kind().to_string(),

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `coordinator.rs` | blocks and trials, in seeded random order |
+//! | `capacity.rs` | the search for the highest load that each arm holds |
 //! | `trial.rs` | one trial from the first process to the last |
 //! | `crew.rs`, `targets.rs` | its workers and its embedded targets: started together, heard, summed |
 //! | `loss.rs` | processes that died or hung, and the others went on |
@@ -15,6 +16,7 @@
 //! | `ping.rs` | ICMP echoes to the target's host before the first trial: the floor of the network |
 //! | `document.rs`, `host.rs`, `usage.rs` | what the document says of the plan, the machine and the processes |
 
+mod capacity;
 mod child;
 mod coordinator;
 mod cores;
@@ -31,6 +33,7 @@ mod trial;
 mod usage;
 mod worker;
 
+pub use capacity::{Goal, SearchProgress, search};
 pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
 pub use host::{host, raise_open_files_limit};
 pub use worker::work;

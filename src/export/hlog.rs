@@ -9,7 +9,8 @@ use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use std::fmt::Write as _;
 
 pub fn files(document: &Document, _: &Options) -> Result<Vec<File>, ExportError> {
-    let names = file_names(document.cells.iter().map(|c| c.arm.as_str()));
+    let names: Vec<String> = document.cells.iter().map(|cell| document.name_of(cell)).collect();
+    let names = file_names(names.iter().map(String::as_str));
     // An edited document may say anything here; then the log begins in 1970.
     let started = document.meta.started.parse::<jiff::Timestamp>().unwrap_or_default();
     document

@@ -3,7 +3,7 @@
 
 use super::view::View;
 use super::{ExportError, File, Options};
-use crate::chart::{CHARTS, draw};
+use crate::chart::{draw, drawable};
 use crate::result::Document;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, context};
@@ -18,7 +18,8 @@ struct Figure {
 
 pub fn files(document: &Document, options: &Options) -> Result<Vec<File>, ExportError> {
     let mut figures = Vec::new();
-    for spec in CHARTS.iter().filter(|_| options.charts).filter_map(|chart| (chart.spec)(document)) {
+    let charts = if options.charts { drawable(document) } else { Vec::new() };
+    for (_, spec) in charts {
         figures.push(Figure { svg: draw(&spec)?, title: spec.title });
     }
     Ok(vec![File::new("report.html", page(document, &figures)?)])
@@ -55,7 +56,7 @@ mod tests {
         }
         let elsewhere = page.matches("://").count() - page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
         assert_eq!(elsewhere, 0);
-        assert_eq!(page.matches("<svg").count(), CHARTS.len());
+        assert_eq!(page.matches("<svg").count(), drawable(&testing::document()).len());
     }
 
     #[test]
@@ -72,6 +73,18 @@ mod tests {
         let page = rendered(&document);
         assert!(!page.contains("<script") && !page.contains("<!--"));
         assert!(page.contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn a_search_shows_its_findings_and_what_spoilt_trials_only_to_who_asks() {
+        let mut document = testing::capacity();
+        document.capacity.as_mut().unwrap().arms[0].failed.as_mut().unwrap().why = "<script>".into();
+        let page = rendered(&document);
+        let (findings, rest) = page.split_once("<h2>Every load</h2>").unwrap();
+        assert!(findings.contains("<b>at least 400&#x2f;s: the generator is the limit</b>"), "{findings}");
+        assert!(findings.contains("<details><summary><span class=\"bad\">INVALID trials"), "{findings}");
+        assert!(rest.contains("<b>800&#x2f;s</b>") && !page.contains("The claims") && !page.contains("<script"));
+        assert_eq!(page.matches("<svg").count(), 1);
     }
 
     #[test]

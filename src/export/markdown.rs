@@ -1,13 +1,14 @@
 //! `summary.md`: the whole answer on one page of text.
 
-use super::view::{ArmView, ClaimView, DASH, FindingView, View};
+use super::view::{ArmView, CapacityRow, CapacityView, ClaimView, DASH, FindingView, LoadRow, View};
 use super::{ExportError, File, Options};
 use crate::chart;
 use crate::result::Document;
 use std::fmt::Write as _;
 
 pub fn files(document: &Document, options: &Options) -> Result<Vec<File>, ExportError> {
-    let charts = if options.charts { chart::drawable(document) } else { Vec::new() };
+    let drawn = if options.charts { chart::drawable(document) } else { Vec::new() };
+    let charts: Vec<(&str, String)> = drawn.into_iter().map(|(name, spec)| (name, spec.title)).collect();
     Ok(vec![File::new("summary.md", page(&View::of(document), &charts))])
 }
 
@@ -16,31 +17,11 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     if !view.description.is_empty() {
         paragraph(&mut text, &escape(&view.description));
     }
-    invalid_banner(&mut text, &view.invalid);
+    invalid_banner(&mut text, view);
     view.notices.iter().for_each(|notice| paragraph(&mut text, &format!("> {}", escape(notice))));
-    section(&mut text, "Response time");
-    text += &response_table(&view.arms);
-    if let Some(reference) = &view.reference {
-        let reference = escape(reference);
-        paragraph(
-            &mut text,
-            &format!("Ratios are to {reference}: the median over blocks, and the smallest and largest."),
-        );
-    }
-    view.floors.iter().for_each(|floor| paragraph(&mut text, &format!("{}.", escape(floor))));
-
-    section(&mut text, "Cost");
-    text += &cost_table(&view.arms);
-    if !charts.is_empty() {
-        section(&mut text, "Charts");
-        for (name, title) in charts {
-            paragraph(&mut text, &format!("![{}](charts/{name})", escape(title)));
-        }
-    }
-    section(&mut text, "The claims");
-    text += &claims_table(&view.claims);
-    if !view.conditions.is_empty() {
-        paragraph(&mut text, &format!("Measured under: {}.", escape(&view.conditions)));
+    match &view.capacity {
+        Some(capacity) => search(&mut text, capacity, charts),
+        None => run(&mut text, view, charts),
     }
     section(&mut text, "Could the generator be trusted?");
     validity(&mut text, view);
@@ -50,9 +31,64 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     section(&mut text, "What ran, and where");
     text += &table(&["", ""], view.facts.iter().chain(&view.host).map(|(k, v)| vec![escape(k), escape(v)]));
     section(&mut text, "How to read this");
-    text += HOW_TO_READ;
+    text += if view.capacity.is_some() { HOW_TO_READ_A_SEARCH } else { HOW_TO_READ };
     text
 }
+
+/// What a search for capacity found.
+fn search(text: &mut String, capacity: &CapacityView, charts: &[(&'static str, String)]) {
+    section(text, "Capacity");
+    let header = ["arm", "highest load held", "lowest load that failed", "by", "the search ended because"];
+    let row = |r: &CapacityRow| [&r.arm, &r.capacity, &r.failed, &r.why, r.end].map(escape).to_vec();
+    *text += &table(&header, capacity.rows.iter().map(row));
+    pictures(text, charts);
+    section(text, "Every load");
+    let header = ["arm", "load", "kept it", "INVALID", &capacity.limited, "p50", "reach", "broken"];
+    let row = |r: &LoadRow| {
+        let load = if r.is_knee { format!("**{}**", escape(&r.load)) } else { escape(&r.load) };
+        let figures = [&r.kept, &r.invalid, &r.limited, &r.p50, &r.reach, &r.why].map(|s| escape(s));
+        [escape(&r.arm), load].into_iter().chain(figures).collect()
+    };
+    *text += &table(&header, capacity.loads.iter().map(row));
+}
+
+/// How the arms of a run compare.
+fn run(text: &mut String, view: &View, charts: &[(&'static str, String)]) {
+    section(text, "Response time");
+    *text += &response_table(&view.arms);
+    if let Some(reference) = &view.reference {
+        let reference = escape(reference);
+        paragraph(text, &format!("Ratios are to {reference}: the median over blocks, and the smallest and largest."));
+    }
+    view.floors.iter().for_each(|floor| paragraph(text, &format!("{}.", escape(floor))));
+    section(text, "Cost");
+    *text += &cost_table(&view.arms);
+    pictures(text, charts);
+    section(text, "The claims");
+    *text += &claims_table(&view.claims);
+    if !view.conditions.is_empty() {
+        paragraph(text, &format!("Measured under: {}.", escape(&view.conditions)));
+    }
+}
+
+fn pictures(text: &mut String, charts: &[(&'static str, String)]) {
+    if !charts.is_empty() {
+        section(text, "Charts");
+    }
+    for (name, title) in charts {
+        paragraph(text, &format!("![{}](charts/{name})", escape(title)));
+    }
+}
+
+const HOW_TO_READ_A_SEARCH: &str = "
+- A load is **held** if most of its valid trials kept the objective, and the load that is printed did so in two series of
+  trials: one that found it, one that confirmed it. Implied in every objective: nothing lost, late or unfinished (over UDP a
+  thousandth may be), and at least 99.5 % of what was asked was sent.
+- **INVALID** trials show where the generator ends, not the target. They never count: an arm above whose capacity there are
+  only those holds *at least* that load.
+- **Response time** runs from the instant a message was *due* to its receipt; what never came counts as infinite (∞).
+- A round is one load of every arm that still searches; the arms take turns within it. Blocks are rounds here.
+";
 
 const HOW_TO_READ: &str = "
 - **Response time** runs from the instant a message was *due* to its receipt, so a stall counts for every message that it
@@ -73,14 +109,15 @@ fn paragraph(text: &mut String, words: &str) {
     let _ = write!(text, "\n{words}\n");
 }
 
-fn invalid_banner(text: &mut String, invalid: &[FindingView]) {
-    if !invalid.is_empty() {
-        paragraph(
-            text,
-            "**INVALID trials:** in some trials the generator could not be trusted. Figures leave them out; an arm with \
-             no valid trial is marked.",
-        );
+fn invalid_banner(text: &mut String, view: &View) {
+    if view.invalid.is_empty() {
+        return;
     }
+    let so = match view.capacity {
+        Some(_) => "They show where the generator ends, and count in no answer.",
+        None => "Figures leave them out; an arm with no valid trial is marked.",
+    };
+    paragraph(text, &format!("**INVALID trials:** in some trials the generator could not be trusted. {so}"));
 }
 
 fn response_table(arms: &[ArmView]) -> String {
@@ -231,6 +268,14 @@ mod tests {
         let skipped = NetworkFloor { skipped: Some("no <right>".to_owned()), p50: None, ..floor };
         let text = of(skipped, 0);
         assert!(!text.contains("Network floor (") && text.contains("a\\_b: not measured: no &lt;right&gt;"), "{text}");
+    }
+
+    #[test]
+    fn a_search_shows_its_findings_and_nothing_that_takes_one_load_for_granted() {
+        let text = page(&View::of(&testing::capacity()), &[("a.svg", "a title".to_owned())]);
+        assert!(!text.contains("## The claims") && !text.contains("## Cost"), "{text}");
+        let (search, _) = text.split_once("\n## Counts").unwrap();
+        insta::assert_snapshot!(search);
     }
 
     #[test]

@@ -9,7 +9,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 /// More than this in one trial is a typing error rather than a plan.
-const MOST_MESSAGES: f64 = 1e8;
+pub(super) const MOST_MESSAGES: f64 = 1e8;
+/// A second, over all sessions.
+pub(super) const MOST_RATE: f64 = 1e7;
+pub(super) const MOST_SESSIONS: u32 = 1_000_000;
 const DAY: Span = Span::from_millis(24 * 3_600_000);
 const HOUR: Span = Span::from_millis(3_600_000);
 
@@ -142,7 +145,7 @@ fn check_arrival(load: &scenario::Load, workload: WorkloadKind, problems: &mut V
 
 fn check_bounds(load: &scenario::Load, problems: &mut Vec<Problem>) {
     let million = Rate::new(1e6).expect("a finite rate");
-    within(problems, "sessions", &load.sessions, |n| n.get() <= 1_000_000, "at most 1000000");
+    within(problems, "sessions", &load.sessions, |n| n.get() <= MOST_SESSIONS, "at most 1000000");
     within(problems, "trials", &load.trials, |n| n.get() <= 1000, "at most 1000");
     within(problems, "connect_rate", &load.connect_rate, |r| *r <= million, "at most 1M/s");
     within(problems, "connect_rate", &load.connect_rate, |r| r.per_second() > 0.0, "above 0");
@@ -156,7 +159,7 @@ fn check_bounds(load: &scenario::Load, problems: &mut Vec<Problem>) {
         within(problems, "connect_timeout", timeout, |s| (MILLISECOND..=HOUR).contains(s), "between 1ms and an hour");
     }
     if let Some(rate) = &load.rate {
-        within(problems, "rate", rate, |r| *r <= Rate::new(1e7).expect("a finite rate"), "at most 10M/s");
+        within(problems, "rate", rate, |r| r.per_second() <= MOST_RATE, "at most 10M/s");
     }
     if let Some(think) = &load.think {
         within(problems, "think", think, |s| *s <= HOUR, "at most an hour");
@@ -165,7 +168,7 @@ fn check_bounds(load: &scenario::Load, problems: &mut Vec<Problem>) {
         within(problems, "outstanding", outstanding, |n| n.get() <= 10_000, "at most 10000");
     }
     for stage in load.stages.iter().flat_map(|stages| stages.iter()) {
-        within(problems, "to", &stage.to, |r| *r <= Rate::new(1e7).expect("a finite rate"), "at most 10M/s");
+        within(problems, "to", &stage.to, |r| r.per_second() <= MOST_RATE, "at most 10M/s");
         within(problems, "over", &stage.over, |s| *s <= DAY, "at most a day");
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 mod arm;
+mod at;
 mod build;
 mod facts;
 mod load;
@@ -20,6 +21,7 @@ mod processes;
 mod sources;
 mod workload;
 
+pub use at::{Unsearchable, bounds};
 pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
 pub use oracle::flaws;

@@ -6,19 +6,23 @@ use crate::measure::{Histogram, Outcome, Truth};
 use crate::units::show_nanos;
 use serde::{Deserialize, Serialize};
 
+mod capacity;
 mod certificate;
 mod mask;
 mod merge;
 mod redact;
+mod slo;
 mod store;
 mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 mod validity;
 
+pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
 pub use mask::mask_scenario;
 pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
+pub use slo::{Kept, Limit, Quantile, Reading, Slo, SloError, SloMetric};
 pub use store::{LoadError, SaveError, write_atomically};
 pub use summary::*;
 pub use validity::{Evidence, Judgement, judge};
@@ -44,9 +48,12 @@ pub struct Document {
     /// One for each host that a target is on, in the scenario's order; empty in older documents.
     #[serde(default)]
     pub network_floor: Vec<NetworkFloor>,
-    /// In the scenario's order.
+    /// In the scenario's order; of a search for capacity, an arm's loads in ascending order.
     pub cells: Vec<Cell>,
     pub omitted: Vec<OmittedArm>,
+    /// What a search for capacity found; absent for every other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -116,7 +123,7 @@ pub struct NetworkFloor {
     pub skipped: Option<String>,
 }
 
-/// One arm under the run's workload and load.
+/// One arm under one workload and load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     pub arm: String,

@@ -64,7 +64,64 @@ pub fn of(workload: &str, delay: Nanos) -> Document {
             "connect" => vec![OmittedArm { arm: "udp".to_owned(), reason: "UDP has no connection".to_owned() }],
             _ => Vec::new(),
         },
+        capacity: None,
     }
+}
+
+/// A search for capacity over three arms: the first is found between 800/s and 1600/s, of the second the generator is the
+/// limit, the third fails at the lower bound.
+pub fn capacity() -> Document {
+    let run = of("echo", 0);
+    let at = |arm: usize, load: u64, times: u64, rounds: &[u32]| {
+        let mut cell = run.cells[arm].clone();
+        cell.load.rate = load as f64;
+        let trials = cell.trials.clone();
+        let slow = |mut trial: Trial, block: u32| {
+            trial.block = block;
+            trial.invalid.clear();
+            let fast = std::mem::take(&mut trial.outcome.histograms);
+            let response = fast.get(Metric::ResponseTime).cloned().unwrap_or_default();
+            response
+                .steps()
+                .for_each(|(value, _)| trial.outcome.histograms.record(Metric::ResponseTime, value * times));
+            trial.outcome.measure.delivered += std::mem::take(&mut trial.outcome.measure.lost);
+            trial
+        };
+        cell.trials = rounds.iter().flat_map(|block| trials.iter().cloned().map(|t| slow(t, *block))).collect();
+        cell
+    };
+    let mut cells = vec![
+        at(0, 400, 1, &[0]),
+        at(0, 800, 2, &[1, 3]),
+        at(0, 1600, 90, &[2]),
+        at(1, 400, 1, &[0, 2]),
+        at(1, 800, 1, &[1]),
+    ];
+    cells.push(at(3, 50, 200, &[0]));
+    cells[4].trials.iter_mut().for_each(invalidate);
+    let arm = |arm: &str, held, failed: Option<u64>, end| ArmCapacity {
+        arm: arm.to_owned(),
+        held,
+        unconfirmed: None,
+        failed: failed.map(|load| Failed { load, why: "p99 response-time 70.0 ms".to_owned() }),
+        end: Some(end),
+    };
+    let capacity = Capacity {
+        slo: "p99 < 5ms".parse().expect("an objective"),
+        of: "rate".to_owned(),
+        first: 400,
+        from: 50,
+        to: 100_000,
+        precision: 0.05,
+        trials: 3,
+        budget: 600 * SECOND,
+        arms: vec![
+            arm("websocket", Some(800), Some(1600), End::Found),
+            arm("tcp", Some(400), None, End::GeneratorLimit),
+            arm("long-polling", None, Some(50), End::BelowLowerBound),
+        ],
+    };
+    Document { cells, reference: None, capacity: Some(capacity), ..run }
 }
 
 /// Makes a trial one whose generator can't be trusted.

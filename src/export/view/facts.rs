@@ -1,7 +1,7 @@
 //! What ran and where, for those who want to run it again.
 
 use super::DASH;
-use crate::result::{Document, NetworkFloor};
+use crate::result::{Capacity, Document, NetworkFloor};
 use crate::units::{show_nanos, three_digits};
 
 /// What was asked for.
@@ -10,13 +10,16 @@ pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
     if let Some(cell) = document.cells.first() {
         let load = &cell.load;
         facts.push(("workload", cell.workload.clone()));
-        facts.push(("sessions", load.sessions.to_string()));
+        let raised = document.capacity.as_ref().map(|capacity| capacity.of.as_str());
+        if raised != Some("sessions") {
+            facts.push(("sessions", load.sessions.to_string()));
+        }
         facts.push((
             "load",
-            if cell.is_closed() {
-                "closed arrival".to_owned()
-            } else {
-                format!("{}/s, {} (open arrival)", three_digits(load.rate), load.arrival)
+            match raised {
+                _ if cell.is_closed() => "closed arrival".to_owned(),
+                Some("rate") => format!("{} (open arrival)", load.arrival),
+                _ => format!("{}/s, {} (open arrival)", three_digits(load.rate), load.arrival),
             },
         ));
         if load.groups > 0 {
@@ -33,8 +36,13 @@ pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
             "measured",
             format!("{} a trial, after {}", show_nanos(load.duration as f64), show_nanos(load.warmup as f64)),
         ));
-        let blocks = document.cells.iter().map(|c| c.trials.len()).max().unwrap_or(0);
-        facts.push(("trials", format!("{blocks} an arm, interleaved in blocks")));
+        match &document.capacity {
+            None => {
+                let blocks = document.cells.iter().map(|c| c.trials.len()).max().unwrap_or(0);
+                facts.push(("trials", format!("{blocks} an arm, interleaved in blocks")));
+            }
+            Some(capacity) => facts.extend(of_search(capacity)),
+        }
     }
     facts.push(("seed", document.seed.to_string()));
     facts.push(("command", document.meta.command_line.join(" ")));
@@ -45,6 +53,17 @@ pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
         facts.push(("git revision", revision.clone()));
     }
     facts
+}
+
+fn of_search(capacity: &Capacity) -> [(&'static str, String); 5] {
+    let show = |load| capacity.show(load);
+    [
+        ("objective", capacity.slo.to_string()),
+        ("searched", format!("{} to {}, from {} on", show(capacity.from), show(capacity.to), show(capacity.first))),
+        ("precision", format!("{} %", three_digits(capacity.precision * 100.0))),
+        ("trials", format!("up to {} a load and round, arms taking turns", capacity.trials)),
+        ("time allowed", show_nanos(capacity.budget as f64)),
+    ]
 }
 
 fn short(hash: &str) -> String {

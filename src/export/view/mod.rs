@@ -1,11 +1,14 @@
 //! What a reader sees, as words: the figures of a document formatted once, for the summary and the page alike.
 
 use crate::compare::{self, Claim, Effect, Ratio, Spread, Unit, Verdict};
-use crate::result::{BytesPerMessage, Cell, CellSummary, Document, Finding, Quantiles, Reached, Trial};
+use crate::result::{BytesPerMessage, Capacity, Cell, CellSummary, Document, Finding, Quantiles, Reached, Trial};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
 
+mod capacity;
 mod facts;
+
+pub use capacity::{CapacityRow, CapacityView, LoadRow};
 
 /// Stands for a figure that too few samples support, or that doesn't exist.
 pub const DASH: &str = "–";
@@ -21,6 +24,8 @@ pub struct View {
     /// What no response time can beat, by host.
     pub floors: Vec<String>,
     pub arms: Vec<ArmView>,
+    /// Of a search for capacity; then every arm above is one at a load.
+    pub capacity: Option<CapacityView>,
     pub omitted: Vec<(String, String)>,
     pub claims: Vec<ClaimView>,
     /// Under which the claims were measured; empty if none was.
@@ -115,19 +120,22 @@ impl View {
                 is_reference,
                 p50_ratio: shown(p50),
                 p99_ratio: shown(p99),
+                arm: document.name_of(cell),
                 ..arm_view(cell, inks.of_cell(at).hex())
             }
         });
-        let claims = compare::claims(document);
+        // Claims compare arms at one load.
+        let claims = if document.capacity.is_none() { compare::claims(document) } else { Vec::new() };
         View {
             conditions: claims.iter().map(|c| c.conditions.clone()).find(|c| !c.is_empty()).unwrap_or_default(),
             name: document.scenario.name.clone(),
             description: document.scenario.description.clone(),
-            headline: compare::headline(document),
+            headline: document.capacity.as_ref().map_or_else(|| compare::headline(document), Capacity::headline),
             notices: notices(document),
             reference: comparison.as_ref().map(|c| c.reference.clone()),
             floors: document.floors_in_words(),
             arms: arms.collect(),
+            capacity: document.capacity.as_ref().map(|capacity| CapacityView::of(document, capacity, &inks)),
             omitted: document.omitted.iter().map(|o| (o.arm.clone(), o.reason.clone())).collect(),
             claims: claims.iter().map(claim_view).collect(),
             invalid: findings(document, |trial| trial.invalid.clone()),
@@ -399,7 +407,7 @@ fn findings(document: &Document, of: impl Fn(&Trial) -> Vec<Finding>) -> Vec<Fin
             }
         }
         rows.extend(of_arm.into_iter().map(|(finding, seen)| FindingView {
-            arm: cell.arm.clone(),
+            arm: document.name_of(cell),
             blocks: listed(seen.iter().map(|(block, _)| *block)),
             code: finding.code,
             message: told_by_block(&seen),
@@ -422,8 +430,9 @@ fn told_by_block(seen: &[(u32, String)]) -> String {
         }
     }
     let told = |(message, blocks): &(&str, Vec<u32>)| {
-        let word = if blocks.len() == 1 { "block" } else { "blocks" };
-        format!("{word} {}: {message}", listed(blocks.iter().copied()))
+        let blocks = listed(blocks.iter().copied());
+        let word = if blocks.contains(',') { "blocks" } else { "block" };
+        format!("{word} {blocks}: {message}")
     };
     match &groups[..] {
         [(message, _)] => (*message).to_owned(),
@@ -432,8 +441,11 @@ fn told_by_block(seen: &[(u32, String)]) -> String {
     }
 }
 
+/// Each once: in a search for capacity a block has several trials of an arm.
 fn listed(blocks: impl Iterator<Item = u32>) -> String {
-    blocks.map(|b| b.to_string()).collect::<Vec<_>>().join(", ")
+    let mut blocks: Vec<u32> = blocks.collect();
+    blocks.dedup();
+    blocks.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -470,6 +482,7 @@ mod tests {
         };
         assert_eq!(told(&["61.5 ms"]), "61.5 ms");
         assert_eq!(told(&["61.5 ms", "61.5 ms"]), "61.5 ms");
+        assert_eq!(listed([1, 1, 1, 3].into_iter()), "1, 3");
         assert_eq!(told(&["61.5 ms", "25.8 ms", "61.5 ms"]), "blocks 0, 7: 61.5 ms; block 5: 25.8 ms");
         assert_eq!(told(&["1", "2", "3", "4", "5"]), "such as block 0: 1; block 5: 2; block 7: 3");
     }
