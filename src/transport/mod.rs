@@ -168,14 +168,15 @@ pub async fn open(
     sink: Rc<dyn Sink>,
 ) -> Result<Opened, Failure> {
     let opening = Opening::new(endpoint.clone(), place, session, sink);
+    // Boxed, so that no transport's opening takes as much memory as the largest one's.
     match &endpoint.transport {
-        Transport::Tcp(settings) => tcp::open(opening, settings).await,
-        Transport::Websocket(settings) => websocket::open(opening, settings).await,
-        Transport::Udp(settings) => udp::open(opening, settings).await,
+        Transport::Tcp(settings) => Box::pin(tcp::open(opening, settings)).await,
+        Transport::Websocket(settings) => Box::pin(websocket::open(opening, settings)).await,
+        Transport::Udp(settings) => Box::pin(udp::open(opening, settings)).await,
         Transport::LongPolling(settings)
         | Transport::ShortPolling(settings)
         | Transport::Sse(settings)
-        | Transport::HttpStreaming(settings) => http::open(opening, settings).await,
+        | Transport::HttpStreaming(settings) => Box::pin(http::open(opening, settings)).await,
     }
 }
 

@@ -20,7 +20,7 @@ mod session;
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The longest answer to a join that is understood, bytes.
-const LONGEST_ANSWER: usize = 4096;
+const LONGEST_ANSWER: usize = 1024;
 
 pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
     let endpoint = &*opening.endpoint;

@@ -8,6 +8,10 @@ use crate::plan::{Target, Workload};
 use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
 use crate::workload::{self, Roster};
 
+/// Sessions of the ramp that are being opened at once, per worker: what opening takes of memory is not given back for long,
+/// and should not be counted as what sessions take.
+const MOST_OPENING: u64 = 1024;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Not tried yet, or a free slot.
@@ -67,7 +71,8 @@ impl Sessions {
 
     /// When the next session of the ramp is due to be opened.
     pub(super) fn next_opening(&self) -> Option<Nanos> {
-        (self.next < self.ramp).then(|| self.since + (f64::from(self.next) * self.gap) as Nanos)
+        (self.next < self.ramp && self.opening < MOST_OPENING)
+            .then(|| self.since + (f64::from(self.next) * self.gap) as Nanos)
     }
 
     pub(super) fn all_tried(&self) -> bool {
