@@ -19,6 +19,8 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 mod poll;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use poll::Poll;
