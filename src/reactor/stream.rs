@@ -28,8 +28,9 @@ pub struct Stream {
     tls: Option<RefCell<Box<ClientConnection>>>,
     /// What came behind the handshake, to be read first.
     early: RefCell<Vec<u8>>,
-    /// What the socket wouldn't take yet.
+    /// What the socket wouldn't take yet, and how much of that it has taken since.
     waiting: RefCell<Vec<u8>>,
+    taken: Cell<usize>,
     /// Our half is to be closed once nothing waits.
     closes: Cell<bool>,
     sent: Cell<u64>,
@@ -48,6 +49,7 @@ impl Stream {
             tls,
             early: RefCell::new(early),
             waiting: RefCell::default(),
+            taken: Cell::new(0),
             closes: Cell::new(false),
             sent: Cell::new(0),
             received: Cell::new(0),
@@ -65,12 +67,18 @@ impl Stream {
 
     /// Bytes that the socket hasn't taken yet.
     pub fn waiting(&self) -> usize {
-        self.waiting.borrow().len()
+        self.waiting.borrow().len() - self.taken.get()
     }
 
     /// Whether there is something to read that the socket doesn't know of.
     pub fn has_early(&self) -> bool {
         !self.early.borrow().is_empty()
+    }
+
+    /// Gives `bytes`, which were read, back to be read again, before anything else.
+    pub fn unread(&self, bytes: &[u8]) {
+        self.received.set(self.received.get() - bytes.len() as u64);
+        self.early.borrow_mut().splice(..0, bytes.iter().copied());
     }
 
     /// Reads what is there.
@@ -112,8 +120,14 @@ impl Stream {
     pub fn flush(&self) -> io::Result<bool> {
         let mut waiting = self.waiting.take();
         if !waiting.is_empty() {
-            let taken = self.put(&waiting)?;
-            waiting.drain(..taken);
+            let before = self.taken.take();
+            let taken = before + self.put(&waiting[before..])?;
+            // Moved up only now and then: a large message may go in many pieces.
+            if 2 * taken >= waiting.len() {
+                waiting.drain(..taken);
+            } else {
+                self.taken.set(taken);
+            }
         } else if let Some(tls) = &self.tls {
             self.write_records(&mut tls.borrow_mut())?;
         }

@@ -1,4 +1,4 @@
-//! The WebSocket face, with both engines, against frames made by hand.
+//! The WebSocket face, with each engine, against frames made by hand.
 
 use crate::harness::*;
 use wsbench::catalog::{Engine, Format};
