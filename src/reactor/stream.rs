@@ -209,3 +209,48 @@ fn taken(written: io::Result<usize>) -> io::Result<usize> {
         written => written,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        (Stream::new(Io::Plain(socket), Vec::new()), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn what_the_socket_does_not_take_goes_later_in_order() {
+        let (stream, mut peer) = pair();
+        let bytes: Vec<u8> = (0..20_000_000u32).map(|n| (n % 251) as u8).collect();
+        let (first, second) = bytes.split_at(15_000_000);
+        stream.write(first).unwrap();
+        stream.write(second).unwrap();
+        assert!(stream.waiting() > second.len());
+        let mut got = vec![0; bytes.len()];
+        for piece in got.chunks_mut(100_000) {
+            peer.read_exact(piece).unwrap();
+            let (before, _) = (stream.waiting(), stream.flush().unwrap());
+            assert!(stream.waiting() <= before);
+        }
+        assert!(got == bytes);
+        assert_eq!((stream.waiting(), stream.counts().0), (0, bytes.len() as u64));
+    }
+
+    #[test]
+    fn what_is_given_back_is_read_again_first() {
+        let (stream, mut peer) = pair();
+        peer.write_all(b"head and body").unwrap();
+        let mut buffer = [0; 100];
+        while stream.read(&mut buffer).unwrap() == Received::Empty {}
+        stream.unread(&buffer[5..13]);
+        assert!(stream.has_early());
+        let mut small = [0; 3];
+        assert_eq!(stream.read(&mut small).unwrap(), Received::Bytes { n: 3, is_last: false });
+        assert_eq!(stream.read(&mut buffer).unwrap(), Received::Bytes { n: 5, is_last: false });
+        assert_eq!(([small.as_slice(), &buffer[..5]].concat(), stream.counts().1), (b"and body".to_vec(), 13));
+    }
+}

@@ -165,3 +165,20 @@ impl<F: Face> Handler for Acceptor<F> {
         self.token.get().into_iter().for_each(|token| self.shared.reactor.again(token));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn what_is_accepted_inherits_nodelay() {
+        for nodelay in [true, false] {
+            let listener = listener("tcp", [127, 0, 0, 1].into(), 0, nodelay).unwrap();
+            listener.set_nonblocking(false).unwrap();
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (accepted, _) = listener.accept().unwrap();
+            assert_eq!(SockRef::from(&accepted).tcp_nodelay().unwrap(), nodelay);
+        }
+    }
+}

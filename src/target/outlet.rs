@@ -214,3 +214,100 @@ impl<E: Encode> Holder for Outlet<E> {
         self.write();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Engine, Format, Oracle};
+    use crate::codec::stream::StreamCodec;
+    use crate::reactor::{Handler, Io, Reactor, Ready, Turn};
+    use crate::target::server::Core;
+    use crate::target::{Config, Ports};
+    use crate::units::Span;
+    use std::io::{ErrorKind, Read};
+    use std::net::{TcpListener, TcpStream};
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn on_ready(&self, _: Ready, _: &mut [u8]) -> Turn {
+            Turn::Done
+        }
+        fn on_time(&self, _: crate::clock::Nanos) {}
+    }
+
+    fn outlet() -> (Rc<Outlet<StreamCodec>>, TcpStream) {
+        let config = Config {
+            bind: [127, 0, 0, 1].into(),
+            ports: Ports::default(),
+            token: None,
+            engine: Engine::Native,
+            delay: Span::ZERO,
+            nodelay: true,
+            hold: Span::ZERO,
+            echo_self: true,
+            core: None,
+            oracle: Oracle::default(),
+        };
+        let shared = Shared::new(Core::new(&config).unwrap(), Reactor::new().unwrap());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let peer = listener.accept().unwrap().0;
+        peer.set_nonblocking(true).unwrap();
+        let token = shared.reactor.add(&socket, Rc::new(Nobody)).unwrap();
+        let codec = StreamCodec::new(crate::catalog::Framing::Newline, 0);
+        (Outlet::new(shared, Stream::new(Io::Plain(socket), Vec::new()), token, codec), peer)
+    }
+
+    fn heard(peer: &mut TcpStream) -> String {
+        let mut bytes = Vec::new();
+        _ = peer.read_to_end(&mut bytes).map_err(|error| assert_eq!(error.kind(), ErrorKind::WouldBlock));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn deliver(outlet: &Rc<Outlet<StreamCodec>>, text: &str) {
+        outlet.clone().deliver(&Message::new(Format::Text, text.as_bytes()));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_copy_goes_at_once_and_gathered_ones_together() {
+        let (outlet, mut peer) = outlet();
+        deliver(&outlet, "one");
+        assert_eq!(heard(&mut peer), "one\n");
+        outlet.shared.gather(|| {
+            deliver(&outlet, "two");
+            deliver(&outlet, "three");
+            assert_eq!(heard(&mut peer), "");
+        });
+        assert_eq!(heard(&mut peer), "two\nthree\n");
+        outlet.shared.gather(|| {
+            outlet.shared.is_last();
+            deliver(&outlet, "four");
+            assert_eq!(heard(&mut peer), "four\n");
+        });
+        assert_eq!(outlet.queue.borrow().capacity(), 0, "who waits keeps nothing");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_gathered_is_bounded() {
+        let (outlet, mut peer) = outlet();
+        outlet.shared.gather(|| {
+            for _ in 0..1024 {
+                outlet.shared.bound();
+                assert_eq!(heard(&mut peer), "");
+                deliver(&outlet, "x");
+            }
+            outlet.shared.bound();
+            assert_eq!(heard(&mut peer).len(), 2048);
+        });
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_last_item_ends_the_stream_and_nothing_follows() {
+        let (outlet, mut peer) = outlet();
+        assert!(outlet.send(Item::Close(1001)) && outlet.is_over());
+        deliver(&outlet, "late");
+        assert_eq!((peer.read(&mut [0; 10]).unwrap(), outlet.shared.core.counts.delivered.get()), (0, 0));
+    }
+}
