@@ -1,7 +1,7 @@
 //! Lets the Autobahn test suite judge the client side: runs every case of a fuzzing server through `transport::open`,
 //! the code that a load goes through, and gives each message back as what it came: text as text, binary as binary.
 //!
-//! `cargo run --example autobahn_client -- ws://127.0.0.1:9001 fastwebsockets`; docs/conformance.md says the rest.
+//! `cargo run --example autobahn_client -- ws://127.0.0.1:9001 native`; docs/conformance.md says the rest.
 
 use anyhow::{Context, anyhow, ensure};
 use std::cell::RefCell;

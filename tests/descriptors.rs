@@ -18,7 +18,7 @@ fn a_target_without_descriptors_serves_on_when_it_has_some() {
         bind: Ipv4Addr::LOCALHOST.into(),
         ports: Ports::default(),
         token: None,
-        engine: Engine::Fastwebsockets,
+        engine: Engine::Native,
         delay: Span::ZERO,
         nodelay: true,
         hold: Span::from_millis(100),

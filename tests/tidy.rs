@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dialect", &["catalog", "codec", "units", "wire"]),
     ("reactor", &["clock"]),
     ("transport", &["catalog", "clock", "codec", "dialect", "measure", "reactor", "seed", "units", "wire"]),
-    ("target", &["catalog", "clock", "codec", "measure", "schedule", "seed", "units", "wire"]),
+    ("target", &["catalog", "clock", "codec", "measure", "reactor", "schedule", "seed", "units", "wire"]),
     ("engine", &["catalog", "clock", "measure", "plan", "schedule", "seed", "transport", "units", "wire", "workload"]),
     ("result", &["clock", "measure", "schedule", "units"]),
     (

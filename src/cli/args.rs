@@ -317,8 +317,8 @@ pub(super) struct ServeArgs {
     /// Let anyone join who reaches the port
     #[arg(long)]
     pub open: bool,
-    /// WebSocket library
-    #[arg(long, default_value = "fastwebsockets", value_parser = engine)]
+    /// What speaks WebSocket
+    #[arg(long, default_value = "native", value_parser = engine)]
     pub engine: Engine,
     /// Emulated one-way network delay, such as 10ms
     #[arg(long, value_name = "TIME", default_value = "0s")]

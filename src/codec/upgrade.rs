@@ -1,4 +1,4 @@
-//! The opening handshake of RFC 6455 §4, once for both engines and both ends: exact bytes, exact checks.
+//! The opening handshake of RFC 6455 §4, once for every engine and both ends: exact bytes, exact checks.
 
 use super::CodecError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;

@@ -67,6 +67,7 @@ pub struct Reactor {
     stirred: Rc<Notify>,
     /// An earlier instant was set than the one that is slept for.
     sooner: Rc<Notify>,
+    alarm: Rc<Alarm>,
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
 
@@ -76,9 +77,16 @@ const READ_CHUNK: usize = 64 * 1024;
 const KEEP: usize = 1 << 20;
 
 impl Reactor {
-    /// Takes two descriptors. Must run within a `LocalSet`, on a runtime with I/O enabled.
+    /// A reactor that is at work: [`new`](Reactor::new), then [`run`](Reactor::run).
     pub fn start() -> io::Result<Rc<Reactor>> {
-        let reactor = Rc::new(Reactor {
+        let reactor = Reactor::new()?;
+        reactor.run();
+        Ok(reactor)
+    }
+
+    /// Takes the two descriptors that it will ever need. Must be called on a runtime with I/O enabled.
+    pub fn new() -> io::Result<Rc<Reactor>> {
+        Ok(Rc::new(Reactor {
             poll: Rc::new(Poll::new()?),
             slots: RefCell::default(),
             again: RefCell::default(),
@@ -87,17 +95,20 @@ impl Reactor {
             timers: RefCell::default(),
             stirred: Rc::default(),
             sooner: Rc::default(),
+            alarm: Rc::new(Alarm::new()?),
             tasks: RefCell::default(),
-        });
-        let alarm = Alarm::new()?;
-        let (attended, timed) = (Rc::downgrade(&reactor), Rc::downgrade(&reactor));
-        let (poll, stirred) = (reactor.poll.clone(), reactor.stirred.clone());
-        let sooner = reactor.sooner.clone();
+        }))
+    }
+
+    /// Sets it to work. Must be called once, within a `LocalSet`.
+    pub fn run(self: &Rc<Self>) {
+        let (attended, timed) = (Rc::downgrade(self), Rc::downgrade(self));
+        let (poll, stirred) = (self.poll.clone(), self.stirred.clone());
+        let (alarm, sooner) = (self.alarm.clone(), self.sooner.clone());
         // They fail only if the runtime's own polling does, and then nothing would come any more anyway.
         let attending = spawn_local(async move { _ = attend(&attended, &poll, &stirred).await });
         let timing = spawn_local(async move { _ = keep_time(&timed, &alarm, &sooner).await });
-        *reactor.tasks.borrow_mut() = vec![attending, timing];
-        Ok(reactor)
+        *self.tasks.borrow_mut() = vec![attending, timing];
     }
 
     /// Watches `descriptor` for `handler`, from now until [`remove`](Reactor::remove).
@@ -115,6 +126,18 @@ impl Reactor {
         let handler = self.slots.borrow_mut().remove(token);
         // Dropped outside the borrow: it may hold the last reference to others of ours.
         drop(handler);
+    }
+
+    /// Has `handler` handle what `token` names, in place of who did so far.
+    pub fn hand_over(&self, token: Token, handler: Rc<dyn Handler>) {
+        let former = self.slots.borrow_mut().replace(token, handler);
+        drop(former);
+    }
+
+    /// Lets every handler go: they may hold on to what holds on to the reactor.
+    pub fn clear(&self) {
+        let handlers: Vec<_> = self.slots.borrow_mut().all.iter_mut().map(|slot| slot.handler.take()).collect();
+        drop(handlers);
     }
 
     /// Has the handler of `token` called at `at`.
@@ -242,6 +265,14 @@ impl Slots {
     fn get(&self, token: Token) -> Option<Rc<dyn Handler>> {
         let slot = self.all.get(token.index as usize).filter(|slot| slot.generation == token.generation)?;
         slot.handler.clone()
+    }
+
+    /// The one whose place `handler` takes; `handler` itself if the connection is gone.
+    fn replace(&mut self, token: Token, handler: Rc<dyn Handler>) -> Option<Rc<dyn Handler>> {
+        match self.all.get_mut(token.index as usize).filter(|slot| slot.generation == token.generation) {
+            Some(slot) => slot.handler.replace(handler),
+            None => Some(handler),
+        }
     }
 
     fn remove(&mut self, token: Token) -> Option<Rc<dyn Handler>> {

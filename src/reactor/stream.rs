@@ -28,8 +28,9 @@ pub struct Stream {
     tls: Option<RefCell<Box<ClientConnection>>>,
     /// What came behind the handshake, to be read first.
     early: RefCell<Vec<u8>>,
-    /// What the socket wouldn't take yet.
+    /// What the socket wouldn't take yet, and how much of that it has taken since.
     waiting: RefCell<Vec<u8>>,
+    taken: Cell<usize>,
     /// Our half is to be closed once nothing waits.
     closes: Cell<bool>,
     sent: Cell<u64>,
@@ -48,6 +49,7 @@ impl Stream {
             tls,
             early: RefCell::new(early),
             waiting: RefCell::default(),
+            taken: Cell::new(0),
             closes: Cell::new(false),
             sent: Cell::new(0),
             received: Cell::new(0),
@@ -65,12 +67,18 @@ impl Stream {
 
     /// Bytes that the socket hasn't taken yet.
     pub fn waiting(&self) -> usize {
-        self.waiting.borrow().len()
+        self.waiting.borrow().len() - self.taken.get()
     }
 
     /// Whether there is something to read that the socket doesn't know of.
     pub fn has_early(&self) -> bool {
         !self.early.borrow().is_empty()
+    }
+
+    /// Gives `bytes`, which were read, back to be read again, before anything else.
+    pub fn unread(&self, bytes: &[u8]) {
+        self.received.set(self.received.get() - bytes.len() as u64);
+        self.early.borrow_mut().splice(..0, bytes.iter().copied());
     }
 
     /// Reads what is there.
@@ -112,8 +120,14 @@ impl Stream {
     pub fn flush(&self) -> io::Result<bool> {
         let mut waiting = self.waiting.take();
         if !waiting.is_empty() {
-            let taken = self.put(&waiting)?;
-            waiting.drain(..taken);
+            let before = self.taken.take();
+            let taken = before + self.put(&waiting[before..])?;
+            // Moved up only now and then: a large message may go in many pieces.
+            if 2 * taken >= waiting.len() {
+                waiting.drain(..taken);
+            } else {
+                self.taken.set(taken);
+            }
         } else if let Some(tls) = &self.tls {
             self.write_records(&mut tls.borrow_mut())?;
         }
@@ -193,5 +207,50 @@ fn taken(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        (Stream::new(Io::Plain(socket), Vec::new()), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn what_the_socket_does_not_take_goes_later_in_order() {
+        let (stream, mut peer) = pair();
+        let bytes: Vec<u8> = (0..20_000_000u32).map(|n| (n % 251) as u8).collect();
+        let (first, second) = bytes.split_at(15_000_000);
+        stream.write(first).unwrap();
+        stream.write(second).unwrap();
+        assert!(stream.waiting() > second.len());
+        let mut got = vec![0; bytes.len()];
+        for piece in got.chunks_mut(100_000) {
+            peer.read_exact(piece).unwrap();
+            let (before, _) = (stream.waiting(), stream.flush().unwrap());
+            assert!(stream.waiting() <= before);
+        }
+        assert!(got == bytes);
+        assert_eq!((stream.waiting(), stream.counts().0), (0, bytes.len() as u64));
+    }
+
+    #[test]
+    fn what_is_given_back_is_read_again_first() {
+        let (stream, mut peer) = pair();
+        peer.write_all(b"head and body").unwrap();
+        let mut buffer = [0; 100];
+        while stream.read(&mut buffer).unwrap() == Received::Empty {}
+        stream.unread(&buffer[5..13]);
+        assert!(stream.has_early());
+        let mut small = [0; 3];
+        assert_eq!(stream.read(&mut small).unwrap(), Received::Bytes { n: 3, is_last: false });
+        assert_eq!(stream.read(&mut buffer).unwrap(), Received::Bytes { n: 5, is_last: false });
+        assert_eq!(([small.as_slice(), &buffer[..5]].concat(), stream.counts().1), (b"and body".to_vec(), 13));
     }
 }

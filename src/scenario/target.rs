@@ -20,7 +20,7 @@ pub enum Target {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Embedded {
-    /// The WebSocket library of the target; that of the client is a setting of the arm.
+    /// What speaks RFC 6455 at the target; for the client that is a setting of the arm.
     pub engine: At<Engine>,
     /// How long a held GET waits for a message before it is answered with none.
     pub hold: At<Span>,
@@ -47,7 +47,7 @@ impl Default for Target {
 impl Default for Embedded {
     fn default() -> Embedded {
         Embedded {
-            engine: At::default_value(Engine::Fastwebsockets),
+            engine: At::default_value(Engine::Native),
             hold: At::default_value(Span::from_millis(25_000)),
             oracle: None,
         }

@@ -1,16 +1,23 @@
 //! Listening sockets and accepting.
 
+use super::joining::{Face, Joining};
 use super::oracle::Welcome;
 use super::server::{Core, TargetError};
+use super::shared::Shared;
 use super::stream::{hang_up, reset};
-use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use crate::clock::Nanos;
+use crate::reactor::{Handler, Ready, Token, Turn};
+use nix::sys::socket::{SockFlag, accept4, setsockopt, sockopt::RcvBufForce};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::spawn_local;
 
 /// Connections that may wait to be accepted, if the system allows as many.
@@ -19,16 +26,20 @@ const BACKLOG: i32 = 4096;
 const DATAGRAM_BUFFER: usize = 8 << 20;
 /// Pause after a failed accept: without descriptors the next one fails as well.
 const BACK_OFF: Duration = Duration::from_millis(50);
+/// Connections accepted in a row before others get their turn.
+const ACCEPTS: usize = 64;
 
-pub fn listener(face: &'static str, bind: IpAddr, port: u16) -> Result<TcpListener, TargetError> {
+/// `nodelay` is that of every connection that it will accept: on Linux they inherit it.
+pub fn listener(face: &'static str, bind: IpAddr, port: u16, nodelay: bool) -> Result<TcpListener, TargetError> {
     let address = SocketAddr::new(bind, port);
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(nodelay)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
+        Ok(socket.into())
     };
     listen().map_err(|source| TargetError::Bind { face, address, source })
 }
@@ -50,7 +61,7 @@ pub fn datagrams(bind: IpAddr, port: u16) -> Result<UdpSocket, TargetError> {
 }
 
 /// Accepts for ever; each connection is served by a task of its own, once its handshake has crossed the network.
-pub async fn accept<F, S>(core: Rc<Core>, listener: TcpListener, serve: F)
+pub async fn accept<F, S>(core: Rc<Core>, listener: tokio::net::TcpListener, serve: F)
 where
     F: Fn(Rc<Core>, TcpStream) -> S + Clone + 'static,
     S: Future<Output = io::Result<()>> + 'static,
@@ -61,22 +72,113 @@ where
             tokio::time::sleep(BACK_OFF).await;
             continue;
         };
-        core.counts.accepted.add(1);
-        // A socket whose peer has already gone can't be set up any more; reading from it will tell.
-        _ = SockRef::from(&socket).set_tcp_nodelay(core.nodelay);
-        let welcome = match &core.oracle {
-            Some(oracle) => oracle.connection(core.counts.accepted.get()),
-            None => Welcome::Serve,
-        };
+        let welcome = welcome(&core);
         let (core, serve) = (core.clone(), serve.clone());
         spawn_local(async move {
-            core.network.round_trip().await;
             // What broke one connection is that client's affair.
             _ = match welcome {
-                Welcome::Serve => serve(core, socket).await,
-                Welcome::HangUp => hang_up(&core, &socket).await,
-                Welcome::Reset => reset(&core, socket).await,
+                Welcome::Serve => {
+                    core.network.round_trip().await;
+                    serve(core, socket).await
+                }
+                unkind => turn_away(&core, unkind, socket).await,
             };
         });
+    }
+}
+
+/// What becomes of a connection that was accepted just now.
+fn welcome(core: &Core) -> Welcome {
+    core.counts.accepted.add(1);
+    core.oracle.as_ref().map_or(Welcome::Serve, |oracle| oracle.connection(core.counts.accepted.get()))
+}
+
+/// Does to a client what the oracle says instead of serving it.
+async fn turn_away(core: &Core, welcome: Welcome, socket: TcpStream) -> io::Result<()> {
+    core.network.round_trip().await;
+    match welcome {
+        Welcome::Serve => Ok(()),
+        Welcome::HangUp => hang_up(core, &socket).await,
+        Welcome::Reset => reset(core, socket).await,
+    }
+}
+
+/// Accepts for a face on the reactor.
+pub struct Acceptor<F> {
+    shared: Rc<Shared>,
+    listener: TcpListener,
+    token: Cell<Option<Token>>,
+    face: PhantomData<F>,
+}
+
+impl<F: Face> Acceptor<F> {
+    /// Accepts for as long as there is the reactor.
+    pub fn start(shared: &Rc<Shared>, listener: TcpListener) -> io::Result<()> {
+        let (token, face) = (Cell::default(), PhantomData::<F>);
+        let acceptor = Rc::new(Acceptor { shared: shared.clone(), listener, token, face });
+        let token = shared.reactor.add(&acceptor.listener, acceptor.clone())?;
+        acceptor.token.set(Some(token));
+        Ok(())
+    }
+
+    fn accept(&self) -> io::Result<std::net::TcpStream> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let descriptor = accept4(self.listener.as_raw_fd(), flags)?;
+        // SAFETY: the system has just made it, for us alone.
+        Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }.into())
+    }
+
+    /// Serves a connection once its handshake has crossed the network.
+    fn take(&self, socket: std::net::TcpStream) {
+        let shared = self.shared.clone();
+        match welcome(&shared.core) {
+            Welcome::Serve => {
+                let network = shared.core.network.clone();
+                self.shared.core.network.inbound.carry(0, move || {
+                    network.outbound.carry(0, move || Joining::<F>::start(&shared, socket));
+                });
+            }
+            unkind => {
+                _ = spawn_local(async move { turn_away(&shared.core, unkind, TcpStream::from_std(socket)?).await })
+            }
+        }
+    }
+}
+
+impl<F: Face> Handler for Acceptor<F> {
+    fn on_ready(&self, _: Ready, _: &mut [u8]) -> Turn {
+        for _ in 0..ACCEPTS {
+            match self.accept() {
+                Ok(socket) => self.take(socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Done,
+                Err(_) => {
+                    self.shared.core.counts.accept_errors.add(1);
+                    self.token.get().into_iter().for_each(|token| _ = self.shared.wake_after(BACK_OFF, token));
+                    return Turn::Done;
+                }
+            }
+        }
+        Turn::Again
+    }
+
+    fn on_time(&self, _: Nanos) {
+        self.token.get().into_iter().for_each(|token| self.shared.reactor.again(token));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn what_is_accepted_inherits_nodelay() {
+        for nodelay in [true, false] {
+            let listener = listener("tcp", [127, 0, 0, 1].into(), 0, nodelay).unwrap();
+            listener.set_nonblocking(false).unwrap();
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (accepted, _) = listener.accept().unwrap();
+            assert_eq!(SockRef::from(&accepted).tcp_nodelay().unwrap(), nodelay);
+        }
     }
 }

@@ -10,7 +10,8 @@
 //! | `network.rs` | the emulated delay of each direction |
 //! | `oracle/` | what it does on purpose, and the count of it |
 //! | `place.rs`, `join.rs` | what a client may ask to join, and how it asks |
-//! | `session.rs`, `stream.rs` | a session on a byte stream, and its reading and writing |
+//! | `joining.rs`, `direct.rs`, `outlet.rs`, `shared.rs` | a connection on the reactor: until it has joined, its session and reading, its writing, and what all share |
+//! | `session.rs`, `stream.rs` | a session of a WebSocket library, with tasks, and its reading and writing |
 //! | `websocket.rs`, `tcp.rs`, `udp.rs`, `http.rs` | the faces |
 //! | `push.rs`, `counts.rs` | events by the schedule; what was seen |
 //!
@@ -27,18 +28,22 @@ use std::net::IpAddr;
 
 mod control;
 mod counts;
+mod direct;
 mod http;
 mod hub;
 mod join;
+mod joining;
 mod listen;
 mod log;
 mod network;
 mod oracle;
 mod outbox;
+mod outlet;
 mod place;
 mod push;
 mod server;
 mod session;
+mod shared;
 mod stream;
 mod tcp;
 mod udp;
@@ -57,7 +62,7 @@ pub struct Config {
     pub ports: Ports,
     /// Who doesn't know it may not join. `None` only for `wsbench serve --open`.
     pub token: Option<String>,
-    /// WebSocket library of the target.
+    /// What speaks RFC 6455 at the target.
     pub engine: Engine,
     /// Emulated one-way delay: each direction is held this long, and each accepted TCP connection twice as long before
     /// anything is read from it.

@@ -48,6 +48,12 @@ impl Network {
         self.outbound.cross().await;
     }
 
+    /// Forgets everything: jobs hold on to what holds on to the network.
+    pub fn clear(&self) {
+        let forgotten = (self.inbound.queue.take(), self.outbound.queue.take());
+        drop(forgotten);
+    }
+
     /// Releases what is due; ends only if a timer fails.
     pub async fn run(&self) -> io::Result<Infallible> {
         tokio::try_join!(self.inbound.run(), self.outbound.run()).map(|(never, _)| never)
@@ -60,9 +66,14 @@ impl Transit {
         Ok(Transit { delay, queue: RefCell::default(), held: Cell::new(0), filled: Notify::new(), alarm })
     }
 
+    /// Whether what is carried arrives at once.
+    pub fn is_instant(&self) -> bool {
+        self.delay == 0
+    }
+
     /// Does `job` when the `size` bytes that it carries have arrived: at once, or after the delay and in order.
     pub fn carry(&self, size: usize, job: impl FnOnce() + 'static) {
-        if self.delay == 0 {
+        if self.is_instant() {
             return job();
         }
         self.held.set(self.held.get() + size);

@@ -1,4 +1,4 @@
-//! What waits to be written to one client: bounded, and drained by the one task that writes.
+//! What waits to be written to one client, and its bounds; and the queue of it that a task drains.
 
 use super::counts::Counts;
 use super::hub::Receiver;
@@ -48,7 +48,7 @@ pub enum Item {
 }
 
 impl Item {
-    fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Item::Message(message) => message.payload.len(),
             Item::Raw(bytes) => bytes.len(),
@@ -62,14 +62,40 @@ impl Item {
     }
 }
 
-/// The queue of one client. Items cross the emulated network first; what is under way counts against the bounds.
+/// How much is on its way to one client, which is bounded.
+#[derive(Debug, Default)]
+pub struct Load {
+    items: Cell<usize>,
+    bytes: Cell<usize>,
+}
+
+impl Load {
+    /// Adds `item`; false if there is no room for it.
+    pub fn add(&self, item: &Item) -> bool {
+        let size = item.size();
+        let full = self.items.get() >= MOST_ITEMS || self.bytes.get() + size > MOST_BYTES;
+        let fits = !full || item.is_last();
+        if fits {
+            self.items.set(self.items.get() + 1);
+            self.bytes.set(self.bytes.get() + size);
+        }
+        fits
+    }
+
+    /// `item` is on its way no longer.
+    pub fn take(&self, item: &Item) {
+        self.items.set(self.items.get() - 1);
+        self.bytes.set(self.bytes.get() - item.size());
+    }
+}
+
+/// The queue of one client whose connection has a task. Items cross the emulated network first; what is under way counts against the bounds.
 pub struct Outbox {
     network: Rc<Network>,
     counts: Rc<Counts>,
     queue: RefCell<VecDeque<Item>>,
     writer: RefCell<Option<Waker>>,
-    items: Cell<usize>,
-    bytes: Cell<usize>,
+    load: Load,
     abandoned: Cell<bool>,
 }
 
@@ -80,23 +106,18 @@ impl Outbox {
             counts: counts.clone(),
             queue: RefCell::default(),
             writer: RefCell::default(),
-            items: Cell::new(0),
-            bytes: Cell::new(0),
+            load: Load::default(),
             abandoned: Cell::new(false),
         })
     }
 
     /// Sends `item` on its way; false if the outbox is full and the item was dropped.
     pub fn send(self: &Rc<Self>, item: Item) -> bool {
-        let size = item.size();
-        let full = self.items.get() >= MOST_ITEMS || self.bytes.get() + size > MOST_BYTES;
-        if full && !item.is_last() {
+        if !self.load.add(&item) {
             return false;
         }
-        self.items.set(self.items.get() + 1);
-        self.bytes.set(self.bytes.get() + size);
         let outbox = self.clone();
-        self.network.outbound.carry(size, move || outbox.arrive(item));
+        self.network.outbound.carry(item.size(), move || outbox.arrive(item));
         true
     }
 
@@ -110,8 +131,7 @@ impl Outbox {
     /// The next item, if one has arrived.
     pub fn pop(&self) -> Option<Item> {
         let item = self.queue.borrow_mut().pop_front()?;
-        self.items.set(self.items.get() - 1);
-        self.bytes.set(self.bytes.get() - item.size());
+        self.load.take(&item);
         Some(item)
     }
 

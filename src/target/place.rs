@@ -52,6 +52,11 @@ impl PlaceName {
             _ => None,
         }
     }
+
+    /// Whether the target closes who joins as soon as it has greeted them.
+    pub fn is_to_close(&self) -> bool {
+        self.greeting().is_some_and(|greeting| greeting.then_close)
+    }
 }
 
 impl Greeting {

@@ -3,19 +3,23 @@
 use super::counts::Counts;
 use super::hub::Hub;
 use super::join::Refusal;
-use super::listen::{self, listener};
+use super::listen::{self, Acceptor, listener};
 use super::network::Network;
 use super::oracle::Actor;
 use super::place::PlaceName;
-use super::{Config, Order, Ports, Report, http, push, tcp, udp, websocket};
+use super::shared::Shared;
+use super::tcp::Tcp;
+use super::websocket::Websocket;
+use super::{Config, Order, Ports, Report, http, push, udp, websocket};
 use crate::catalog::Engine;
+use crate::reactor::Reactor;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 
@@ -41,6 +45,7 @@ pub enum TargetError {
 /// A bound target that doesn't answer yet.
 pub struct Target {
     core: Rc<Core>,
+    reactor: Rc<Reactor>,
     ports: Ports,
     websocket: TcpListener,
     tcp: TcpListener,
@@ -56,11 +61,10 @@ pub struct Core {
     /// `None` where it does nothing on purpose.
     pub oracle: Option<Rc<Actor>>,
     pub engine: Engine,
-    pub nodelay: bool,
     /// How long a held GET waits.
     pub hold: Duration,
     token: Option<String>,
-    /// Where everyone reads to, and encodes to, between two awaits: sessions at rest keep no buffers.
+    /// Where tasks read to, and encode to, between two awaits: sessions at rest keep no buffers.
     pub incoming: RefCell<Vec<u8>>,
     pub outgoing: RefCell<Vec<u8>>,
 }
@@ -78,7 +82,6 @@ impl Core {
             counts,
             oracle,
             engine: config.engine,
-            nodelay: config.nodelay,
             hold: config.hold.0,
             token: config.token.clone(),
             incoming: RefCell::new(vec![0; READ_CHUNK]),
@@ -113,9 +116,9 @@ impl Target {
     /// Listens on every face. Needs a running tokio runtime; clients may connect from now on, and are answered by
     /// [`run`](Target::run).
     pub fn bind(config: &Config) -> Result<Target, TargetError> {
-        let websocket = listener("websocket", config.bind, config.ports.websocket)?;
-        let tcp = listener("tcp", config.bind, config.ports.tcp)?;
-        let http = listener("http", config.bind, config.ports.http)?;
+        let websocket = listener("websocket", config.bind, config.ports.websocket, config.nodelay)?;
+        let tcp = listener("tcp", config.bind, config.ports.tcp, config.nodelay)?;
+        let http = listener("http", config.bind, config.ports.http, config.nodelay)?;
         let udp = listen::datagrams(config.bind, config.ports.udp)?;
         let ports = Ports {
             websocket: websocket.local_addr()?.port(),
@@ -123,7 +126,7 @@ impl Target {
             udp: udp.local_addr()?.port(),
             http: http.local_addr()?.port(),
         };
-        Ok(Target { core: Core::new(config)?, ports, websocket, tcp, http, udp })
+        Ok(Target { core: Core::new(config)?, reactor: Reactor::new()?, ports, websocket, tcp, http, udp })
     }
 
     /// The ports as they are.
@@ -133,27 +136,40 @@ impl Target {
 
     /// Serves until [`Order::Stop`] comes or `orders` is closed. Then every connection is dropped.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> Result<Report, TargetError> {
-        let core = self.core.clone();
+        let (core, reactor) = (self.core.clone(), self.reactor.clone());
         let local = LocalSet::new();
-        local
-            .run_until(async move {
-                self.serve();
+        let report = local
+            .run_until(async {
+                self.serve()?;
                 tokio::select! {
                     failed = core.run() => Ok(failed.map(|never| match never {})?),
                     () = obey(&core, &mut orders) => core.report(),
                 }
             })
-            .await
+            .await;
+        reactor.clear();
+        core.network.clear();
+        report
     }
 
-    fn serve(self) {
-        let Target { core, websocket, tcp, http, udp, .. } = self;
-        spawn_local(listen::accept(core.clone(), websocket, websocket::serve));
-        spawn_local(listen::accept(core.clone(), tcp, tcp::serve));
+    fn serve(self) -> io::Result<()> {
+        let Target { core, reactor, websocket, tcp, http, udp, .. } = self;
+        reactor.run();
+        let shared = Shared::new(core.clone(), reactor);
+        match core.engine {
+            Engine::Native => Acceptor::<Websocket>::start(&shared, websocket)?,
+            Engine::Fastwebsockets | Engine::Tungstenite => {
+                let listener = tokio::net::TcpListener::from_std(websocket)?;
+                spawn_local(listen::accept(core.clone(), listener, websocket::serve));
+            }
+        }
+        Acceptor::<Tcp>::start(&shared, tcp)?;
         let face = http::Face::new(core.clone());
         spawn_local(http::reap(face.clone()));
+        let http = tokio::net::TcpListener::from_std(http)?;
         spawn_local(listen::accept(core.clone(), http, move |_, socket| http::serve(face.clone(), socket)));
         spawn_local(udp::serve(core, udp));
+        Ok(())
     }
 }
 

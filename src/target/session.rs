@@ -1,4 +1,4 @@
-//! A session on a byte stream: its seat in a place, its outbox, and the network between it and its client.
+//! A session of a library's engine, with tasks: its seat in a place, its outbox, and the network between it and its client.
 
 use super::hub::Member;
 use super::outbox::{Item, Message, Outbox};
@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
 /// Close code of a target that ends a session itself: going away (RFC 6455 §7.4.1).
-const GOING_AWAY: u16 = 1001;
+pub const GOING_AWAY: u16 = 1001;
 
 pub struct Session {
     core: Rc<Core>,

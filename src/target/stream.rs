@@ -15,7 +15,7 @@ pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take to answer a close, and its last bytes to be written.
 pub const CLOSING: Duration = Duration::from_secs(10);
 /// How long a client is listened to after the last byte was written to it.
-const LINGER: Duration = Duration::from_secs(2);
+pub const LINGER: Duration = Duration::from_secs(2);
 /// Bytes after which what was encoded is written, even if more waits.
 const WRITE_CHUNK: usize = 64 * 1024;
 /// Larger buffers are given back after use.

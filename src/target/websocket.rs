@@ -1,8 +1,9 @@
-//! The WebSocket face: the upgrade is done here, once; frames are the engine's affair.
+//! The WebSocket face: what an upgrade comes to is decided here, once; frames are the engine's affair. Our own engine is on
+//! the reactor; a session of a library has tasks.
 
 use super::join::Refusal;
 use super::outbox::Message;
-use super::place::value;
+use super::place::{PlaceName, value};
 use super::server::Core;
 use super::session::Session;
 use super::stream::{HANDSHAKE, read_some, refuse};
@@ -18,9 +19,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 mod fast;
+mod native;
 mod tungstenite;
 
-/// What an engine makes of the bytes it read.
+pub use native::Websocket;
+
+/// What a library makes of the bytes it read.
 #[derive(Debug, PartialEq, Eq)]
 enum Incoming {
     Message(Message),
@@ -30,54 +34,52 @@ enum Incoming {
     End(Option<Bytes>),
 }
 
+/// Serves a client by one of the libraries.
 pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
     let Some((request, early)) = timeout(HANDSHAKE, read_head(&core, &socket)).await?? else { return Ok(()) };
     core.network.inbound.cross().await;
-    let request = match request {
-        Ok(request) => request,
-        Err(problem) => return refuse(&core, &socket, &answer("400 Bad Request", &problem.to_string())).await,
+    let (place, accepted) = match accept(&core, request) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return refuse(&core, &socket, &refusal).await,
     };
-    let token = request.path.split_once('?').and_then(|(_, query)| value(query, "token"));
-    let place = match core.admit(&request.path, token.as_deref()) {
-        Ok(place) => place,
-        Err(refusal) => {
-            let status = if refusal == Refusal::Token { "401 Unauthorized" } else { "404 Not Found" };
-            return refuse(&core, &socket, &answer(status, &refusal.to_string())).await;
-        }
-    };
-    if let Some(bad) = core.oracle.as_ref().and_then(|oracle| oracle.bad_upgrade()) {
-        return refuse(&core, &socket, &bad_answer(bad, &request)).await;
-    }
-    let closing = place.greeting().is_some_and(|greeting| greeting.then_close);
-    let accepted = upgrade::write_response(&request.key, request.subprotocols.first().map(String::as_str));
+    let closing = place.is_to_close();
     let session = Session::join(&core, place, accepted.into());
     if !closing {
-        keep_alive(&core, &session);
+        let session = Rc::downgrade(&session);
+        keep_alive(&core, move |frame| session.upgrade()?.send_unasked(frame));
     }
     let socket = Rc::new(socket);
     let close_sent = Rc::new(Cell::new(false));
-    let (reader, writing) = match core.engine {
-        Engine::Native | Engine::Fastwebsockets => (
-            Reader::Fast(fast::Reader::new(early, socket.clone(), close_sent.clone())),
-            session.start_writing(&socket, fast::encoder(close_sent)),
-        ),
-        Engine::Tungstenite => (
-            Reader::Tungstenite(tungstenite::Reader::new(early, socket.clone(), close_sent.clone())),
-            session.start_writing(&socket, tungstenite::encoder(close_sent)),
-        ),
+    let (reader, writing) = if core.engine == Engine::Tungstenite {
+        let reader = tungstenite::Reader::new(early, socket.clone(), close_sent.clone());
+        (Reader::Tungstenite(reader), session.start_writing(&socket, tungstenite::encoder(close_sent)))
+    } else {
+        let reader = fast::Reader::new(early, socket.clone(), close_sent.clone());
+        (Reader::Fast(reader), session.start_writing(&socket, fast::encoder(close_sent)))
     };
     session.clone().run(&socket, read(&core, &session, reader), writing).await
 }
 
-/// Pings the session, and sends it pongs, if the oracle wants it. An empty control frame is these two bytes whichever
-/// engine would write it.
-fn keep_alive(core: &Core, session: &Rc<Session>) {
+/// The place that a client may join by its request, and the answer that says so; or the answer that turns it away.
+fn accept(core: &Core, request: Result<Request, CodecError>) -> Result<(PlaceName, Vec<u8>), Vec<u8>> {
+    let request = request.map_err(|problem| answer("400 Bad Request", &problem.to_string()))?;
+    let token = request.path.split_once('?').and_then(|(_, query)| value(query, "token"));
+    let place = core.admit(&request.path, token.as_deref()).map_err(|refusal| {
+        let status = if refusal == Refusal::Token { "401 Unauthorized" } else { "404 Not Found" };
+        answer(status, &refusal.to_string())
+    })?;
+    if let Some(bad) = core.oracle.as_ref().and_then(|oracle| oracle.bad_upgrade()) {
+        return Err(bad_answer(bad, &request));
+    }
+    Ok((place, upgrade::write_response(&request.key, request.subprotocols.first().map(String::as_str))))
+}
+
+/// Pings a session by `send`, and sends it pongs, if the oracle wants it. An empty control frame is these two bytes
+/// whichever engine would write it.
+fn keep_alive(core: &Core, send: impl Fn(&'static [u8]) -> Option<bool> + Clone + 'static) {
     let Some(oracle) = &core.oracle else { return };
-    let send = |frame: &'static [u8]| {
-        let session = Rc::downgrade(session);
-        move || session.upgrade()?.send_unasked(frame)
-    };
-    oracle.keep_alive(send(b"\x89\x00"), send(b"\x8A\x00"));
+    let again = send.clone();
+    oracle.keep_alive(move || send(b"\x89\x00"), move || again(b"\x8A\x00"));
 }
 
 /// What an upgrade is answered wrongly on purpose.
@@ -91,7 +93,7 @@ fn bad_answer(bad: BadUpgrade, request: &Request) -> Vec<u8> {
     answer(&format!("{status}\r\nRetry-After: 1"), "on purpose")
 }
 
-/// Either engine's reading side.
+/// Either library's reading side.
 enum Reader {
     Fast(fast::Reader),
     Tungstenite(tungstenite::Reader),

@@ -5,7 +5,7 @@
 //!
 //! | transport | file |
 //! |---|---|
-//! | websocket (both engines) | `websocket.rs` |
+//! | websocket (every engine) | `websocket.rs` |
 //! | tcp | `tcp.rs` |
 //! | udp | `udp.rs` |
 //! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |

@@ -97,8 +97,8 @@ fn a_report_drawn_again_is_the_same_to_the_byte() {
 }
 
 #[test]
-fn both_websocket_engines_deliver_everything_at_either_end() {
-    for engine in ["fastwebsockets", "tungstenite"] {
+fn every_websocket_engine_delivers_everything_at_either_end() {
+    for engine in ["native", "fastwebsockets", "tungstenite"] {
         let bench = Bench::new(&format!(
             "[workload.chat]\nrooms = 4\nformat = \"binary\"\n[load]\nsessions = 20\nrate = \"200/s\"\nduration = \"300ms\"\n\
              [target.embedded]\nengine = \"{engine}\"\n[transports.websocket]\nping_every = \"50ms\"\nfragment = \"50B\"\n\

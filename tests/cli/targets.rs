@@ -100,7 +100,7 @@ fn a_target_that_never_answers_ends_on_time_with_everything_unfinished() {
 
 #[test]
 fn a_target_that_never_closes_is_counted_and_its_pings_are_answered_but_never_counted() {
-    for engine in ["fastwebsockets", "tungstenite"] {
+    for engine in ["native", "fastwebsockets", "tungstenite"] {
         let bench = Bench::new(&scenario(&format!("[transports.websocket]\nengine = \"{engine}\"")));
         let target = format!("websocket=ws://{}/", listen(websocket_that_never_closes));
         let ran = bench.run(&["--target", &target, "--duration", "1s", "-q"]).well();

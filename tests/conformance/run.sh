@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Autobahn WebSocket suite against wsbench, both ends and both engines; docs/conformance.md says what it found.
+# The Autobahn WebSocket suite against wsbench, both ends and every engine; docs/conformance.md says what it found.
 #
 #   tests/conformance/run.sh [OUT]     reports go to OUT, a folder by an absolute path (a new temporary one by default)
 #
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 read -ra wstest <<<"${WSTEST:-wstest}"
 port=${PORT:-9001}
 cases=${CASES:-'["1.*","2.*","3.*","4.*","5.*","6.*","7.*","10.*"]'}
-engines="fastwebsockets tungstenite"
+engines="native fastwebsockets tungstenite"
 
 mkdir -p "$out"
 cargo build --release --quiet --bin wsbench --example autobahn_client

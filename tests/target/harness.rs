@@ -19,7 +19,7 @@ pub fn config() -> Config {
         bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
         ports: Ports::default(),
         token: Some(TOKEN.into()),
-        engine: Engine::Fastwebsockets,
+        engine: Engine::Native,
         delay: Span::ZERO,
         nodelay: true,
         hold: Span::from_millis(300),

@@ -12,7 +12,7 @@ use wsbench::catalog::Engine;
 use wsbench::target::Config;
 
 #[test]
-fn tungstenite_agrees_with_both_engines() {
+fn tungstenite_agrees_with_every_engine() {
     for engine in Engine::ALL {
         with(Config { engine: *engine, ..config() }, |server| async move {
             let socket = TcpStream::connect((server.bind, server.ports.websocket)).await.unwrap();

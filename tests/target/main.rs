@@ -8,6 +8,7 @@ mod harness;
 mod http;
 mod libraries;
 mod oracle;
+mod reactor;
 mod rooms;
 mod tcp;
 mod udp;

@@ -1,6 +1,7 @@
-//! The WebSocket face, with both engines, against frames made by hand.
+//! The WebSocket face, with each engine, against frames made by hand.
 
 use crate::harness::*;
+use tokio::net::TcpStream;
 use wsbench::catalog::{Engine, Format};
 use wsbench::target::Config;
 
@@ -68,6 +69,14 @@ impl Ws {
             short => usize::from(short),
         };
         (head[0], self.0.read(length).await)
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        &self.0.socket
+    }
+
+    pub fn into_socket(self) -> TcpStream {
+        self.0.socket
     }
 
     pub async fn message(&mut self) -> (Format, Vec<u8>) {
