@@ -103,6 +103,7 @@ impl Sink for Echo {
         self.ended.notify_one();
     }
     fn on_sent(&self, _: SessionId, _: u64, _: Nanos) {}
+    fn on_answer(&self, _: SessionId, _: u64, _: u64, _: Nanos) {}
     fn on_pong(&self, _: SessionId, _: Nanos) {}
     fn on_poll(&self, _: SessionId, _: u64, _: Option<Nanos>) {}
     fn on_fault(&self, _: SessionId, _: Option<u64>, _: Failure) {}

@@ -27,6 +27,7 @@ pub enum Transport {
     ShortPolling(Http),
     Sse(Http),
     HttpStreaming(Http),
+    Http(HttpRequests),
 }
 
 /// RFC 6455 over a TCP connection, with either library as the engine.
@@ -74,6 +75,15 @@ pub struct Http {
     pub nodelay: bool,
 }
 
+/// Each message is a request of its own, one at a time on a connection that is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpRequests {
+    pub method: HttpMethod,
+    pub headers: HeaderProfile,
+    pub extra_headers: Vec<(String, String)>,
+    pub nodelay: bool,
+}
+
 impl Transport {
     pub fn kind(&self) -> TransportKind {
         match self {
@@ -84,6 +94,7 @@ impl Transport {
             Transport::ShortPolling(_) => TransportKind::ShortPolling,
             Transport::Sse(_) => TransportKind::Sse,
             Transport::HttpStreaming(_) => TransportKind::HttpStreaming,
+            Transport::Http(_) => TransportKind::Http,
         }
     }
 
@@ -95,10 +106,10 @@ impl Transport {
         }
     }
 
-    /// Whether a connection lasts as long as its session.
+    /// Whether a connection lasts as long as its session, if the target lets it.
     pub fn keeps_alive(&self) -> bool {
         match self {
-            Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) => true,
+            Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => true,
             Transport::LongPolling(h)
             | Transport::ShortPolling(h)
             | Transport::Sse(h)
@@ -110,6 +121,7 @@ impl Transport {
     pub fn extra_headers_mut(&mut self) -> &mut [(String, String)] {
         match self {
             Transport::Websocket(w) => &mut w.extra_headers,
+            Transport::Http(h) => &mut h.extra_headers,
             Transport::Tcp(_) | Transport::Udp(_) => &mut [],
             Transport::LongPolling(h)
             | Transport::ShortPolling(h)
@@ -126,7 +138,7 @@ impl Transport {
             | Transport::ShortPolling(_)
             | Transport::Sse(_)
             | Transport::HttpStreaming(_) => 2,
-            Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) => 1,
+            Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => 1,
         }
     }
 }

@@ -100,6 +100,8 @@ mistakes! {
     a_close_code_that_may_not_be_sent: "[transports.websocket]" => "[transports.websocket]\nclose_code = 1006";
     a_header_that_wsbench_sets: "[transports.websocket]" => "[transports.websocket]\nextra_headers = { Host = \"x\" }";
     a_header_that_can_not_be_sent: "[transports.websocket]" => "[transports.websocket]\nextra_headers = { \"X Y\" = \"a\", X = \"a\\nb\" }";
+    a_method_that_is_none: "[transports.tcp]" => "[transports.http]\nmethod = \"PUT\"";
+    a_setting_of_other_requests: "[transports.tcp]" => "[transports.http]\nkeep_alive = false";
     a_raw_dialect_over_http: "[transports.long-polling]" => "[transports.long-polling]\ndialect = \"raw\"";
     an_unknown_reference: "name = \"mine\"" => "name = \"mine\"\nreference = \"long-poling\"";
     a_name_with_a_slash: "\"mine\"" => "\"a/b\"";
@@ -137,6 +139,18 @@ fn connect_over_udp_alone() {
     let text = with("[workload.chat]\nrooms = 10", "[workload.connect]");
     let text = text.replace("[transports.tcp]\n[transports.long-polling]\n", "").replace("websocket", "udp");
     insta::assert_snapshot!(seen(&text));
+}
+
+#[test]
+fn a_chat_by_plain_requests_alone() {
+    let text = with("[transports.tcp]\n[transports.long-polling]\n", "");
+    insta::assert_snapshot!(seen(&text.replace("websocket", "http")));
+}
+
+#[test]
+fn a_greeting_by_who_only_answers() {
+    let text = with("[workload.chat]\nrooms = 10", "[workload.connect]\nfirst = \"greeting\"\nclose = \"server\"");
+    insta::assert_snapshot!(seen(&text.replace("[transports.websocket]", "[transports.http]")));
 }
 
 #[test]

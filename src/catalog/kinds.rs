@@ -48,6 +48,18 @@ kinds! {
         Sse = "sse",
         /// Publish by POST, receive by an endless chunked response (Comet streaming).
         HttpStreaming = "http-streaming",
+        /// Each message is a request of its own, and its answer the response.
+        Http = "http",
+    }
+}
+
+kinds! {
+    /// What a request of [`TransportKind::Http`] is.
+    HttpMethod {
+        /// The message is the request's body.
+        Post = "POST",
+        /// The request stands for the message, whose payload isn't sent.
+        Get = "GET",
     }
 }
 
@@ -155,6 +167,10 @@ impl TransportKind {
             (Self::Udp, WorkloadKind::Connect) => {
                 Some("UDP has no connection: there is no handshake to time and nothing to close")
             }
+            (Self::Http, WorkloadKind::Chat | WorkloadKind::Push) => Some(
+                "an HTTP response answers its own request, so nothing can be told to others: \
+                 long-polling, short-polling, sse and http-streaming do that",
+            ),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
-use super::{Engine, Framing, HeaderProfile, Http, Tcp, Transport, Udp, Websocket};
+use super::{Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, Udp, Websocket};
 
 impl Transport {
     /// Settings worth a reader's eye, such as `("headers", "browser")`. Headers are named without their values, which
@@ -14,6 +14,7 @@ impl Transport {
             | Transport::ShortPolling(http)
             | Transport::Sse(http)
             | Transport::HttpStreaming(http) => of_http(http),
+            Transport::Http(requests) => of_requests(requests),
         }
     }
 }
@@ -44,6 +45,15 @@ fn of_http(http: &Http) -> Vec<(String, String)> {
         ("headers", browser(http.headers)),
         ("extra headers", names(&http.extra_headers)),
         ("nodelay", no(http.nodelay)),
+    ])
+}
+
+fn of_requests(requests: &HttpRequests) -> Vec<(String, String)> {
+    words([
+        ("method", Some(requests.method).filter(|m| *m != HttpMethod::Post).map(|m| m.to_string())),
+        ("headers", browser(requests.headers)),
+        ("extra headers", names(&requests.extra_headers)),
+        ("nodelay", no(requests.nodelay)),
     ])
 }
 

@@ -47,6 +47,7 @@ const COLOURS: &[(&str, Rgb)] = &[
     ("short-polling", Rgb(0xE6, 0x9F, 0x00)),
     ("sse", Rgb(0x00, 0x9E, 0x73)),
     ("http-streaming", Rgb(0x56, 0xB4, 0xE9)),
+    ("http", Rgb(0x8C, 0x51, 0x0A)),
 ];
 
 impl Inks {

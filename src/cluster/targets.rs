@@ -134,6 +134,7 @@ impl TargetProcess {
             | Transport::ShortPolling(h)
             | Transport::Sse(h)
             | Transport::HttpStreaming(h) => h.nodelay,
+            Transport::Http(h) => h.nodelay,
         };
         let config = Config {
             bind: IpAddr::V4(EMBEDDED_ON),

@@ -1,11 +1,8 @@
 //! The opening handshake of RFC 6455 §4, once for every engine and both ends: exact bytes, exact checks.
 
 use super::CodecError;
+use super::fields::{MAX_HEADERS, has_token, tokens, value, whole};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-
-/// The largest head that is read, bytes.
-pub const MAX_HEAD: usize = 16 * 1024;
-const MAX_HEADERS: usize = 64;
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,38 +115,10 @@ pub fn read_response(bytes: &[u8], request: &Request) -> Result<Option<Accepted>
     }
 }
 
-fn whole(parsed: httparse::Result<usize>, len: usize) -> Result<Option<usize>, CodecError> {
-    match parsed {
-        Ok(httparse::Status::Complete(head_len)) => Ok(Some(head_len)),
-        Ok(httparse::Status::Partial) if len > MAX_HEAD => Err(CodecError::TooLarge { size: len, limit: MAX_HEAD }),
-        Ok(httparse::Status::Partial) => Ok(None),
-        Err(_) => Err(CodecError::Malformed("not an HTTP/1.1 head")),
-    }
-}
-
-fn value<'a>(headers: &'a [httparse::Header], name: &str) -> Option<&'a str> {
-    let header = headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
-    std::str::from_utf8(header.value).ok().map(str::trim)
-}
-
-/// The comma-separated values of every header called `name`.
-fn tokens<'a>(headers: &'a [httparse::Header], name: &'a str) -> impl Iterator<Item = &'a str> {
-    headers
-        .iter()
-        .filter(move |h| h.name.eq_ignore_ascii_case(name))
-        .filter_map(|h| std::str::from_utf8(h.value).ok())
-        .flat_map(|v| v.split(','))
-        .map(str::trim)
-        .filter(|v| !v.is_empty())
-}
-
-fn has_token(headers: &[httparse::Header], name: &str, token: &str) -> bool {
-    tokens(headers, name).any(|t| t.eq_ignore_ascii_case(token))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::fields::MAX_HEAD;
 
     fn request() -> Request {
         // The key and accept value of RFC 6455 §1.3.

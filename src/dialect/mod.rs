@@ -13,6 +13,8 @@ mod wsbench;
 pub trait Dialect {
     /// Path and query of the upgrade request that joins `place`.
     fn upgrade_path(&self, place: &str) -> String;
+    /// Path and query of a request, where each message is one of its own.
+    fn request_path(&self, place: &str, headers: HeaderProfile) -> String;
     /// What a client says first on a TCP stream; `None`: it is joined as soon as it is connected.
     fn stream_join(&self, place: &str, framing: Framing, fixed: usize) -> Option<String>;
     /// Reads the target's answering line, without its line feed.

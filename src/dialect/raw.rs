@@ -4,12 +4,16 @@
 //! two polls depends on the server.
 
 use super::{Datagram, Dialect, HttpFace, Receive, Refusal};
-use crate::catalog::{Framing, TransportKind};
+use crate::catalog::{Framing, HeaderProfile, TransportKind};
 
 pub(super) struct Raw;
 
 impl Dialect for Raw {
     fn upgrade_path(&self, place: &str) -> String {
+        place.to_owned()
+    }
+
+    fn request_path(&self, place: &str, _headers: HeaderProfile) -> String {
         place.to_owned()
     }
 

@@ -25,6 +25,11 @@ impl Dialect for Wsbench {
         format!("{place}{separator}token={}", encoded(&self.token))
     }
 
+    fn request_path(&self, place: &str, headers: HeaderProfile) -> String {
+        let headers = if headers == HeaderProfile::Browser { "&headers=browser" } else { "" };
+        self.upgrade_path(place) + headers
+    }
+
     fn stream_join(&self, place: &str, framing: Framing, fixed: usize) -> Option<String> {
         let framing = match framing {
             Framing::Fixed => format!("fixed:{fixed}"),

@@ -60,6 +60,11 @@ pub enum Event<'a> {
         session: SessionId,
         payload: &'a [u8],
     },
+    /// The response to message `id`, where each is a request of its own.
+    Answer {
+        session: SessionId,
+        id: u64,
+    },
     Pong {
         round_trip: Nanos,
     },
@@ -174,6 +179,10 @@ impl Core {
             Event::Message { session, payload } => {
                 self.message(now, session, payload, actions);
                 // Who has its answer may go on at once.
+                self.advance(now, actions);
+            }
+            Event::Answer { session, id } => {
+                self.answer(now, session, id, actions);
                 self.advance(now, actions);
             }
             Event::Pong { round_trip } => self.recorder.record_always(Metric::Ping, round_trip),

@@ -230,6 +230,15 @@ impl Drive {
         }
     }
 
+    /// What arrived may have made something due before the pump looks again.
+    fn arrived(&self, received_at: Nanos) {
+        let core = self.core.borrow();
+        let is_sooner = core.next_wake(received_at).is_some_and(|at| at < self.asleep_until.get());
+        if is_sooner || core.is_draining(received_at) {
+            self.changed.notify_one();
+        }
+    }
+
     fn open(&self, session: SessionId, place: String) {
         let Some(me) = self.me.upgrade() else { return };
         tokio::task::spawn_local(async move {
@@ -261,11 +270,12 @@ impl Sink for Drive {
 
     fn on_message(&self, session: SessionId, payload: &[u8], _: Option<Format>, received_at: Nanos) {
         self.on(received_at, Event::Message { session, payload });
-        let core = self.core.borrow();
-        let is_sooner = core.next_wake(received_at).is_some_and(|at| at < self.asleep_until.get());
-        if is_sooner || core.is_draining(received_at) {
-            self.changed.notify_one();
-        }
+        self.arrived(received_at);
+    }
+
+    fn on_answer(&self, session: SessionId, ticket: u64, _: u64, received_at: Nanos) {
+        self.on(received_at, Event::Answer { session, id: ticket });
+        self.arrived(received_at);
     }
 
     fn on_pong(&self, _: SessionId, round_trip: Nanos) {

@@ -2,20 +2,23 @@
 
 use super::load::{MILLISECOND, within};
 use crate::catalog::{
-    DialectKind, Engine, Format, Framing, HeaderProfile, Http, Tcp, Transport, TransportKind, Udp, Websocket,
+    DialectKind, Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, TransportKind,
+    Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
 use crate::wire::PayloadSpec;
 
-use TransportKind::{HttpStreaming, LongPolling, ShortPolling, Sse, Tcp as TcpKind, Udp as UdpKind, Websocket as Ws};
+use TransportKind::{
+    Http as Requests, HttpStreaming, LongPolling, ShortPolling, Sse, Tcp as TcpKind, Udp as UdpKind, Websocket as Ws,
+};
 
 /// A setting, the transports that know it, and where an arm gave it.
 type Setting = (&'static str, &'static [TransportKind], fn(&Arm) -> Option<&Place>);
 
-const HTTP: &[TransportKind] = &[LongPolling, ShortPolling, Sse, HttpStreaming];
-const WITH_HEADERS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming];
-const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse, HttpStreaming];
+const POLLS_OR_STREAMS: &[TransportKind] = &[LongPolling, ShortPolling, Sse, HttpStreaming];
+const WITH_HEADERS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
+const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
 
 const SETTINGS: &[Setting] = &[
     ("engine", &[Ws], |arm| place(&arm.engine)),
@@ -28,7 +31,8 @@ const SETTINGS: &[Setting] = &[
     ("nodelay", OVER_TCP, |arm| place(&arm.nodelay)),
     ("framing", &[TcpKind], |arm| place(&arm.framing)),
     ("receive_buffer", &[UdpKind], |arm| place(&arm.receive_buffer)),
-    ("keep_alive", HTTP, |arm| place(&arm.keep_alive)),
+    ("method", &[Requests], |arm| place(&arm.method)),
+    ("keep_alive", POLLS_OR_STREAMS, |arm| place(&arm.keep_alive)),
     ("batch", &[LongPolling, ShortPolling], |arm| place(&arm.batch)),
     ("interval", &[ShortPolling], |arm| place(&arm.interval)),
 ];
@@ -74,6 +78,12 @@ pub(super) fn transport(kind: TransportKind, arm: &Arm, problems: &mut Vec<Probl
         ShortPolling => Transport::ShortPolling(http(arm, Some(value(&arm.interval, Span::from_millis(250))))),
         Sse => Transport::Sse(http(arm, None)),
         HttpStreaming => Transport::HttpStreaming(http(arm, None)),
+        Requests => Transport::Http(HttpRequests {
+            method: value(&arm.method, HttpMethod::Post),
+            headers: value(&arm.headers, HeaderProfile::Minimal),
+            extra_headers: extra_headers(arm),
+            nodelay: nodelay(arm),
+        }),
     }
 }
 

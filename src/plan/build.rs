@@ -111,7 +111,7 @@ impl Arms<'_> {
         let dialect = arm::dialect(kind, arm, is_embedded, self.problems);
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.problems);
-        let workload = workload::build(&self.file.workload, payload.clone(), dialect, name, self.problems);
+        let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect, name, self.problems);
         let delay = self.file.network.delay.as_ref().map_or(Span::ZERO, |d| d.value);
         let network = Network { delay };
         let load = load.clone();

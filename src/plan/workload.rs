@@ -1,7 +1,7 @@
 //! `[workload.…]` resolved: groups that fit the sessions, and payloads that can hold the tag.
 
 use super::Workload;
-use crate::catalog::{Arrival, Closer, DialectKind, FirstMessage, Format};
+use crate::catalog::{Arrival, Closer, DialectKind, FirstMessage, Format, TransportKind};
 use crate::scenario::{self, At, Payload, PayloadKeys, Place, Problem};
 use crate::units::ByteSize;
 use crate::wire::{FILL_MARK, PayloadSpec, Sizes, TAG_MARK};
@@ -11,10 +11,11 @@ use std::num::NonZeroU32;
 const LARGEST: u64 = 16 << 20;
 const USUAL: ByteSize = ByteSize(128);
 
-/// The workload as an arm that speaks `dialect` runs it. The arm's own reasons against it are reported at `arm`.
+/// The workload as an arm of transport `kind` that speaks `dialect` runs it. The arm's own reasons against it are reported at `arm`.
 pub(super) fn build(
     workload: &scenario::Workload,
     payload: PayloadSpec,
+    kind: TransportKind,
     dialect: DialectKind,
     arm: &At<String>,
     problems: &mut Vec<Problem>,
@@ -27,7 +28,7 @@ pub(super) fn build(
         }
         scenario::Workload::Push(push) => Workload::Push { payload, topics: push.topics.get() },
         scenario::Workload::Connect(connect) => {
-            let (first, closer) = resolve_connect(connect, dialect, arm, problems);
+            let (first, closer) = resolve_connect(connect, kind, dialect, arm, problems);
             Workload::Connect { payload, first, closer }
         }
     }
@@ -35,23 +36,33 @@ pub(super) fn build(
 
 fn resolve_connect(
     connect: &scenario::Connect,
+    kind: TransportKind,
     dialect: DialectKind,
     arm: &At<String>,
     problems: &mut Vec<Problem>,
 ) -> (FirstMessage, Closer) {
-    let is_raw = dialect == DialectKind::Raw;
-    let usual = if is_raw { FirstMessage::Echo } else { FirstMessage::Greeting };
+    let why_not = match (kind, dialect) {
+        (TransportKind::Http, _) => Some("over http the target only answers"),
+        (_, DialectKind::Raw) => Some("it speaks the raw dialect"),
+        _ => None,
+    };
+    let usual = if why_not.is_some() { FirstMessage::Echo } else { FirstMessage::Greeting };
     let first = connect.first.as_ref().map_or(usual, |f| f.value);
     let closer = connect.close.as_ref().map_or(Closer::Client, |c| c.value);
-    let mut refuse = |place: &Place, what: &str, hint: &str| {
-        let message = format!("{what}, which arm `{}` can't ask for: it speaks the raw dialect", arm.value);
+    let mut refuse = |place: &Place, what: &str, why: &str, hint: &str| {
+        let message = format!("{what}, which arm `{}` can't ask for: {why}", arm.value);
         problems.push(Problem::new(place, message).hint(hint));
     };
-    if let (true, Some(asked), FirstMessage::Greeting) = (is_raw, &connect.first, first) {
-        refuse(&asked.place, "the target is to greet", "choose `first = \"echo\"`, which works with any echo server");
+    if let (Some(why), Some(asked), FirstMessage::Greeting) = (why_not, &connect.first, first) {
+        refuse(
+            &asked.place,
+            "the target is to greet",
+            why,
+            "choose `first = \"echo\"`, which works with any echo server",
+        );
     }
-    if let (true, Some(asked), Closer::Server) = (is_raw, &connect.close, closer) {
-        refuse(&asked.place, "the server is to close", "choose `close = \"client\"`");
+    if let (Some(why), Some(asked), Closer::Server) = (why_not, &connect.close, closer) {
+        refuse(&asked.place, "the server is to close", why, "choose `close = \"client\"`");
     }
     if first == FirstMessage::Greeting {
         check_greeting(connect, problems);

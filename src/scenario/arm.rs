@@ -1,7 +1,7 @@
 //! `[transports.NAME]`: one arm of the comparison.
 
 use super::at::{At, Named};
-use crate::catalog::{DialectKind, Engine, Framing, HeaderProfile, TransportKind};
+use crate::catalog::{DialectKind, Engine, Framing, HeaderProfile, HttpMethod, TransportKind};
 use crate::units::{ByteSize, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub struct Arm {
     /// How bytes travel. Default: the arm's name, where that is a transport's.
     pub transport: Option<At<TransportKind>>,
-    /// The application protocol. Default: wsbench, but raw for WebSocket, TCP and UDP at a URL.
+    /// The application protocol. Default: wsbench, but raw for WebSocket, TCP, UDP and http at a URL.
     pub dialect: Option<At<DialectKind>>,
     /// websocket: what speaks RFC 6455 at the client. Default: native.
     pub engine: Option<At<Engine>>,
@@ -34,7 +34,9 @@ pub struct Arm {
     pub framing: Option<At<Framing>>,
     /// udp: SO_RCVBUF to ask for. Default: 1MiB.
     pub receive_buffer: Option<At<ByteSize>>,
-    /// HTTP: false opens a new connection for every request. Default: true.
+    /// http: what a request is; with GET the payload isn't sent. Default: POST.
+    pub method: Option<At<HttpMethod>>,
+    /// long-polling, short-polling, sse and http-streaming: false opens a new connection for every request. Default: true.
     pub keep_alive: Option<At<bool>>,
     /// long-polling and short-polling: may one response carry several messages? Default: true.
     pub batch: Option<At<bool>>,

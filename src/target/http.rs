@@ -1,6 +1,7 @@
 //! The HTTP face: who asks what, and answers with heads exactly as the profile wants them.
 //!
-//! Receiving by polls is in `http/poll.rs`, by endless responses in `http/stream.rs`; publishing is here.
+//! Receiving by polls is in `http/poll.rs`, by endless responses in `http/stream.rs`; publishing is here. Requests that are
+//! their own answer are in `http/echo.rs`.
 
 use super::hub::Member;
 use super::join::Refusal;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 mod browser;
+mod echo;
 mod poll;
 mod stream;
 
@@ -82,6 +84,8 @@ enum Denial {
     Gone,
     TooLarge,
     Full,
+    /// The answer was lost on purpose.
+    Unanswered,
 }
 
 impl Denial {
@@ -95,6 +99,7 @@ impl Denial {
             Denial::Gone => StatusCode::GONE,
             Denial::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Denial::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Denial::Unanswered => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 }
@@ -160,8 +165,12 @@ impl Face {
 
     /// Does what `request` asks; sets the header profile of the session that asks.
     async fn answer(self: &Rc<Self>, request: &Parts, body: Bytes, profile: &mut HeaderProfile) -> Answer {
-        let (kind, sid) = route(request.uri.path()).ok_or(Denial::NotFound)?;
         let query = request.uri.query().unwrap_or("");
+        if request.uri.path() == echo::PATH {
+            *profile = asked_profile(query);
+            return echo::answer(self, request, query, &body).await;
+        }
+        let (kind, sid) = route(request.uri.path()).ok_or(Denial::NotFound)?;
         if kind == "pub" {
             return self.publish(request, sid, &body, profile);
         }
@@ -169,8 +178,7 @@ impl Face {
             return Err(Denial::Method);
         }
         if let Some(place) = value(query, "join") {
-            let asked = value(query, "headers").and_then(|name| name.parse().ok());
-            *profile = asked.unwrap_or(HeaderProfile::Minimal);
+            *profile = asked_profile(query);
             let seat = self.seat(sid, &place, query)?;
             return match kind {
                 "poll" => poll::join(self, seat, query, *profile),
@@ -263,6 +271,11 @@ impl Session {
             Receiving::Stream(_) => true,
         }
     }
+}
+
+/// The headers that a query asks of its answers.
+fn asked_profile(query: &str) -> HeaderProfile {
+    value(query, "headers").and_then(|name| name.parse().ok()).unwrap_or(HeaderProfile::Minimal)
 }
 
 /// `/KIND/SID`, for the kinds there are.

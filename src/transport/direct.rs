@@ -396,7 +396,8 @@ impl<P: Protocol> Drop for Handle<P> {
     }
 }
 
-fn add_message(volume: &Cell<Volume>, payload: usize) {
+/// Counts a message.
+pub(super) fn add_message(volume: &Cell<Volume>, payload: usize) {
     let mut sum = volume.get();
     sum.messages += 1;
     sum.payload += payload as u64;

@@ -12,7 +12,7 @@ pub(super) enum Purpose {
     Receive,
     /// `new EventSource()`.
     Events,
-    /// A `fetch()` that publishes.
+    /// A `fetch()` with a message as its body.
     Publish,
 }
 

@@ -134,7 +134,7 @@ fn new_sid() -> u64 {
 
 /// Longer and longer pauses between attempts that fail, so that a target in trouble isn't hammered.
 #[derive(Debug, Default)]
-struct Backoff {
+pub(super) struct Backoff {
     failures: u32,
 }
 
@@ -147,7 +147,7 @@ impl Backoff {
     }
 
     /// Notes a failure and waits. Returns how many there were in a row.
-    async fn failed(&mut self) -> u32 {
+    pub async fn failed(&mut self) -> u32 {
         let pause = Backoff::FIRST * 2u32.saturating_pow(self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         tokio::time::sleep(pause.min(Backoff::LONGEST)).await;

@@ -8,6 +8,7 @@
 //! | websocket (every engine) | `websocket.rs` |
 //! | tcp | `tcp.rs` |
 //! | udp | `udp.rs` |
+//! | http | `requests.rs` |
 //! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
 
 use crate::catalog::{DialectKind, Format, Transport};
@@ -31,6 +32,7 @@ mod net;
 mod outbox;
 mod queue;
 mod receive_drops;
+mod requests;
 mod session;
 mod source;
 mod stream;
@@ -107,6 +109,8 @@ pub trait Sink {
     /// A payload was read. Control frames and the dialect's own messages never come here. `format` is what the sender
     /// called it; `None` where the transport doesn't say (all but WebSocket).
     fn on_message(&self, session: SessionId, payload: &[u8], format: Option<Format>, received_at: Nanos);
+    /// The response to message `ticket`, with a body of `size` bytes, where each message is a request of its own.
+    fn on_answer(&self, session: SessionId, ticket: u64, size: u64, received_at: Nanos);
     /// A ping of ours came back.
     fn on_pong(&self, session: SessionId, round_trip: Nanos);
     /// A request for messages ended: how many it brought, and how long after the response before it it was asked.
@@ -177,6 +181,7 @@ pub async fn open(
         | Transport::ShortPolling(settings)
         | Transport::Sse(settings)
         | Transport::HttpStreaming(settings) => Box::pin(http::open(opening, settings)).await,
+        Transport::Http(settings) => Box::pin(requests::open(opening, settings)).await,
     }
 }
 

@@ -49,6 +49,24 @@ interval = "50ms"
 [transports.http-streaming]
 "#;
 
+/// What is no part of a chat.
+const REQUESTS: &str = r#"
+[workload.echo]
+payload = "64B"
+[load]
+sessions = 12
+rate = "200/s"
+connect_rate = "5k/s"
+warmup = "50ms"
+duration = "300ms"
+drain = "2s"
+[transports.http]
+[transports.get]
+transport = "http"
+method = "GET"
+headers = "browser"
+"#;
+
 /// A segment without payload over IPv4 with timestamps, bytes.
 const BARE: u64 = 52;
 
@@ -80,6 +98,23 @@ fn counted_bytes_and_connections_are_what_the_system_counted() {
                 assert_eq!(kernel, Some(traffic.counted()), "{}: {traffic:?}", cell.arm);
             }
         }
+    }
+}
+
+#[test]
+fn plain_requests_are_counted_as_the_system_counts_them() {
+    for cell in &ran(REQUESTS).cells {
+        let (traffic, sessions) = (cell.trials[0].outcome.traffic, cell.trials[0].outcome.sessions);
+        let connections = sessions.held.unwrap();
+        assert_eq!((connections.counted, connections.kernel), (12, Some(12)), "{}", cell.arm);
+        assert!(traffic.sent.framing > 40 * traffic.sent.messages && traffic.handshake == 0);
+        let kernel = traffic.kernel.map(|kernel| KernelBytes { unread: 0, ..kernel });
+        assert_eq!(kernel, Some(traffic.counted()), "{}: {traffic:?}", cell.arm);
+    }
+    let Some(report) = captured(REQUESTS) else { return };
+    assert_eq!(report.cells.len(), 2);
+    for check in report.cells.iter().flat_map(|cell| cell.exact()) {
+        assert!(check.holds(), "{check:?}");
     }
 }
 

@@ -163,6 +163,48 @@ fn a_connection_storm_opens_hears_and_closes() {
 }
 
 #[test]
+fn plain_requests_are_answered_one_by_one_through_the_network_and_the_oracle() {
+    let bench = Bench::new(
+        "[workload.echo]\n[load]\nsessions = 8\nrate = \"200/s\"\nwarmup = \"100ms\"\nduration = \"400ms\"\n\
+         [target.embedded.oracle]\nreply_delay = \"constant(20ms)\"\n[network]\ndelay = \"5ms\"\n[transports.http]\n\
+         [transports.get]\ntransport = \"http\"\nmethod = \"GET\"\nheaders = \"browser\"\n[transports.websocket]\n",
+    );
+    let ran = bench.run(&["-q"]).well();
+    assert_sums(&ran);
+    let document = ran.document();
+    for cell in &document.cells {
+        let outcome = &cell.trials[0].outcome;
+        let counters = outcome.measure;
+        assert_eq!(counters.delivered + counters.late, counters.scheduled, "{}: {:?}", cell.arm, outcome.errors);
+        assert!(counters.scheduled > 0 && outcome.errors.is_empty());
+        let response = outcome.histograms.get(Metric::ResponseTime).unwrap();
+        assert!(response.at(0.0) >= 30_000_000 / 1000 * 999, "{}: two transits and the delay", cell.arm);
+        assert_eq!(outcome.traffic.connections, 8);
+        let truth = cell.trials[0].target.as_ref().unwrap();
+        assert_eq!(truth.delivered, outcome.warmup.sent + counters.sent, "{}", cell.arm);
+    }
+    let traffic = |arm: &str| document.cells.iter().find(|c| c.arm == arm).unwrap().trials[0].outcome.traffic;
+    assert_eq!(traffic("http").received.payload, traffic("websocket").received.payload);
+    assert_eq!((traffic("get").sent.payload, traffic("get").received.payload), (0, 0));
+}
+
+#[test]
+fn a_storm_of_plain_requests_connects_asks_and_goes() {
+    let bench = Bench::new(
+        "[workload.connect]\n[load]\nsessions = 50\nrate = \"100/s\"\nduration = \"400ms\"\n[transports.http]\n\
+         [transports.tcp]\n",
+    );
+    let ran = bench.run(&["-q"]).well();
+    assert_sums(&ran);
+    for cell in &ran.document().cells {
+        let outcome = &cell.trials[0].outcome;
+        assert_eq!(outcome.measure.delivered + outcome.measure.late, outcome.measure.scheduled, "{}", cell.arm);
+        assert!(outcome.measure.scheduled > 0 && outcome.errors.is_empty(), "{}: {:?}", cell.arm, outcome.errors);
+        assert_eq!(outcome.traffic.connections, outcome.measure.scheduled);
+    }
+}
+
+#[test]
 fn closed_arrival_is_labelled_wherever_it_is_shown() {
     let bench = Bench::new(
         "[workload.echo]\n[load]\nsessions = 5\narrival = \"closed\"\nduration = \"300ms\"\nthink = \"1ms\"\n\

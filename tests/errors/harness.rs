@@ -31,6 +31,8 @@ pub struct Seen {
     pub messages: RefCell<Vec<Vec<u8>>>,
     /// What the sender called each message.
     pub formats: RefCell<Vec<Option<Format>>>,
+    /// Messages that were answered, each with the size of the answer.
+    pub answers: RefCell<Vec<(u64, u64)>>,
     pub pongs: RefCell<Vec<Nanos>>,
     /// Messages of each poll, and whether it had a gap before it.
     pub polls: RefCell<Vec<(u64, bool)>>,
@@ -48,6 +50,11 @@ impl Sink for Seen {
         assert!(self.ended.borrow().is_none(), "a message after the end");
         self.messages.borrow_mut().push(payload.to_vec());
         self.formats.borrow_mut().push(format);
+        self.changed.notify_one();
+    }
+    fn on_answer(&self, _session: SessionId, ticket: u64, size: u64, _received_at: Nanos) {
+        assert!(self.ended.borrow().is_none(), "an answer after the end");
+        self.answers.borrow_mut().push((ticket, size));
         self.changed.notify_one();
     }
     fn on_pong(&self, _session: SessionId, round_trip: Nanos) {

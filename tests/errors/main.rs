@@ -5,6 +5,7 @@ mod good;
 mod harness;
 mod http;
 mod hub;
+mod requests;
 mod streams;
 mod tls;
 mod websocket;

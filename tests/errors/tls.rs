@@ -3,6 +3,7 @@
 use crate::good::{MESSAGES, echo_bytes, echoed, framing};
 use crate::harness::*;
 use crate::hub::Hub;
+use crate::requests::{Server, requests};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use std::net::SocketAddr;
 use std::process::Command;
@@ -113,6 +114,15 @@ async fn every_tcp_transport_over_tls(own: CertifiedKey<KeyPair>) {
         assert!(traffic.sent.wire >= MESSAGES * (32 + bytes.0 + 22 + 40), "TLS's records are on the wire");
     }
     assert_eq!(refusal(named("example.org", endpoint(tcp(Framing::Length), bytes))).await, ErrorClass::Tls);
+    let server = Rc::new(Server::default());
+    let address = in_front_of(server.start().await, acceptor.clone()).await;
+    let mut client = open_at(named("localhost", endpoint(Transport::Http(requests()), address))).await;
+    assert!(client.phases.tls.unwrap() > 0 && client.traffic().handshake > 500);
+    for n in 1..=3 {
+        client.send(n, &[b'a'; 20_000]);
+        client.seen.until("its answer", |s| s.answers.borrow().last() == Some(&(n, 20_000))).await;
+    }
+    assert_eq!(client.traffic().connections, 1);
     let hub = Rc::new(Hub::default());
     let address = in_front_of(hub.start("127.0.0.1:0").await, acceptor).await;
     for transport in [Transport::LongPolling(http()), Transport::Sse(http())] {

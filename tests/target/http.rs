@@ -122,6 +122,29 @@ fn refusals_have_their_status() {
 }
 
 #[test]
+fn a_request_to_echo_is_answered_with_its_body_and_needs_no_session() {
+    let report = with_target(|server| async move {
+        let mut http = Http::open(&server).await;
+        let path = format!("/echo?token={TOKEN}");
+        for body in ["hello", ""] {
+            let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            http.0.write(head).await;
+            let answer = http.answer().await;
+            assert_eq!((answer.status, answer.body), (200, body.as_bytes().to_vec()));
+            assert_eq!(answer.head, format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()));
+        }
+        let answer = http.get(&format!("{path}&headers=browser")).await;
+        assert_eq!((answer.status, answer.body.len(), answer.header("server")), (200, 0, Some("wsbench")));
+        for (method, path, status) in
+            [("POST", "/echo", 401), ("GET", "/echo?token=wrong", 401), ("DELETE", path.as_str(), 405)]
+        {
+            assert_eq!(http.request(method, path).await.status, status, "{method} {path}");
+        }
+    });
+    assert_eq!((report.received, report.delivered, report.refused), (3, 3, 2));
+}
+
+#[test]
 fn an_oversized_post_is_refused() {
     with_target(|server| async move {
         let mut http = Http::open(&server).await;

@@ -179,6 +179,18 @@ impl Core {
         }
     }
 
+    /// A response arrived: whose it is, the connection knows.
+    pub(super) fn answer(&mut self, now: Nanos, session: SessionId, id: u64, actions: &mut Vec<Action>) {
+        if self.is_settled {
+            return;
+        }
+        self.give_up_waiting(now);
+        match self.match_arrival(id, session) {
+            Arrived::Duplicate | Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
+            Arrived::Owed(entry) => self.delivered(now, id, session, &entry, actions),
+        }
+    }
+
     /// Whether message `id` was owed to `session`.
     fn match_arrival(&mut self, id: u64, session: SessionId) -> Arrived {
         if let Some(entry) = self.ledger.get(id) {

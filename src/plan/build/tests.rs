@@ -1,7 +1,7 @@
 //! What scenarios and flags resolve to.
 
 use super::*;
-use crate::catalog::{Closer, DialectKind, Engine, FirstMessage, Transport};
+use crate::catalog::{Closer, DialectKind, Engine, FirstMessage, HttpMethod, Transport};
 use crate::plan::{TargetFlag, Workload};
 use crate::schedule::Stage;
 use crate::units::Rate;
@@ -51,6 +51,27 @@ fn defaults_are_filled_in() {
     let Transport::ShortPolling(http) = &cell.transport else { panic!("{:?}", cell.transport) };
     assert_eq!((http.interval, http.keep_alive, http.batch), (Some(Span::from_millis(250)), true, true));
     assert_eq!(plan.cells[1].transport.engine(), Some(Engine::Native));
+}
+
+#[test]
+fn plain_requests_post_and_speak_the_targets_dialect_or_none() {
+    let plan = plain(&format!("{ECHO}[transports.http]\n[transports.get]\ntransport = \"http\"\nmethod = \"GET\""));
+    let of = |at: usize| match &plan.cells[at].transport {
+        Transport::Http(requests) => requests.method,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((of(0), of(1), plan.cells[0].dialect), (HttpMethod::Post, HttpMethod::Get, DialectKind::Wsbench));
+    let url = plain(&format!("{ECHO}[target.urls]\nhttp = \"https://h/api\"\n[transports.http]"));
+    assert_eq!(url.cells[0].dialect, DialectKind::Raw);
+    let storm = "[workload.connect]\n[load]\nrate = \"1/s\"\nduration = \"1s\"\n[transports.http]\n[transports.tcp]";
+    let firsts = plain(storm).cells.into_iter().map(|cell| match cell.workload {
+        Workload::Connect { first, .. } => first,
+        other => panic!("{other:?}"),
+    });
+    assert!(firsts.eq([FirstMessage::Echo, FirstMessage::Greeting]));
+    let push = ECHO.replace("[workload.echo]", "[workload.push]\ntopics = 1");
+    let plan = plain(&format!("{push}[transports.http]\n[transports.sse]"));
+    assert_eq!((arms(&plan), plan.omitted[0].arm.as_str()), (vec!["sse"], "http"));
 }
 
 #[test]
