@@ -139,7 +139,7 @@ impl Body {
                 Ok((taken as usize, false))
             }
             Framing::Chunk(0) => {
-                let (taken, size) = read_line(partial, bytes, MAX_CHUNK_LINE, |line| chunk_size(line))?;
+                let (taken, size) = read_line(partial, bytes, MAX_CHUNK_LINE, chunk_size)?;
                 if let Some(size) = size {
                     self.grow(size)?;
                     self.framing = if size == 0 { Framing::Trailer(0) } else { Framing::Chunk(size + 2) };
