@@ -34,6 +34,7 @@ transport = "websocket"
 engine = "tungstenite"
 [transports.tcp]
 [transports.udp]
+[transports.http]
 [transports.long-polling]
 [transports.short-polling]
 interval = "1ms"
@@ -42,7 +43,7 @@ interval = "1ms"
 "#;
 
 #[divan::bench(
-    args = ["native", "fastwebsockets", "tungstenite", "tcp", "udp", "long-polling", "short-polling", "sse", "http-streaming"],
+    args = ["native", "fastwebsockets", "tungstenite", "tcp", "udp", "http", "long-polling", "short-polling", "sse", "http-streaming"],
     max_time = 1
 )]
 fn round_trip(bencher: Bencher, arm: &str) {
@@ -122,6 +123,9 @@ struct Arrived(Notify);
 impl Sink for Arrived {
     fn on_message(&self, _: SessionId, payload: &[u8], _: Option<Format>, _: Nanos) {
         assert_eq!(payload, PAYLOAD, "the target sends back what it got");
+        self.0.notify_one();
+    }
+    fn on_answer(&self, _: SessionId, _: u64, _: u64, _: Nanos) {
         self.0.notify_one();
     }
     fn on_sent(&self, _: SessionId, _: u64, _: Nanos) {}

@@ -254,15 +254,17 @@ impl Core {
         }
     }
 
-    /// Closed arrival: who waited longer than the timeout goes on without the answer.
+    /// Closed arrival: who waited longer than the timeout goes on without the answer. Who has it is forgotten, so that
+    /// nobody is woken for it.
     pub(super) fn give_up_waiting(&mut self, now: Nanos) {
         while let Some((until, id, session)) = self.patience.front().copied() {
-            if until >= now {
+            let seat = if self.setup.cell.workload.groups().is_some() { self.roster.seat(session) } else { 0 };
+            let is_waiting = self.ledger.is_owing(id, seat);
+            if is_waiting && until >= now {
                 break;
             }
             self.patience.pop_front();
-            let seat = if self.setup.cell.workload.groups().is_some() { self.roster.seat(session) } else { 0 };
-            if self.ledger.is_owing(id, seat) {
+            if is_waiting {
                 self.answered(self.roster.global(session), now);
             }
         }

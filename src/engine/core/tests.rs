@@ -158,6 +158,43 @@ fn closed_arrival_keeps_one_in_flight_and_survives_a_lost_answer() {
 }
 
 #[test]
+fn closed_arrival_is_not_woken_for_those_who_have_their_answer() {
+    let fate = |_: Copy| vec![10 * MS];
+    let mut world = World::new(setup(echo(), websocket(), Arrival::Closed), &fate);
+    let outcome = world.run(None);
+    assert!(outcome.measure.delivered > 1900);
+    assert!(world.wakes < 50, "{} for {} messages", world.wakes, outcome.measure.delivered);
+}
+
+#[test]
+fn an_answer_counts_as_the_message_does_that_it_stands_for() {
+    // Some come late, some twice, some never.
+    let fate = |copy: Copy| match copy.id % 100 {
+        0..2 => vec![MS, 2 * MS],
+        2..7 => vec![],
+        7..10 => vec![150 * MS],
+        _ => vec![MS + copy.id % 1000],
+    };
+    for arrival in [Arrival::Constant, Arrival::Closed] {
+        let run = |has_answers| {
+            let mut world = World::new(setup(echo(), websocket(), arrival), &fate);
+            world.has_answers = has_answers;
+            world.run(None)
+        };
+        let (message, answer) = (run(false), run(true));
+        assert!(answer.measure.late > 0 && answer.measure.unfinished > 0 && answer.measure.balance());
+        // Twice is no duplicate by a tag here, but an answer that nobody awaits.
+        let unmatched = message.measure.duplicate;
+        let want = crate::measure::Counters { duplicate: 0, unmatched, ..message.measure };
+        assert_eq!((answer.measure, unmatched > 0), (want, true), "{arrival}");
+        for metric in [Metric::ResponseTime, Metric::ServiceTime] {
+            let (message, answer) = (message.histograms.get(metric).unwrap(), answer.histograms.get(metric).unwrap());
+            assert_eq!((message.count(), message.mean()), (answer.count(), answer.mean()), "{metric:?}");
+        }
+    }
+}
+
+#[test]
 fn connects_are_counted_from_due_to_first_message_and_slots_are_used_again() {
     for (first, closer) in [(FirstMessage::Greeting, Closer::Client), (FirstMessage::Echo, Closer::Client)] {
         let workload = Workload::Connect { payload: world::payload(), first, closer };

@@ -82,6 +82,10 @@ pub struct World<'a> {
     pub flying: BinaryHeap<Reverse<Flying>>,
     /// Whether a pong comes before each copy.
     pub has_pongs: bool,
+    /// Whether a copy comes as the response to its request.
+    pub has_answers: bool,
+    /// How often nothing arrived when the core was looked at.
+    pub wakes: u64,
     /// How far ahead the target's clock is of ours: it stamps what passes with its own.
     pub skew: Nanos,
     fate: Fate<'a>,
@@ -91,7 +95,18 @@ pub struct World<'a> {
 impl World<'_> {
     pub fn new(setup: Setup, fate: Fate<'_>) -> World<'_> {
         let core = Core::new(setup, 0);
-        World { core, now: 0, start: 0, flying: BinaryHeap::new(), has_pongs: false, skew: 0, fate, serial: 0 }
+        World {
+            core,
+            now: 0,
+            start: 0,
+            flying: BinaryHeap::new(),
+            has_pongs: false,
+            has_answers: false,
+            wakes: 0,
+            skew: 0,
+            fate,
+            serial: 0,
+        }
     }
 
     fn receivers(&self, session: SessionId) -> Vec<SessionId> {
@@ -163,6 +178,7 @@ impl World<'_> {
         while !self.core.is_done(self.now) {
             let arrival = self.flying.peek().map_or(Nanos::MAX, |Reverse((at, ..))| *at);
             let wake = self.core.next_wake(self.now).unwrap_or(Nanos::MAX);
+            self.wakes += u64::from(wake < arrival);
             self.now = arrival.min(wake).max(self.now);
             if let Some((from, to)) = frozen.map(|(f, t)| (self.start + f, self.start + t))
                 && (from..to).contains(&self.now)
@@ -176,7 +192,11 @@ impl World<'_> {
                 if self.has_pongs {
                     self.core.on(self.now, Event::Pong { round_trip: MS }, &mut actions);
                 }
-                self.core.on(self.now, Event::Message { session: receiver, payload: &bytes }, &mut actions);
+                let event = match Tag::find(&bytes) {
+                    Some(tag) if self.has_answers => Event::Answer { session: receiver, id: tag.id },
+                    _ => Event::Message { session: receiver, payload: &bytes },
+                };
+                self.core.on(self.now, event, &mut actions);
                 self.perform(actions);
             }
         }
