@@ -16,7 +16,8 @@ for tool in ${HTTP_TOOLS-wrk oha}; do
     have "$tool" && sides+=("$tool") || say "$tool is not at hand"
 done
 echo_scenario "$out/http.toml" http "http://127.0.0.1:$port/" 'arrival = "closed"
-connect_rate = "5k/s"' 'dialect = "raw"' 'payload = "64B"'
+connect_rate = "5k/s"' 'dialect = "raw"
+method = "GET"' 'payload = "64B"'
 can "$out/http.toml" http && sides+=(wsbench)
 
 one() {
