@@ -63,6 +63,7 @@ pub struct Reactor {
     buffer: RefCell<Vec<u8>>,
     outgoing: RefCell<Vec<u8>>,
     timers: RefCell<Timers>,
+    after_turn: RefCell<Option<Box<dyn Fn()>>>,
     /// Somebody wants another turn.
     stirred: Rc<Notify>,
     /// An earlier instant was set than the one that is slept for.
@@ -93,6 +94,7 @@ impl Reactor {
             buffer: RefCell::new(vec![0; READ_CHUNK]),
             outgoing: RefCell::default(),
             timers: RefCell::default(),
+            after_turn: RefCell::default(),
             stirred: Rc::default(),
             sooner: Rc::default(),
             alarm: Rc::new(Alarm::new()?),
@@ -140,6 +142,11 @@ impl Reactor {
         drop(handlers);
     }
 
+    /// Has `work` done whenever everyone who was ready has been called. It must not call [`after_turn`](Self::after_turn).
+    pub fn after_turn(&self, work: impl Fn() + 'static) {
+        *self.after_turn.borrow_mut() = Some(Box::new(work));
+    }
+
     /// Has the handler of `token` called at `at`.
     pub fn wake_at(&self, at: Nanos, token: Token) {
         if self.timers.borrow_mut().push(at, token) {
@@ -170,6 +177,9 @@ impl Reactor {
         let more = self.poll.ready(|token, ready| self.call(Token::from_u64(token), ready))?;
         for token in again {
             self.call(token, Ready::ALL);
+        }
+        if let Some(work) = &*self.after_turn.borrow() {
+            work();
         }
         if !self.again.borrow().is_empty() {
             self.stirred.notify_one();

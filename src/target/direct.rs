@@ -40,6 +40,8 @@ pub struct Direct<P: Protocol> {
     /// `None` once the session has left, and for one that never joined.
     member: RefCell<Option<Member>>,
     listening: Cell<Listening>,
+    /// Nobody else sends anything to this session.
+    is_alone: bool,
     /// Too much crosses the network for more to be read.
     is_held_up: Cell<bool>,
     /// When the client should have followed; 0: nothing is expected of it.
@@ -63,10 +65,10 @@ enum Listening {
 impl<P: Protocol> Direct<P> {
     /// Joins `place`: first the answer to the join, then the greeting, if the place has one.
     pub fn join(entrant: Entrant, place: PlaceName, codec: (P, P::Encoder), answer: Bytes) -> Rc<Direct<P>> {
-        let direct = Direct::start(entrant, codec, Listening::Yes);
+        let direct = Direct::start(entrant, codec, Listening::Yes, place == PlaceName::Echo);
         let (outlet, core) = (&direct.outlet, &direct.outlet.shared.core);
         let (greeting, then_close) = (place.greeting().cloned(), place.is_to_close());
-        outlet.shared.gather(|| {
+        outlet.shared.together(|| {
             outlet.send(Item::Raw(answer));
             let member = core.hub.join(place, outlet.clone());
             if let Some(greeting) = greeting {
@@ -86,12 +88,17 @@ impl<P: Protocol> Direct<P> {
 
     /// Answers someone who may not come in, and hangs up.
     pub fn refuse(entrant: Entrant, codec: (P, P::Encoder), answer: Bytes) {
-        let direct = Direct::start(entrant, codec, Listening::Discarding);
+        let direct = Direct::start(entrant, codec, Listening::Discarding, true);
         direct.say_last(Some(answer));
         direct.expect_end();
     }
 
-    fn start(entrant: Entrant, (protocol, encoder): (P, P::Encoder), listening: Listening) -> Rc<Direct<P>> {
+    fn start(
+        entrant: Entrant,
+        (protocol, encoder): (P, P::Encoder),
+        listening: Listening,
+        is_alone: bool,
+    ) -> Rc<Direct<P>> {
         let Entrant { shared, stream, token, more } = entrant;
         let outlet = Outlet::new(shared.clone(), stream, token, encoder);
         let direct = Rc::new_cyclic(|me| Direct {
@@ -99,6 +106,7 @@ impl<P: Protocol> Direct<P> {
             protocol: RefCell::new(protocol),
             member: RefCell::default(),
             listening: Cell::new(listening),
+            is_alone,
             is_held_up: Cell::new(false),
             overdue_at: Cell::new(0),
             is_lingering: Cell::new(false),
@@ -140,8 +148,8 @@ impl<P: Protocol> Direct<P> {
     pub fn arrived(&self, message: Message, is_last: bool) {
         let Some(direct) = self.me.upgrade() else { return };
         let shared = &self.outlet.shared;
-        if is_last {
-            shared.is_last();
+        if is_last && self.is_alone {
+            shared.stop_gathering();
         }
         shared.core.network.inbound.carry(message.payload.len(), move || {
             if let Some(member) = &*direct.member.borrow() {
@@ -170,7 +178,7 @@ impl<P: Protocol> Direct<P> {
     }
 
     fn say_last(&self, answer: Option<Bytes>) {
-        self.outlet.shared.gather(|| {
+        self.outlet.shared.together(|| {
             answer.into_iter().for_each(|answer| _ = self.outlet.send(Item::Raw(answer)));
             self.outlet.send(Item::End);
         });

@@ -275,14 +275,15 @@ mod tests {
         let (outlet, mut peer) = outlet();
         deliver(&outlet, "one");
         assert_eq!(heard(&mut peer), "one\n");
-        outlet.shared.gather(|| {
-            deliver(&outlet, "two");
-            deliver(&outlet, "three");
-            assert_eq!(heard(&mut peer), "");
-        });
+        outlet.shared.gather(|| deliver(&outlet, "two"));
+        deliver(&outlet, "three");
+        assert_eq!(heard(&mut peer), "");
+        outlet.shared.reactor.turn().unwrap();
         assert_eq!(heard(&mut peer), "two\nthree\n");
+        outlet.shared.together(|| deliver(&outlet, "three and a half"));
+        assert_eq!(heard(&mut peer), "three and a half\n");
         outlet.shared.gather(|| {
-            outlet.shared.is_last();
+            outlet.shared.stop_gathering();
             deliver(&outlet, "four");
             assert_eq!(heard(&mut peer), "four\n");
         });
@@ -293,13 +294,13 @@ mod tests {
     async fn what_is_gathered_is_bounded() {
         let (outlet, mut peer) = outlet();
         outlet.shared.gather(|| {
-            for _ in 0..1024 {
+            for _ in 0..8192 {
                 outlet.shared.bound();
                 assert_eq!(heard(&mut peer), "");
                 deliver(&outlet, "x");
             }
             outlet.shared.bound();
-            assert_eq!(heard(&mut peer).len(), 2048);
+            assert_eq!(heard(&mut peer).len(), 16_384);
         });
     }
 

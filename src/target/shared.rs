@@ -10,7 +10,7 @@ use std::time::Duration;
 /// What patience is rounded up to: that of many connections ends together then, and costs one timer.
 const GRAIN: Nanos = 100 * MILLI;
 /// Copies that are gathered before they are written anyway.
-const MOST_GATHERED: usize = 1024;
+const MOST_GATHERED: usize = 8192;
 
 pub struct Shared {
     pub core: Rc<Core>,
@@ -28,26 +28,35 @@ pub trait Holder {
 
 impl Shared {
     pub fn new(core: Rc<Core>, reactor: Rc<Reactor>) -> Rc<Shared> {
-        Rc::new(Shared {
+        let shared = Rc::new(Shared {
             core,
             reactor,
             gathering: Cell::new(false),
             gathered: Cell::new(0),
             holders: RefCell::default(),
-        })
+        });
+        let gathered = Rc::downgrade(&shared);
+        shared.reactor.after_turn(move || gathered.upgrade().into_iter().for_each(|shared| shared.let_go()));
+        shared
     }
 
-    /// Gathers the copies that `work` hands out, so that who gets several is written to once.
+    /// Gathers the copies that `work` hands out, to be written with what else comes in this turn of the reactor, so that who
+    /// gets several is written to once.
     pub fn gather<T>(&self, work: impl FnOnce() -> T) -> T {
         self.gathering.set(true);
         let result = work();
         self.gathering.set(false);
-        self.let_go();
         result
     }
 
-    /// What comes now is the last: it needs no gathering.
-    pub fn is_last(&self) {
+    /// Does `work`, and writes what it hands out together.
+    pub fn together(&self, work: impl FnOnce()) {
+        self.gather(work);
+        self.let_go();
+    }
+
+    /// What comes now can't be joined by more, and is written at once.
+    pub fn stop_gathering(&self) {
         self.gathering.set(false);
     }
 
@@ -69,6 +78,9 @@ impl Shared {
     }
 
     fn let_go(&self) {
+        if self.gathered.get() == 0 {
+            return;
+        }
         self.gathered.set(0);
         let mut holders = self.holders.take();
         holders.drain(..).for_each(|holder| holder.let_go());
