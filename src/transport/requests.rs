@@ -225,9 +225,7 @@ impl Session {
     fn take(&self, bytes: &[u8]) {
         let at = now();
         let Some(asked) = self.asked.get() else {
-            self.hang_up();
-            let failure = Failure::new(ErrorClass::HttpProtocol, "the target said something that nobody had asked for");
-            self.sink.on_fault(self.id, None, failure);
+            self.unasked();
             return self.go_on();
         };
         let pushed = match &mut *self.line.borrow_mut() {
@@ -238,7 +236,9 @@ impl Session {
             Ok((_, None)) => {}
             Ok((used, Some(response))) => {
                 // Before anyone hears of it, so that the next request finds another connection.
-                if !response.keeps_alive || used < bytes.len() {
+                if used < bytes.len() {
+                    self.unasked();
+                } else if !response.keeps_alive {
                     self.hang_up();
                 }
                 self.answered(asked, response, at);
@@ -251,6 +251,13 @@ impl Session {
                 self.lost(Failure::new(class, error.to_string()));
             }
         }
+    }
+
+    /// More came than was asked for: whose answer would come next is not known any more.
+    fn unasked(&self) {
+        self.hang_up();
+        let failure = Failure::new(ErrorClass::HttpProtocol, "the target said something that nobody had asked for");
+        self.sink.on_fault(self.id, None, failure);
     }
 
     fn answered(&self, asked: Asked, response: Response, at: Nanos) {

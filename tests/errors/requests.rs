@@ -288,7 +288,11 @@ fn a_connection_that_rests_may_go_and_says_nothing_by_itself() {
         client.seen.until("a fault", |s| !s.faults.borrow().is_empty()).await;
         assert_eq!(*client.seen.faults.borrow(), [(None, ErrorClass::HttpProtocol)]);
         assert_eq!(answered(&mut client, 2, b"hello").await, 5);
-        assert_eq!((server.connections.get(), client.traffic().connections), (3, 3));
+        server.answer(&ok("Content-Length: 1", "x and more"), Then::Nothing);
+        assert_eq!(answered(&mut client, 3, b"hello").await, 1);
+        assert_eq!(*client.seen.faults.borrow(), [(None, ErrorClass::HttpProtocol), (None, ErrorClass::HttpProtocol)]);
+        assert_eq!(answered(&mut client, 4, b"hello").await, 5);
+        assert_eq!((server.connections.get(), client.traffic().connections), (4, 4));
     });
 }
 
