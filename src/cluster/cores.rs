@@ -1,5 +1,7 @@
 //! Who runs where. Of the cores that this process may use, embedded targets get the last ones and workers take turns over
-//! the others, so that neither end waits for the other; with a single core, the system decides.
+//! the others, so that neither end waits for the other; with a single core, the system decides. Where there are many
+//! processes a core, each waits for others anyway: then both ends take turns over all cores, and a worker shares its core
+//! with its target.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -14,6 +16,13 @@ fn allowed() -> Vec<usize> {
     (0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap_or(false)).collect()
 }
 
+/// With more processes a core than this, all cores are everyone's.
+const CROWD: usize = 8;
+
+fn is_crowd(workers: u32, targets: u32, cores: usize) -> bool {
+    (workers + targets) as usize > CROWD * cores
+}
+
 /// The cores of `n` workers, which take turns over all cores that aren't those of `targets` targets, one at the least;
 /// `None`s where there is but one.
 pub(super) fn workers(n: u32, targets: u32) -> Vec<Option<usize>> {
@@ -21,13 +30,17 @@ pub(super) fn workers(n: u32, targets: u32) -> Vec<Option<usize>> {
     let theirs = (cores.len() / 2).min(targets.max(1) as usize);
     match cores.len() {
         0 | 1 => turns(n, &[]),
+        all if is_crowd(n, targets, all) => turns(n, &cores),
         all => turns(n, &cores[..all - theirs]),
     }
 }
 
-/// The cores of `n` embedded targets: one for each from the last downwards, but at most half of them.
-pub(super) fn targets(n: u32) -> Vec<Option<usize>> {
+/// The cores of `n` embedded targets of so many `workers`: one for each from the last downwards, but at most half of them.
+pub(super) fn targets(n: u32, workers: u32) -> Vec<Option<usize>> {
     let cores = allowed();
+    if cores.len() > 1 && is_crowd(workers, n, cores.len()) {
+        return turns(n, &cores);
+    }
     let most = (cores.len() / 2).min(n as usize);
     turns(n, &cores[cores.len() - most..])
 }
@@ -59,7 +72,7 @@ mod tests {
 
     #[test]
     fn worker_and_target_never_share_a_core_if_there_are_two() {
-        match (workers(1, 1)[0], targets(1)[0]) {
+        match (workers(1, 1)[0], targets(1, 1)[0]) {
             (Some(worker), Some(target)) => assert!(worker != target && allowed().contains(&target)),
             (None, None) => assert_eq!(allowed().len(), 1),
             other => panic!("{other:?}"),

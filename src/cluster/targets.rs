@@ -19,6 +19,8 @@ use std::net::IpAddr;
 pub(super) struct Targets {
     processes: Vec<TargetProcess>,
     pub losses: Vec<Loss>,
+    /// That they share.
+    cores: u64,
 }
 
 struct TargetProcess {
@@ -38,13 +40,14 @@ impl Targets {
         embedded: &Embedded,
         processes: &Processes,
     ) -> Result<Targets, TrialError> {
-        let cores = cores::targets(processes.targets);
+        let cores = cores::targets(processes.targets, processes.workers);
+        let used = cores::used(&cores);
         let starting = cores.into_iter().zip(0..).map(|(core, index)| {
             let sessions = processes.sessions_at_target(order.cell, index);
             TargetProcess::start(order, embedded, core, sessions)
         });
         let started: Result<Vec<TargetProcess>, TrialError> = join_all(starting).await.into_iter().collect();
-        Ok(Targets { processes: started?, losses: Vec::new() })
+        Ok(Targets { processes: started?, losses: Vec::new(), cores: used })
     }
 
     /// Where worker `worker` finds its target.
@@ -113,7 +116,7 @@ impl Targets {
             }
         }
         if let Some(sum) = &mut sum {
-            sum.usage.cores = cores::used(&cores::targets(self.processes.len() as u32));
+            sum.usage.cores = self.cores;
         }
         Ok(sum)
     }

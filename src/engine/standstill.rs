@@ -10,8 +10,9 @@ use std::cell::Cell;
 /// A lag up to this is no standstill, nanoseconds.
 pub const TOLERATED: Nanos = 5 * MILLI;
 
-/// So many workers tick once a millisecond; more share out the wake-ups.
+/// So many workers tick once a millisecond; more, as often as many milliseconds as there are workers, up to this.
 const A_CROWD: u32 = 8;
+const LONGEST_TICK: Nanos = 25 * MILLI;
 
 /// Sums the standstill within `window`.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ impl Standstill {
 
     /// Ticks until the measured window ends. `workers`: how many do so.
     pub async fn watch(&self, window: Window, workers: u32) -> std::io::Result<()> {
-        let length = MILLI * u64::from(workers.div_ceil(A_CROWD).max(1));
+        let length = if workers <= A_CROWD { MILLI } else { (MILLI * u64::from(workers)).min(LONGEST_TICK) };
         let alarm = Alarm::new()?;
         let mut tick = window.measure_from;
         while tick < window.measure_to {
