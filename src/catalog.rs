@@ -30,7 +30,7 @@ pub enum Transport {
     Http(HttpRequests),
 }
 
-/// RFC 6455 over a TCP connection, with either library as the engine.
+/// RFC 6455 over a TCP connection, with one of the [engines](Engine).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Websocket {
     pub engine: Engine,
@@ -98,7 +98,7 @@ impl Transport {
         }
     }
 
-    /// The WebSocket library in use, where one is.
+    /// The WebSocket engine in use, where one is.
     pub fn engine(&self) -> Option<Engine> {
         match self {
             Transport::Websocket(w) => Some(w.engine),

@@ -28,8 +28,10 @@ say() { printf '%-12s %s\n' "$1" "$2"; }
 debian() {
     local into=$folder/debian
     mkdir -p "$into/archives"
-    (cd "$into/archives" && apt-get download "$@") && for deb in "$into"/archives/*.deb; do dpkg -x "$deb" "$into"; done
+    local code=0
+    (cd "$into/archives" && apt-get download "$@" && for deb in *.deb; do dpkg -x "$deb" "$into" || exit 1; done) || code=1
     rm -rf "$into/archives"
+    return $code
 }
 
 # $folder/bin/NAME, a shell line that ends in "$@".
@@ -64,8 +66,8 @@ get_uwebsockets() {
     (cd "$source" &&
         cc -O3 -DLIBUS_NO_SSL -IuSockets/src -c uSockets/src/*.c uSockets/src/eventing/epoll_kqueue.c &&
         cc -O3 -DLIBUS_NO_SSL -IuSockets/src benchmarks/load_test.c ./*.o -o "$folder/bin/load_test" &&
-        c++ -std=c++20 -O3 -DLIBUS_NO_SSL -DUWS_NO_ZLIB -Isrc -IuSockets/src "$here/benches/peers/echo.cpp" ./*.o \
-            -o "$folder/bin/uwebsockets")
+        { c++ -std=c++20 -O3 -DLIBUS_NO_SSL -DUWS_NO_ZLIB -Isrc -IuSockets/src "$here/benches/peers/echo.cpp" ./*.o \
+            -o "$folder/bin/uwebsockets" || echo "no C++ compiler: load_test alone"; })
 }
 
 get_oha() {

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-/// Load-test WebSocket, TCP, UDP, SSE and HTTP polling on one schedule, and compare them.
+/// Load-test WebSocket, TCP, UDP and HTTP (requests, polling, SSE, streaming) on one schedule, and compare them.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -308,7 +308,7 @@ pub(super) struct ServeArgs {
     /// Port for UDP
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     pub udp: u16,
-    /// Port for HTTP: long and short polling, SSE, streaming
+    /// Port for HTTP: requests, long and short polling, SSE, streaming
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     pub http: u16,
     /// Token that clients must bring; drawn and printed unless given

@@ -29,18 +29,18 @@ pub(super) fn capacity(args: &CapacityArgs) -> anyhow::Result<Exit> {
     };
     let goal = match goal(args, &read.plan) {
         Ok(goal) => goal,
-        Err(problem) => {
+        Err(Impossible::Asked(problem)) => {
             say::err(&format!("error: {problem}"));
             return Ok(Exit::Usage);
         }
+        Err(Impossible::Here(shortages)) => return Ok(refuse(&shortages)),
     };
     // What is planned begins at the first load, and is what the machine must grant.
     read.plan.trials = goal.trials;
     read.plan.cells.iter_mut().for_each(|cell| *cell = cell.at(goal.of, goal.first));
     let shortages = plan::shortages(&read.plan, &scenario::limits());
     if !shortages.is_empty() {
-        shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
-        return Ok(Exit::Failed);
+        return Ok(refuse(&shortages));
     }
     let name = format!("{}-capacity", read.plan.name);
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&name));
@@ -57,19 +57,39 @@ pub(super) fn capacity(args: &CapacityArgs) -> anyhow::Result<Exit> {
     Ok(Exit::of(&document))
 }
 
-/// What is searched for, within what scenarios and this machine allow; `Err` says what can't be.
-fn goal(args: &CapacityArgs, plan: &Plan) -> Result<Goal, String> {
-    let Some(cell) = plan.cells.first() else { return Err("there is no arm to search".to_owned()) };
+/// Why there can be no search.
+enum Impossible {
+    /// What was asked makes no sense.
+    Asked(String),
+    /// The machine doesn't grant the least load there is.
+    Here(Vec<plan::Shortage>),
+}
+
+fn refuse(shortages: &[plan::Shortage]) -> Exit {
+    shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
+    Exit::Failed
+}
+
+/// What is searched for, within what scenarios and this machine allow.
+fn goal(args: &CapacityArgs, plan: &Plan) -> Result<Goal, Impossible> {
+    let asked = |problem: String| Err(Impossible::Asked(problem));
+    let Some(cell) = plan.cells.first() else { return asked("there is no arm to search".to_owned()) };
     let of = args.of;
-    let first = cell.own(of).map_err(|error| error.to_string())?;
+    let first = cell.own(of).map_err(|error| Impossible::Asked(error.to_string()))?;
     let granted = plan::bounds(plan, of, &scenario::limits());
     let (least, most) = (*granted.start(), *granted.end());
+    if most < least {
+        let at_least = plan.cells.iter().map(|cell| cell.at(of, least)).collect();
+        let shortages = plan::shortages(&Plan { cells: at_least, ..plan.clone() }, &scenario::limits());
+        return Err(Impossible::Here(shortages));
+    }
     let to = args.to.unwrap_or(first.saturating_mul(1 << DOUBLINGS).min(MOST).min(most));
     let from = args.from.unwrap_or((first / BELOW_FIRST).max(least).min(to));
     match () {
-        () if to > most => Err(format!("--to: {to} is more than a trial may have here, {most}")),
-        () if from < least => Err(format!("--from: {from} is less than there are rooms or topics, {least}")),
-        () if from > to => Err(format!("--from: {from} is more than --to, {to}")),
+        () if to > most => asked(format!("--to: {to} is more than a trial may have here, {most}")),
+        () if to < least => asked(format!("--to: {to} is less than there are rooms or topics, {least}")),
+        () if from < least => asked(format!("--from: {from} is less than there are rooms or topics, {least}")),
+        () if from > to => asked(format!("--from: {from} is more than --to, {to}")),
         () => Ok(Goal {
             slo: args.slo.clone(),
             of,

@@ -169,17 +169,18 @@ impl Hunt<'_> {
             open.extend(arm.search.next().map(cell));
         }
         let (mut place, mut turn) = (0, 0);
-        while !open.is_empty() {
+        while !open.is_empty() && self.stop().is_none() {
             let order = seed::shuffled(seed::mix(self.plan.seed, u64::from(round) << 32 | turn), open.len());
             for at in order {
                 if self.stop().is_some() {
-                    return;
+                    break;
                 }
                 let (_, cell, load, series) = &mut open[at as usize];
                 self.attempt(cell, *load, round, place, series, progress).await;
                 place += 1;
             }
             turn += 1;
+            // An interrupted trial says nothing of its load.
             if self.halt.is_wanted() {
                 return;
             }
@@ -216,7 +217,7 @@ impl Hunt<'_> {
             interval: self.plan.output.interval.nanos(),
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |_| ()).await;
-        self.document.partial |= tried.outcome.interrupted;
+        self.document.partial |= tried.outcome.interrupted || !tried.losses.is_empty();
         let at = self.slot(cell);
         let place = Place { block: round, place, started };
         let facts = &mut self.document.cells[at];
@@ -256,7 +257,7 @@ impl Hunt<'_> {
         let said = match answer {
             Answer::Held => "held".to_owned(),
             Answer::Missed => format!("missed: {why}"),
-            Answer::Invalid => "INVALID: the generator was the limit, which says nothing of the target".to_owned(),
+            Answer::Invalid => "INVALID, which says nothing of the target".to_owned(),
         };
         if answer == Answer::Missed {
             arm.failed.push(Failed { load, why });

@@ -11,7 +11,7 @@
 //! | `link.rs` | what coordinator and worker say to each other, over a child's pipes |
 //! | `child.rs` | child processes that speak JSON lines and die with us |
 //! | `worker.rs` | the other end: one process, one single-threaded runtime, one share of one trial |
-//! | `cores.rs` | who runs where: generator and targets never share a core if there are two |
+//! | `cores.rs` | who runs where: generator and targets share no core if there are two, nor are there many processes a core |
 //! | `sockets.rs` | the connections of the workers, by the system's own tables |
 //! | `ping.rs` | ICMP echoes to the target's host before the first trial: the floor of the network |
 //! | `document.rs`, `host.rs`, `usage.rs` | what the document says of the plan, the machine and the processes |

@@ -170,6 +170,8 @@ impl Running<'_> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         while !self.crew.is_over() {
             let event = tokio::select! {
+                // What was said counts before how long ago it was.
+                biased;
                 heard = self.crew.hear() => match heard {
                     Some(Ok((index, message))) => Event::Worker(index, message),
                     Some(Err((index, error))) => Event::WorkerGone(index, error),

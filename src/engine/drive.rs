@@ -287,7 +287,9 @@ impl Sink for Drive {
     }
 
     fn on_fault(&self, _: SessionId, ticket: Option<u64>, failure: Failure) {
-        self.on(clock::now(), Event::Fault { ticket, failure: &failure });
+        let now = clock::now();
+        self.on(now, Event::Fault { ticket, failure: &failure });
+        self.arrived(now);
     }
 
     fn on_ended(&self, session: SessionId, ended: Ended) {

@@ -124,7 +124,7 @@ impl Ledger {
     /// A copy of `id` reached `seat`.
     pub fn arrived(&mut self, id: u64, seat: u32) -> Arrived {
         if id < self.base {
-            // Whatever left the books had all its copies.
+            // Whatever left the books had all its copies; another worker's messages should never come here.
             return Arrived::Duplicate;
         }
         let Some(at) = self.position(id).filter(|_| (seat as usize) < self.stride * 64) else {

@@ -11,7 +11,7 @@ const SOCKETS_AN_ADDRESS: u64 = 14_000;
 /// The addresses that the sessions of worker `index` of `workers` leave from, in turn: those that were asked for; on the
 /// loopback, where one isn't enough for the whole run, addresses of the worker's own. Empty: the system's choice.
 pub fn sources(cell: &Cell, index: u32, workers: u32) -> Vec<IpAddr> {
-    if !cell.load.source_ips.is_empty() || !needs_own(cell) {
+    if !needs_own(cell) {
         return cell.load.source_ips.clone();
     }
     let needed = |sockets: u64| sockets.div_ceil(SOCKETS_AN_ADDRESS).max(1) as u32;
@@ -23,7 +23,7 @@ pub fn sources(cell: &Cell, index: u32, workers: u32) -> Vec<IpAddr> {
 /// Whether the sessions leave from addresses of their workers' own.
 pub(super) fn needs_own(cell: &Cell) -> bool {
     let sockets = u64::from(cell.load.sessions) * cell.transport.sockets_per_session();
-    sockets > SOCKETS_AN_ADDRESS && is_on_loopback(cell)
+    sockets > SOCKETS_AN_ADDRESS && cell.load.source_ips.is_empty() && is_on_loopback(cell)
 }
 
 fn is_on_loopback(cell: &Cell) -> bool {

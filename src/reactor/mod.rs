@@ -32,7 +32,7 @@ pub use stream::{Io, Received, Stream};
 /// What is done about a connection. Calls come one at a time, never from within another call of the same handler.
 pub trait Handler {
     /// The descriptor is ready. `buffer` is everyone's: what is kept of it must be copied. Must read until the socket is
-    /// empty, or return [`Turn::Again`]: readiness is told once (edge-triggered).
+    /// empty, or a read came short and nothing has `ended`, or return [`Turn::Again`]: readiness is told once (edge-triggered).
     fn on_ready(&self, ready: Ready, buffer: &mut [u8]) -> Turn;
     /// An instant asked for with [`Reactor::wake_at`] has come.
     fn on_time(&self, now: Nanos);

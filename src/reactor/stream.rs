@@ -70,9 +70,9 @@ impl Stream {
         self.waiting.borrow().len() - self.taken.get()
     }
 
-    /// Whether there is something to read that the socket doesn't know of.
+    /// Whether there may be something to read that the socket doesn't know of: TLS may have decrypted it already.
     pub fn has_early(&self) -> bool {
-        !self.early.borrow().is_empty()
+        self.tls.is_some() || !self.early.borrow().is_empty()
     }
 
     /// Gives `bytes`, which were read, back to be read again, before anything else.
@@ -131,6 +131,14 @@ impl Stream {
         } else if let Some(tls) = &self.tls {
             self.write_records(&mut tls.borrow_mut())?;
         }
+        if waiting.is_empty()
+            && self.closes.get()
+            && let Some(tls) = &self.tls
+        {
+            // Behind it nothing more may be sent.
+            tls.borrow_mut().send_close_notify();
+            self.write_records(&mut tls.borrow_mut())?;
+        }
         let is_empty = waiting.is_empty() && self.tls.as_ref().is_none_or(|tls| !tls.borrow().wants_write());
         if !waiting.is_empty() {
             *self.waiting.borrow_mut() = waiting;
@@ -146,9 +154,6 @@ impl Stream {
 
     /// Closes our half once everything is written.
     pub fn close(&self) -> io::Result<()> {
-        if let Some(tls) = &self.tls {
-            tls.borrow_mut().send_close_notify();
-        }
         self.closes.set(true);
         self.flush().map(|_| ())
     }
@@ -159,9 +164,15 @@ impl Stream {
             None => taken((&self.socket).write(bytes))?,
             Some(tls) => {
                 let mut tls = tls.borrow_mut();
-                let taken = tls.writer().write(bytes)?;
-                self.write_records(&mut tls)?;
-                taken
+                let mut taken = 0;
+                // It takes 64 KiB at a time. While the socket takes that as well, no readiness would tell of the rest.
+                loop {
+                    taken += tls.writer().write(&bytes[taken..])?;
+                    self.write_records(&mut tls)?;
+                    if taken == bytes.len() || tls.wants_write() {
+                        break taken;
+                    }
+                }
             }
         };
         self.sent.set(self.sent.get() + taken as u64);

@@ -115,7 +115,7 @@ impl Capacity {
     pub fn end_words(&self, arm: &ArmCapacity) -> &'static str {
         match arm.end {
             Some(End::Found) => "found",
-            Some(End::GeneratorLimit) => "the generator was the limit: higher loads were INVALID",
+            Some(End::GeneratorLimit) => "higher loads were INVALID: the generator was the limit, or lost a process",
             Some(End::UpperBound) => "the upper bound was held",
             Some(End::BelowLowerBound) => "the lower bound was not held",
             Some(End::Budget) => "the time was up",

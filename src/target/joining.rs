@@ -54,6 +54,8 @@ impl<F: Face> Joining<F> {
             joining.stream.replace(Some(Stream::new(Io::Plain(socket), Vec::new())));
             joining.token.set(Some(token));
             shared.wake_after(HANDSHAKE, token);
+        } else {
+            shared.core.counts.accept_errors.add(1);
         }
     }
 

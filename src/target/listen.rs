@@ -108,6 +108,8 @@ pub struct Acceptor<F> {
     shared: Rc<Shared>,
     listener: TcpListener,
     token: Cell<Option<Token>>,
+    /// Accepting failed, and is tried again when the pause is over.
+    is_resting: Cell<bool>,
     face: PhantomData<F>,
 }
 
@@ -115,7 +117,8 @@ impl<F: Face> Acceptor<F> {
     /// Accepts for as long as there is the reactor.
     pub fn start(shared: &Rc<Shared>, listener: TcpListener) -> io::Result<()> {
         let (token, face) = (Cell::default(), PhantomData::<F>);
-        let acceptor = Rc::new(Acceptor { shared: shared.clone(), listener, token, face });
+        let is_resting = Cell::new(false);
+        let acceptor = Rc::new(Acceptor { shared: shared.clone(), listener, token, is_resting, face });
         let token = shared.reactor.add(&acceptor.listener, acceptor.clone())?;
         acceptor.token.set(Some(token));
         Ok(())
@@ -147,12 +150,16 @@ impl<F: Face> Acceptor<F> {
 
 impl<F: Face> Handler for Acceptor<F> {
     fn on_ready(&self, _: Ready, _: &mut [u8]) -> Turn {
+        if self.is_resting.get() {
+            return Turn::Done;
+        }
         for _ in 0..ACCEPTS {
             match self.accept() {
                 Ok(socket) => self.take(socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Done,
                 Err(_) => {
                     self.shared.core.counts.accept_errors.add(1);
+                    self.is_resting.set(true);
                     self.token.get().into_iter().for_each(|token| _ = self.shared.wake_after(BACK_OFF, token));
                     return Turn::Done;
                 }
@@ -162,6 +169,7 @@ impl<F: Face> Handler for Acceptor<F> {
     }
 
     fn on_time(&self, _: Nanos) {
+        self.is_resting.set(false);
         self.token.get().into_iter().for_each(|token| self.shared.reactor.again(token));
     }
 }

@@ -151,7 +151,9 @@ impl<P: Protocol> Direct<P> {
                 Ok(received) => received,
                 Err(_) if self.listening.get() == Listening::Discarding => Received::End,
                 Err(error) => {
-                    self.finish(self.closing.broken(error.into()));
+                    // A session that is being failed ends of what the target did wrong.
+                    let failing = self.closing.take_breakage().filter(|_| self.listening.get() == Listening::Failing);
+                    self.finish(self.closing.broken(failing.unwrap_or_else(|| error.into())));
                     return Turn::Done;
                 }
             };
@@ -280,7 +282,9 @@ impl<P: Protocol> Direct<P> {
     }
 
     fn finish(&self, ended: Ended) {
-        self.listening.set(Listening::Over);
+        if self.listening.replace(Listening::Over) == Listening::Over {
+            return;
+        }
         self.queue.borrow_mut().shut();
         if let Some(token) = self.token.get() {
             self.endpoint.reactor.remove(token);
@@ -315,7 +319,7 @@ impl<P: Protocol> Handler for Direct<P> {
             }
             self.finish_failing();
         }
-        if ready.read { self.read(ready, buffer) } else { Turn::Done }
+        if ready.read && self.listening.get() != Listening::Over { self.read(ready, buffer) } else { Turn::Done }
     }
 
     fn on_time(&self, now: Nanos) {

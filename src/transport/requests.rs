@@ -304,7 +304,11 @@ impl Session {
                 self.hang_up();
                 self.answered(asked, response, now());
             }
-            _ => self.lost(Failure::new(ErrorClass::Truncated, "the connection ended before the answer did")),
+            _ => {
+                let broken = self.line.borrow_mut().as_mut().and_then(|line| line.broken.take());
+                let cut = || Failure::new(ErrorClass::Truncated, "the connection ended before the answer did");
+                self.lost(broken.unwrap_or_else(cut));
+            }
         }
     }
 

@@ -91,7 +91,7 @@ impl From<upgrade::Refused> for Failure {
     }
 }
 
-/// How messages become frames, for either engine.
+/// How messages become frames, whatever the engine.
 #[derive(Debug, Clone, Copy)]
 struct Frames {
     /// Largest payload of one frame, bytes.

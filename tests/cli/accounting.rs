@@ -8,7 +8,7 @@ use wsbench::plan::{self, Overrides};
 use wsbench::result::Document;
 use wsbench::scenario;
 
-/// Every transport, both WebSocket engines and every framing of TCP.
+/// Every transport, all WebSocket engines and every framing of TCP.
 const EVERYTHING: &str = r#"
 [workload.chat]
 rooms = 4
@@ -21,6 +21,9 @@ warmup = "50ms"
 duration = "300ms"
 drain = "2s"
 trials = 1
+[transports.native]
+transport = "websocket"
+ping_every = "50ms"
 [transports.fast]
 transport = "websocket"
 engine = "fastwebsockets"

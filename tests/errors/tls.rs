@@ -112,6 +112,13 @@ async fn every_tcp_transport_over_tls(own: CertifiedKey<KeyPair>) {
         assert_eq!(framing(traffic), bytes);
         assert!(traffic.handshake > 500, "TLS's own: {}", traffic.handshake);
         assert!(traffic.sent.wire >= MESSAGES * (32 + bytes.0 + 22 + 40), "TLS's records are on the wire");
+        if transport.kind() == wsbench::catalog::TransportKind::Tcp {
+            // More than TLS takes in one go, and then the end: all of it comes before that.
+            client.send(100, &[b'b'; 300_000]);
+            client.connection.close();
+            let last = client.seen.messages(MESSAGES as usize + 1).await;
+            assert_eq!(last.last().map(Vec::len), Some(300_000));
+        }
     }
     assert_eq!(refusal(named("example.org", endpoint(tcp(Framing::Length), bytes))).await, ErrorClass::Tls);
     let server = Rc::new(Server::default());
@@ -119,8 +126,8 @@ async fn every_tcp_transport_over_tls(own: CertifiedKey<KeyPair>) {
     let mut client = open_at(named("localhost", endpoint(Transport::Http(requests()), address))).await;
     assert!(client.phases.tls.unwrap() > 0 && client.traffic().handshake > 500);
     for n in 1..=3 {
-        client.send(n, &[b'a'; 20_000]);
-        client.seen.until("its answer", |s| s.answers.borrow().last() == Some(&(n, 20_000))).await;
+        client.send(n, &[b'a'; 200_000]);
+        client.seen.until("its answer", |s| s.answers.borrow().last() == Some(&(n, 200_000))).await;
     }
     assert_eq!(client.traffic().connections, 1);
     let hub = Rc::new(Hub::default());

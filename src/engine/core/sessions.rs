@@ -95,7 +95,7 @@ impl Sessions {
         self.open
     }
 
-    /// Closes open sessions in their order until `most` are closing. Nobody opens any more.
+    /// Closes open sessions in their order until `most` are closing. One that opens from now on is closed as it does.
     pub(super) fn close_next(&mut self, most: u64, actions: &mut Vec<Action>) {
         while self.closing < most && (self.next_to_close as usize) < self.states.len() {
             if self.is_open(self.next_to_close) {
@@ -209,7 +209,10 @@ impl Core {
                 None => self.recorder.record_always(metric, length),
             }
         }
-        self.speak_first(now, session, actions);
+        match self.is_settled {
+            true => self.sessions.close(session, actions),
+            false => self.speak_first(now, session, actions),
+        }
     }
 
     pub(super) fn open_failed(&mut self, now: Nanos, session: SessionId, failure: &Failure) {

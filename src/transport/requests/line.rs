@@ -30,6 +30,9 @@ impl Line {
         let joined = Joining::new(io).joined(0);
         let stream = Stream::new(joined.io.into_reactor()?, joined.early);
         let token = reactor.add(stream.socket(), handler)?;
+        if stream.has_early() {
+            reactor.again(token);
+        }
         let line = Line {
             token,
             broken: None,
