@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 /// Descriptors told of in one go.
-const BATCH: usize = 512;
+const BATCH: usize = 128;
 
 /// What a descriptor is ready for. A connection that broke is ready for both: trying tells how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
