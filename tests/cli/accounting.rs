@@ -80,7 +80,7 @@ fn ran(scenario: &str) -> Document {
 #[test]
 fn counted_bytes_and_connections_are_what_the_system_counted() {
     let document = ran(EVERYTHING);
-    assert_eq!(document.cells.len(), 11);
+    assert_eq!(document.cells.len(), 12);
     for cell in &document.cells {
         for trial in &cell.trials {
             let (traffic, sessions) = (trial.outcome.traffic, trial.outcome.sessions);
@@ -138,7 +138,7 @@ fn captured(text: &str) -> Option<CaptureReport> {
 #[test]
 fn counted_bytes_and_connections_are_what_was_captured() {
     let Some(report) = captured(EVERYTHING) else { return };
-    assert_eq!(report.cells.len(), 11);
+    assert_eq!(report.cells.len(), 12);
     for cell in &report.cells {
         assert_eq!((&cell.failure, cell.captured.dropped), (&None, 0), "{}", cell.arm);
         for check in cell.exact() {
