@@ -87,14 +87,15 @@ impl ResponseDecoder {
         }
     }
 
-    /// The stream has ended: the response that this completes. None is cut off by it if [`is_clean`](Self::is_clean).
+    /// The stream has ended: the response that this completes. `None` if none is.
     pub fn end(&mut self) -> Option<Response> {
         let until_end = self.body.take_if(|body| body.framing == Framing::UntilEnd)?;
         Some(until_end.response)
     }
 
     /// True while no response is half read.
-    pub fn is_clean(&self) -> bool {
+    #[cfg(test)]
+    fn is_clean(&self) -> bool {
         self.body.is_none() && self.partial.is_empty()
     }
 

@@ -117,8 +117,6 @@ pub struct Core {
     window: Option<Window>,
     /// Closed arrival: when to give up waiting for an answer, oldest first.
     patience: VecDeque<(Nanos, u64, u32)>,
-    /// Copies on the books that nobody is left to receive.
-    hopeless: u64,
     stopped: bool,
     is_settled: bool,
 }
@@ -152,7 +150,6 @@ impl Core {
             pacer: None,
             window: None,
             patience: VecDeque::new(),
-            hopeless: 0,
             stopped: false,
             is_settled: false,
             setup,
@@ -224,7 +221,7 @@ impl Core {
         match self.setup.cell.workload {
             // A connect is over when its session is closed again.
             Workload::Connect { .. } => self.sessions.none_alive(),
-            _ => self.ledger.owed() <= self.hopeless || self.sessions.none_alive(),
+            _ => self.ledger.owed() == 0 || self.sessions.none_alive(),
         }
     }
 

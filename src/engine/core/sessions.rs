@@ -236,9 +236,7 @@ impl Core {
         if matches!(self.sessions.state(session), State::Idle | State::Ended) {
             return;
         }
-        if let Some(id) = self.sessions.about(session) {
-            // What this connect was to hear will not come any more.
-            self.hopeless += u64::from(self.ledger.is_owing(id, 0));
+        if self.sessions.about(session).is_some() {
             self.answered(0, now);
         }
         self.sessions.retire(session);
