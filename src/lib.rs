@@ -1,7 +1,7 @@
 //! wsbench compares how servers talk to their clients: WebSocket, TCP, UDP, SSE and HTTP polling, on one schedule, in one
 //! run. `ARCHITECTURE.md` walks through these modules; data flows through them one way, from top to bottom:
 //!
-//! scenario → plan → cluster (workers: engine, transport; the embedded target) → result → compare · chart · export
+//! scenario → plan → cluster (workers: engine, transport; the embedded target) → result → compare · verdict · chart · export
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
@@ -27,8 +27,10 @@ pub mod scenario;
 pub mod schedule;
 pub mod seed;
 pub mod selftest;
+pub mod stats;
 pub mod target;
 pub mod transport;
 pub mod units;
+pub mod verdict;
 pub mod wire;
 pub mod workload;

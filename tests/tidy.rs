@@ -59,8 +59,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("compare", &["clock", "measure", "result", "units"]),
-    ("chart", &["clock", "compare", "measure", "result", "schedule", "units"]),
-    ("export", &["chart", "clock", "compare", "measure", "result", "schedule", "units"]),
+    ("stats", &[]),
+    ("verdict", &["clock", "measure", "result", "stats", "units"]),
+    ("chart", &["clock", "compare", "measure", "result", "schedule", "units", "verdict"]),
+    ("export", &["chart", "clock", "compare", "measure", "result", "schedule", "units", "verdict"]),
 ];
 
 /// The top layer imports whatever it likes.
