@@ -3,6 +3,7 @@
 mod accounting;
 mod capacity;
 mod compare;
+mod duet;
 mod harness;
 mod interrupts;
 mod mistakes;
