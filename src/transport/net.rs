@@ -8,6 +8,7 @@ use crate::reactor::{self, Seat};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
@@ -84,7 +85,7 @@ impl Deadline {
         Deadline { at: now().saturating_add(nanos), patience }
     }
 
-    /// Bounds `work`, which is what `class` is the timeout of.
+    /// Bounds `work`, which is what `class` is the timeout of. Takes less memory of what is pinned already.
     pub async fn bound<T>(
         self,
         ground: &impl Ground,
@@ -112,13 +113,13 @@ pub(super) async fn dial<G: Ground>(
     deadline: Deadline,
 ) -> Result<Dialed<G::Socket>, Failure> {
     let began = now();
-    let connecting = async {
+    let connecting = pin!(async {
         let socket =
             Socket::new(Domain::for_address(endpoint.address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(nodelay)?;
         endpoint.sources.leave(&socket, endpoint.address)?;
         Ok(ground.connect(socket, endpoint.address).await?)
-    };
+    });
     let stream = deadline.bound(ground, ErrorClass::ConnectTimeout, "the TCP connect", connecting).await?;
     let connected = now();
     let tcp = connected - began;

@@ -12,6 +12,7 @@ use crate::codec::stream::StreamCodec;
 use crate::codec::{CodecError, Decode};
 use crate::dialect::{Refusal, speak};
 use crate::reactor::{Seat, Socket};
+use std::pin::pin;
 use std::rc::Rc;
 
 /// The longest line with which a target may answer a join, bytes.
@@ -21,7 +22,7 @@ pub(super) async fn open(seat: &Rc<Seat>, opening: &Opening, settings: &Tcp) -> 
     let endpoint = &*opening.endpoint;
     let dialed = dial(seat, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let join = join(endpoint, settings, &opening.place, Joining::new(dialed.io));
+    let join = pin!(join(endpoint, settings, &opening.place, Joining::new(dialed.io)));
     let (joined, was_asked) = opening.deadline.bound(seat, ErrorClass::HandshakeTimeout, "joining", join).await?;
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),

@@ -15,6 +15,7 @@ use crate::dialect::speak;
 use crate::seed;
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
@@ -44,7 +45,7 @@ async fn upgraded<G: Ground>(
     let endpoint = &*opening.endpoint;
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let shake = shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io));
+    let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io)));
     let what = "the WebSocket handshake";
     let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
