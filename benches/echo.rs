@@ -2,7 +2,7 @@
 //! on the same thread, back to the client's sink. The processor time of both ends, and of the kernel between them.
 
 use divan::{Bencher, black_box};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -122,13 +122,13 @@ fn config() -> Config {
 /// Told of the session, and of each message that came back.
 #[derive(Default)]
 struct Arrived {
-    connection: Cell<Option<Box<dyn Connection>>>,
+    connection: RefCell<Option<Box<dyn Connection>>>,
     told: Notify,
 }
 
 impl Sink for Arrived {
     fn on_opened(&self, _: SessionId, opened: Opened) {
-        self.connection.set(Some(opened.connection));
+        self.connection.replace(Some(opened.connection));
         self.told.notify_one();
     }
     fn on_open_failed(&self, _: SessionId, failure: Failure) {
