@@ -23,6 +23,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
+    plan::undecidable(&read.plan).iter().for_each(|why| say::err(&format!("warning: {why}")));
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&read.plan.name));
     write::prepare(&dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod thresholds;
+
 /// The version of a comparison that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;
 

@@ -12,3 +12,4 @@ mod secrets;
 mod selftest;
 mod serve;
 mod targets;
+mod thresholds;
