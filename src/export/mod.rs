@@ -6,6 +6,7 @@ use crate::chart::DrawError;
 use crate::result::{Document, SaveError, write_atomically};
 use std::path::{Path, PathBuf};
 
+mod comparison;
 mod hlog;
 mod html;
 mod intervals;
@@ -15,6 +16,7 @@ mod pictures;
 mod summary;
 mod view;
 
+pub use comparison::write_comparison;
 pub use summary::summary_json;
 
 /// One kind of output.

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod capacity;
+mod compare;
 mod harness;
 mod interrupts;
 mod mistakes;
