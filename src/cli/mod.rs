@@ -4,6 +4,7 @@ mod args;
 mod capacity;
 mod check;
 mod exit;
+mod export;
 mod init;
 mod live;
 mod oracle;

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod capacity;
+mod exports;
 mod harness;
 mod interrupts;
 mod mistakes;

@@ -6,7 +6,7 @@ use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
 
 mod capacity;
-mod facts;
+pub(super) mod facts;
 
 pub use capacity::{CapacityRow, CapacityView, LoadRow};
 
