@@ -170,8 +170,10 @@ awk '/^        run: \|/ { on = 1; next } on && !/^          / && NF { on = 0 } o
 grep -q 'cat > load.toml' workflow.sh || fail "the workflow has no scenario"
 INPUT_SCENARIO=$(sed -n 's/^          scenario: //p' workflow.yml) INPUT_ARGS='' INPUT_BASELINE='' INPUT_FAIL_ON=threshold
 fresh
-bash -e workflow.sh >workflow.log 2>&1 || fail "$(cat workflow.log)"
-server=$(pgrep -f "http.server $port" | head -n 1)
+code=0
+bash -e workflow.sh >workflow.log 2>&1 || code=$?
+server=$(pgrep -f "http.server $port --bind" | head -n 1) || true
+is 'exit code of its steps' "$code" 0
 step run >run.log 2>&1 || fail "$(cat run.log)"
 case $(got outcome) in passed | invalid) ;; *) fail "the workflow ended with $(got outcome): $(cat run.log)" ;; esac
 printf 'all of it holds\n'
