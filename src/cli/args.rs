@@ -1,5 +1,10 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
+mod compare;
+
+pub(super) use compare::{CompareArgs, JudgeArgs};
+
+use super::baseline;
 use super::export::ExportFlag;
 use super::oracle::OracleFlag;
 use crate::catalog::{Dimension, Engine};
@@ -30,6 +35,7 @@ Examples:
   wsbench run scenarios/chat.toml           run it; the report is in reports/
   wsbench run scenarios/echo.toml --transport websocket --target websocket=ws://127.0.0.1:9001/echo
   wsbench capacity scenarios/echo.toml --slo 'p99 < 50ms'
+  wsbench compare before after              what changed between two runs
   wsbench report reports/chat-…/result.json redraw a saved result";
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +44,8 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Find the highest load that each arm of a scenario holds, and draw its latency over the load
     Capacity(Box<CapacityArgs>),
+    /// Judge one saved run by another: regression, improvement, no change, or inconclusive
+    Compare(CompareArgs),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
@@ -86,6 +94,14 @@ pub(super) struct RunArgs {
     /// Show no progress
     #[arg(short, long, env = "WSBENCH_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
+    /// Judge this run by a baseline: its name, a result.json, or a report's folder
+    #[arg(long, value_name = "NAME|FILE", env = "WSBENCH_BASELINE", help_heading = "Baselines")]
+    pub baseline: Option<String>,
+    /// Keep this run as a baseline, if it ends well; one of the same name is replaced
+    #[arg(long, value_name = "NAME", env = "WSBENCH_SAVE_BASELINE", help_heading = "Baselines")]
+    pub save_baseline: Option<baseline::Name>,
+    #[command(flatten, next_help_heading = "Baselines")]
+    pub judge: JudgeArgs,
     #[command(flatten)]
     pub color: ColorArgs,
 }
@@ -96,9 +112,12 @@ Examples:
   wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
   wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
   wsbench run scenarios/smoke.toml --export junit=junit.xml --export github-summary=\"$GITHUB_STEP_SUMMARY\"
+  wsbench run scenarios/echo.toml --trials 10 --save-baseline main
+  wsbench run scenarios/echo.toml --trials 10 --baseline main
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
-Exit codes: 0 done, 1 could not be done, 2 command line wrong, 95 the generator was the bottleneck,
+Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline (nothing was run),
+95 the generator was the bottleneck, 96 regression against the baseline, 97 inconclusive (with --strict),
 104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]

@@ -1,6 +1,7 @@
 //! Exit codes, a contract with scripts: a tool that failed and a product that regressed never share one.
 
 use crate::result::{ArmCapacity, Document, End, Trial};
+use crate::verdict::{NotComparable, Verdict};
 use std::process::ExitCode;
 
 /// How a command ended. The numbers 99, 104 and 105 are k6's.
@@ -11,8 +12,14 @@ pub(super) enum Exit {
     Failed = 1,
     /// The command line is wrong in a way that the argument parser can't see.
     Usage = 2,
+    /// Two runs that can't be held against each other.
+    NotComparable = 94,
     /// The generator was the bottleneck.
     Invalid = 95,
+    /// Worse than what it was judged by.
+    Regression = 96,
+    /// Nobody can tell whether it is, and that was asked to be a failure.
+    Inconclusive = 97,
     BadScenario = 104,
     /// What was measured is saved and marked partial: someone interrupted it, or a process of the run was lost.
     Interrupted = 105,
@@ -32,6 +39,44 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// The first of two that applies, in the order 104, 1, 105, 95, 94, 99, 96, 97, 0.
+    pub(super) fn or(self, other: Exit) -> Exit {
+        let place = |exit: Exit| match exit {
+            Exit::Usage => 0,
+            Exit::BadScenario => 1,
+            Exit::Failed => 2,
+            Exit::Interrupted => 3,
+            Exit::Invalid => 4,
+            Exit::NotComparable => 5,
+            Exit::Regression => 7,
+            Exit::Inconclusive => 8,
+            Exit::Done => 9,
+        };
+        if place(self) <= place(other) { self } else { other }
+    }
+
+    /// Of a comparison.
+    pub(super) fn of_verdict(verdict: Verdict, is_strict: bool) -> Exit {
+        match verdict {
+            Verdict::Regression => Exit::Regression,
+            Verdict::Inconclusive if is_strict => Exit::Inconclusive,
+            Verdict::Inconclusive | Verdict::Improvement | Verdict::NoChange => Exit::Done,
+        }
+    }
+
+    /// Of one that could not be made.
+    pub(super) fn of_refusal(problem: &NotComparable) -> Exit {
+        match problem {
+            NotComparable::Failed { .. } => Exit::Failed,
+            NotComparable::Untrusted { .. } => Exit::Invalid,
+            NotComparable::Differs(_)
+            | NotComparable::Search(_)
+            | NotComparable::Empty(_)
+            | NotComparable::NothingInCommon { .. }
+            | NotComparable::NoSuchArm { .. } => Exit::NotComparable,
+        }
+    }
+
     /// The first that applies, in the order 1, 105, 95, 0. Some sessions failing is not a failure of the run: that is for
     /// the counts to say. An arm that connected nobody or completed nothing is.
     pub(super) fn of(document: &Document) -> Exit {

@@ -35,5 +35,6 @@ mod worker;
 
 pub use capacity::{Goal, SearchProgress, search};
 pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
+pub use document::begin as unstarted;
 pub use host::{host, raise_open_files_limit};
 pub use worker::work;

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod capacity;
+mod compare;
 mod exports;
 mod harness;
 mod interrupts;
