@@ -7,10 +7,12 @@ pub(super) use compare::{CompareArgs, JudgeArgs};
 pub(super) use duet::{DuetArgs, UrlFlag};
 
 use super::baseline;
+use super::export::ExportFlag;
 use super::oracle::OracleFlag;
 use crate::catalog::{Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
 use crate::result::Slo;
+use crate::threshold::Threshold;
 use crate::units::{Rate, Share, Span, UnitError};
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -93,6 +95,8 @@ pub(super) struct RunArgs {
     /// What to print when done: a table, or a flat JSON summary and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
@@ -116,13 +120,15 @@ Examples:
   wsbench run scenarios/chat.toml -d 10s --trials 3
   wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
   wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
+  wsbench run scenarios/chat.toml --threshold 'errors == 0' --threshold 'websocket.p50 <= 0.8 * long-polling.p50'
+  wsbench run scenarios/smoke.toml --export junit=junit.xml --export github-summary=\"$GITHUB_STEP_SUMMARY\"
   wsbench run scenarios/echo.toml --trials 10 --save-baseline main
   wsbench run scenarios/echo.toml --trials 10 --baseline main
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
 Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline (nothing was run),
 95 the generator was the bottleneck, 96 regression against the baseline, 97 inconclusive (with --strict),
-104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+99 a threshold was broken or could not be measured, 104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = CAPACITY_EXAMPLES)]
@@ -153,6 +159,8 @@ pub(super) struct CapacityArgs {
     /// What to print when done: a table, or JSON and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
@@ -236,6 +244,9 @@ pub(super) struct PlanArgs {
     /// Never sleep while the load runs: precise to microseconds, at the price of a core
     #[arg(long, env = "WSBENCH_SPIN", value_parser = FalseyValueParser::new())]
     pub spin: bool,
+    /// What must hold, beside the scenario's thresholds, such as 'websocket: p99 < 50ms'; may be repeated
+    #[arg(long, value_name = "EXPR", value_delimiter = ',', env = "WSBENCH_THRESHOLD")]
+    pub threshold: Vec<Threshold>,
 }
 
 /// Reads [`TargetFlag`]s, and doesn't repeat a wrong one: a URL may hold a secret.
@@ -277,6 +288,7 @@ impl PlanArgs {
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
             spin: self.spin.then_some(true),
+            thresholds: self.threshold.clone(),
         }
     }
 }
@@ -308,17 +320,36 @@ pub(super) struct CheckArgs {
     pub color: ColorArgs,
 }
 
+/// What else to write, for the tools of CI.
 #[derive(Debug, ClapArgs)]
+pub(super) struct ExportArgs {
+    /// Also write the result to FILE as junit, github-summary, github-smaller, github-bigger or prometheus; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_delimiter = ',', env = "WSBENCH_EXPORT")]
+    pub export: Vec<ExportFlag>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = REPORT_EXAMPLES)]
 pub(super) struct ReportArgs {
     /// A saved result.json, of this or an older version
     pub result: PathBuf,
-    /// Folder to write to [default: the folder of the result]
+    /// Folder to write to [default: the folder of the result; with --export alone nothing is redrawn]
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long)]
     pub no_charts: bool,
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  wsbench report reports/chat-…/result.json                                redraw it where it is
+  wsbench report reports/chat-…/result.json --export junit=junit.xml       test cases, for GitLab and Jenkins
+  wsbench report reports/chat-…/result.json --export github-summary=\"$GITHUB_STEP_SUMMARY\"
+  wsbench report reports/chat-…/result.json --export prometheus=wsbench.prom
+docs/verdicts.md has a chapter on CI.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SERVE_EXAMPLES)]

@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod duet;
 mod exit;
+mod export;
 mod init;
 mod live;
 mod oracle;

@@ -6,8 +6,7 @@ use crate::result::Document;
 use std::fmt::Write as _;
 
 /// A trial is told by its arm, block, place and load: a search for capacity has several of an arm in one block.
-const HEADER: &str =
-    "arm,transport,block,valid,phase,start_s,length_s,sent,delivered,errors,p50_ns,p90_ns,p99_ns,max_ns,place,sessions,asked_rate\r\n";
+const HEADER: &str = "arm,transport,block,valid,phase,start_s,length_s,sent,delivered,errors,p50_ns,p90_ns,p99_ns,max_ns,place,sessions,asked_rate\r\n";
 
 pub fn files(document: &Document, _: &Options) -> Result<Vec<File>, ExportError> {
     Ok(vec![File::new("intervals.csv", table(document))])
