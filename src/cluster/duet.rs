@@ -187,6 +187,10 @@ impl Running<'_> {
                 if self.halt.is_wanted() {
                     return Ok(());
                 }
+                // Half a pair is none: the other trial could prove nothing.
+                if !is_valid {
+                    break;
+                }
             }
             self.arms[index].tried += 1;
             self.arms[index].valid += u32::from(is_valid);
