@@ -1,8 +1,10 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
 mod compare;
+mod duet;
 
 pub(super) use compare::{CompareArgs, JudgeArgs};
+pub(super) use duet::{DuetArgs, UrlFlag};
 
 use super::baseline;
 use super::export::ExportFlag;
@@ -37,6 +39,7 @@ Examples:
   wsbench run scenarios/echo.toml --transport websocket --target websocket=ws://127.0.0.1:9001/echo
   wsbench capacity scenarios/echo.toml --slo 'p99 < 50ms'
   wsbench compare before after              what changed between two runs
+  wsbench duet scenarios/echo.toml --base './old --port {port}' --candidate './new --port {port}'
   wsbench report reports/chat-…/result.json redraw a saved result";
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +50,8 @@ pub(super) enum Command {
     Capacity(Box<CapacityArgs>),
     /// Judge one saved run by another: regression, improvement, no change, or inconclusive
     Compare(CompareArgs),
+    /// Run a scenario on two servers, pair by pair, and judge one by the other
+    Duet(Box<DuetArgs>),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
@@ -68,6 +73,9 @@ pub(super) enum Command {
     /// (internal) a worker of a run
     #[command(hide = true)]
     Worker,
+    /// (internal) what keeps a server that a duet started
+    #[command(hide = true)]
+    Keeper { command: String },
     /// (internal) the embedded target of a run
     #[command(hide = true)]
     Target,
@@ -195,7 +203,7 @@ fn precision(text: &str) -> Result<Share, String> {
 }
 
 /// The scenario, and what may be said over it.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct PlanArgs {
     /// Scenario file (TOML)
     pub scenario: PathBuf,
