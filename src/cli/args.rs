@@ -9,6 +9,7 @@ use super::oracle::OracleFlag;
 use crate::catalog::{Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
 use crate::result::Slo;
+use crate::threshold::Threshold;
 use crate::units::{Rate, Share, Span, UnitError};
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -91,6 +92,8 @@ pub(super) struct RunArgs {
     /// Show no progress
     #[arg(short, long, env = "WSBENCH_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
+    #[command(flatten)]
+    pub color: ColorArgs,
     /// Judge this run by a baseline: its name, a result.json, or a report's folder
     #[arg(long, value_name = "NAME|FILE", env = "WSBENCH_BASELINE", help_heading = "Baselines")]
     pub baseline: Option<String>,
@@ -99,8 +102,6 @@ pub(super) struct RunArgs {
     pub save_baseline: Option<baseline::Name>,
     #[command(flatten, next_help_heading = "Baselines")]
     pub judge: JudgeArgs,
-    #[command(flatten)]
-    pub color: ColorArgs,
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -108,13 +109,15 @@ Examples:
   wsbench run scenarios/chat.toml -d 10s --trials 3
   wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
   wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
+  wsbench run scenarios/chat.toml --threshold 'errors == 0' --threshold 'websocket.p50 <= 0.8 * long-polling.p50'
   wsbench run scenarios/echo.toml --trials 10 --save-baseline main
   wsbench run scenarios/echo.toml --trials 10 --baseline main
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
-Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline (nothing was run),
-95 the generator was the bottleneck, 96 regression against the baseline, 97 inconclusive (with --strict),
-104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline
+(nothing was run), 95 the generator was the bottleneck, 96 regression against the baseline,
+97 inconclusive (with --strict), 99 a threshold was broken or could not be measured, 104 scenario
+invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = CAPACITY_EXAMPLES)]
@@ -228,6 +231,9 @@ pub(super) struct PlanArgs {
     /// Never sleep while the load runs: precise to microseconds, at the price of a core
     #[arg(long, env = "WSBENCH_SPIN", value_parser = FalseyValueParser::new())]
     pub spin: bool,
+    /// What must hold, beside the scenario's thresholds, such as 'websocket: p99 < 50ms'; may be repeated
+    #[arg(long, value_name = "EXPR", value_delimiter = ',', env = "WSBENCH_THRESHOLD")]
+    pub threshold: Vec<Threshold>,
 }
 
 /// Reads [`TargetFlag`]s, and doesn't repeat a wrong one: a URL may hold a secret.
@@ -269,6 +275,7 @@ impl PlanArgs {
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
             spin: self.spin.then_some(true),
+            thresholds: self.threshold.clone(),
         }
     }
 }

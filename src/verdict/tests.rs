@@ -309,6 +309,7 @@ fn trials_that_cant_be_trusted_are_left_out_and_listed() {
     new.cells[0].trials[2].outcome.interrupted = true;
     new.cells[0].trials[3].failure = Some("no session could be opened".to_owned());
     new.partial = true;
+    new.aborted = Some("errors == 0 was broken".to_owned());
     let comparison = judged(&base, &new);
     assert_eq!((comparison.base.trials, comparison.new.trials), (10, 6));
     assert_eq!(
@@ -318,6 +319,7 @@ fn trials_that_cant_be_trusted_are_left_out_and_listed() {
             "websocket: 1 of 10 trials of new: interrupted",
             "websocket: 1 of 10 trials of new: failed: no session could be opened",
             "new is partial: it was interrupted, or lost a process of its own",
+            "new ended early: errors == 0 was broken",
         ]
     );
     assert_eq!(comparison.verdict, Verdict::NoChange);

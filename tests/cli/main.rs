@@ -13,3 +13,4 @@ mod secrets;
 mod selftest;
 mod serve;
 mod targets;
+mod thresholds;
