@@ -12,6 +12,7 @@ mod bytes;
 mod cdf;
 mod connect;
 mod draw;
+mod history;
 mod load_curve;
 mod palette;
 mod percentiles;
@@ -20,6 +21,7 @@ mod spec;
 mod time;
 
 pub use draw::{DrawError, draw};
+pub use history::{show, spec as history_charts};
 pub use palette::{Dash, Ink, Inks, Rgb};
 pub use spec::{Align, Axis, Band, ChartSpec, Entry, Mark, Panel, Scale, Swatch, Tick};
 

@@ -1,8 +1,10 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
 mod compare;
+mod history;
 
 pub(super) use compare::{CompareArgs, JudgeArgs};
+pub(super) use history::HistoryArgs;
 
 use super::baseline;
 use super::oracle::OracleFlag;
@@ -46,6 +48,8 @@ pub(super) enum Command {
     Capacity(Box<CapacityArgs>),
     /// Judge one saved run by another: regression, improvement, no change, or inconclusive
     Compare(CompareArgs),
+    /// Show many saved runs over time, and where a figure seems to have changed
+    History(HistoryArgs),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result

@@ -6,6 +6,7 @@ mod capacity;
 mod check;
 mod compare;
 mod exit;
+mod history;
 mod init;
 mod live;
 mod oracle;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(*run),
         Command::Capacity(args) => capacity::capacity(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::History(args) => history::history(&args),
         Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),

@@ -237,7 +237,7 @@ fn omissions(text: &mut String, view: &View) {
     }
 }
 
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut text = String::from("\n");
     text += &line(&header.iter().map(|h| h.to_string()).collect::<Vec<_>>());
@@ -247,7 +247,7 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 /// Text from outside as plain words: no markup, no HTML, no new line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,6 +7,7 @@ use crate::result::{Document, SaveError, write_atomically};
 use std::path::{Path, PathBuf};
 
 mod comparison;
+mod history;
 mod hlog;
 mod html;
 mod intervals;
@@ -17,6 +18,7 @@ mod summary;
 mod view;
 
 pub use comparison::write_comparison;
+pub use history::{HistoryRow, history_csv, write_history};
 pub use summary::summary_json;
 
 /// One kind of output.

@@ -13,6 +13,7 @@ mod judge;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod history;
 pub mod thresholds;
 mod values;
 mod words;
