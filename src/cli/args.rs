@@ -1,8 +1,10 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
 mod compare;
+mod history;
 
 pub(super) use compare::{CompareArgs, JudgeArgs};
+pub(super) use history::HistoryArgs;
 
 use super::baseline;
 use super::export::ExportFlag;
@@ -10,6 +12,7 @@ use super::oracle::OracleFlag;
 use crate::catalog::{Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
 use crate::result::Slo;
+use crate::threshold::Threshold;
 use crate::units::{Rate, Share, Span, UnitError};
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -46,6 +49,8 @@ pub(super) enum Command {
     Capacity(Box<CapacityArgs>),
     /// Judge one saved run by another: regression, improvement, no change, or inconclusive
     Compare(CompareArgs),
+    /// Show many saved runs over time, and where a figure seems to have changed
+    History(HistoryArgs),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
@@ -112,13 +117,14 @@ Examples:
   wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
   wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
   wsbench run scenarios/smoke.toml --export junit=junit.xml --export github-summary=\"$GITHUB_STEP_SUMMARY\"
+  wsbench run scenarios/chat.toml --threshold 'errors == 0' --threshold 'websocket.p50 <= 0.8 * long-polling.p50'
   wsbench run scenarios/echo.toml --trials 10 --save-baseline main
   wsbench run scenarios/echo.toml --trials 10 --baseline main
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
 Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline (nothing was run),
 95 the generator was the bottleneck, 96 regression against the baseline, 97 inconclusive (with --strict),
-104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+99 a threshold was broken or could not be measured, 104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = CAPACITY_EXAMPLES)]
@@ -234,6 +240,9 @@ pub(super) struct PlanArgs {
     /// Never sleep while the load runs: precise to microseconds, at the price of a core
     #[arg(long, env = "WSBENCH_SPIN", value_parser = FalseyValueParser::new())]
     pub spin: bool,
+    /// What must hold, beside the scenario's thresholds, such as 'websocket: p99 < 50ms'; may be repeated
+    #[arg(long, value_name = "EXPR", value_delimiter = ',', env = "WSBENCH_THRESHOLD")]
+    pub threshold: Vec<Threshold>,
 }
 
 /// Reads [`TargetFlag`]s, and doesn't repeat a wrong one: a URL may hold a secret.
@@ -275,6 +284,7 @@ impl PlanArgs {
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
             spin: self.spin.then_some(true),
+            thresholds: self.threshold.clone(),
         }
     }
 }

@@ -27,6 +27,11 @@ pub(super) fn capacity(args: &CapacityArgs) -> anyhow::Result<Exit> {
         Ok(read) => read,
         Err(exit) => return Ok(exit),
     };
+    if !args.plan.threshold.is_empty() {
+        say::err("error: --threshold: a search goes by its objective\n  = help: say it with `--slo`");
+        return Ok(Exit::Usage);
+    }
+    read.plan.thresholds.clear();
     let goal = match goal(args, &read.plan) {
         Ok(goal) => goal,
         Err(Impossible::Asked(problem)) => {

@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod exit;
 mod export;
+mod history;
 mod init;
 mod live;
 mod oracle;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(*run),
         Command::Capacity(args) => capacity::capacity(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::History(args) => history::history(&args),
         Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),

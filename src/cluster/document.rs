@@ -38,6 +38,8 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
         cells: plan.cells.iter().map(cell).collect(),
         omitted: plan.omitted.iter().map(|o| OmittedArm { arm: o.arm.clone(), reason: o.reason.clone() }).collect(),
         capacity: None,
+        thresholds: plan.thresholds.clone(),
+        aborted: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `summary.md`: the whole answer on one page of text.
 
-use super::view::{ArmView, CapacityRow, CapacityView, ClaimView, DASH, FindingView, LoadRow, View};
+use super::view::{ArmView, CapacityRow, CapacityView, ClaimView, DASH, FindingView, LoadRow, ThresholdView, View};
 use super::{ExportError, File, Options};
 use crate::chart;
 use crate::result::Document;
@@ -19,6 +19,10 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     }
     invalid_banner(&mut text, view);
     view.notices.iter().for_each(|notice| paragraph(&mut text, &format!("> {}", escape(notice))));
+    if !view.thresholds.is_empty() {
+        section(&mut text, "Thresholds");
+        text += &thresholds_table(&view.thresholds);
+    }
     match &view.capacity {
         Some(capacity) => search(&mut text, capacity, charts),
         None => run(&mut text, view, charts),
@@ -41,6 +45,9 @@ pub(super) fn job_summary(document: &Document) -> String {
     let mut text = format!("## {}: {}\n", escape(&view.name), escape(&view.headline));
     invalid_banner(&mut text, &view);
     view.notices.iter().for_each(|notice| paragraph(&mut text, &format!("> {}", escape(notice))));
+    if !view.thresholds.is_empty() {
+        text += &thresholds_table(&view.thresholds);
+    }
     match &view.capacity {
         Some(capacity) => search(&mut text, capacity, &[]),
         None => text += &response_table(&view.arms),
@@ -157,6 +164,18 @@ fn response_table(arms: &[ArmView]) -> String {
             std::iter::once(arm_name(a)).chain(figures.cloned()).collect()
         }),
     )
+}
+
+fn thresholds_table(rows: &[ThresholdView]) -> String {
+    let row = |row: &ThresholdView| {
+        let outcome = if row.fails { format!("**{}**", row.outcome) } else { row.outcome.to_owned() };
+        [&row.threshold, &row.arm, &row.measured, &row.limit]
+            .map(|text| escape(text))
+            .into_iter()
+            .chain([outcome])
+            .collect()
+    };
+    table(&["threshold", "arm", "measured", "limit", "outcome"], rows.iter().map(row))
 }
 
 fn arm_name(arm: &ArmView) -> String {

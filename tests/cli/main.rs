@@ -14,3 +14,4 @@ mod secrets;
 mod selftest;
 mod serve;
 mod targets;
+mod thresholds;
