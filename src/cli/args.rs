@@ -2,9 +2,11 @@
 
 mod compare;
 mod duet;
+mod history;
 
 pub(super) use compare::{CompareArgs, JudgeArgs};
 pub(super) use duet::{DuetArgs, UrlFlag};
+pub(super) use history::HistoryArgs;
 
 use super::baseline;
 use super::export::ExportFlag;
@@ -52,6 +54,8 @@ pub(super) enum Command {
     Compare(CompareArgs),
     /// Run a scenario on two servers, pair by pair, and judge one by the other
     Duet(Box<DuetArgs>),
+    /// Show many saved runs over time, and where a figure seems to have changed
+    History(HistoryArgs),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
