@@ -52,10 +52,8 @@ fn of_metric(group: &Group, metric: Metric) -> Option<ChartSpec> {
             marks.push(Mark::Text { x: at, y: y * 1.03, text: format!("  {}  ", change.words()), align });
         }
     }
-    let mut legend: Vec<Entry> = series
-        .iter()
-        .map(|series| Entry { label: series.arm.clone(), swatch: Swatch::Line(ink(series)) })
-        .collect();
+    let mut legend: Vec<Entry> =
+        series.iter().map(|series| Entry { label: series.arm.clone(), swatch: Swatch::Line(ink(series)) }).collect();
     if changes > 0 {
         legend.push(Entry { label: "seems to have changed".to_owned(), swatch: Swatch::Target(NEUTRAL) });
     }
@@ -63,7 +61,10 @@ fn of_metric(group: &Group, metric: Metric) -> Option<ChartSpec> {
     let at_top = if is_infinite { "; at the top: infinite" } else { "" };
     Some(ChartSpec {
         title: title(group, metric, &series),
-        subtitle: format!("{runs} runs of {} by their start, UTC · median over a run's valid trials{at_top}", group.name),
+        subtitle: format!(
+            "{runs} runs of {} by their start, UTC · median over a run's valid trials{at_top}",
+            group.name
+        ),
         panels: vec![Panel {
             x: times(group),
             y: axis::positive(label, unit, lowest / divisor, top / divisor),
@@ -168,9 +169,10 @@ mod tests {
         let mut factors = noisy(8, 0.01, 1);
         factors.extend(noisy(8, 0.01, 2).iter().map(|factor| factor * 1.3));
         let charts = spec(&group(&factors));
-        assert_eq!(charts.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [
-            "p50", "p99", "delivered-rate", "cpu-per-message", "bytes-per-message"
-        ]);
+        assert_eq!(
+            charts.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            ["p50", "p99", "delivered-rate", "cpu-per-message", "bytes-per-message"]
+        );
         assert_eq!(targets(&charts[0].1), 1);
         assert!(charts[0].1.title.contains("seems to have changed by +"), "{}", charts[0].1.title);
         assert_eq!(targets(&charts[4].1), 0);

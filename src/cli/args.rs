@@ -7,6 +7,7 @@ pub(super) use compare::{CompareArgs, JudgeArgs};
 pub(super) use history::HistoryArgs;
 
 use super::baseline;
+use super::export::ExportFlag;
 use super::oracle::OracleFlag;
 use crate::catalog::{Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
@@ -90,6 +91,8 @@ pub(super) struct RunArgs {
     /// What to print when done: a table, or a flat JSON summary and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
@@ -114,6 +117,7 @@ Examples:
   wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
   wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
   wsbench run scenarios/chat.toml --threshold 'errors == 0' --threshold 'websocket.p50 <= 0.8 * long-polling.p50'
+  wsbench run scenarios/smoke.toml --export junit=junit.xml --export github-summary=\"$GITHUB_STEP_SUMMARY\"
   wsbench run scenarios/echo.toml --trials 10 --save-baseline main
   wsbench run scenarios/echo.toml --trials 10 --baseline main
 
@@ -151,6 +155,8 @@ pub(super) struct CapacityArgs {
     /// What to print when done: a table, or JSON and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
@@ -310,17 +316,36 @@ pub(super) struct CheckArgs {
     pub color: ColorArgs,
 }
 
+/// What else to write, for the tools of CI.
 #[derive(Debug, ClapArgs)]
+pub(super) struct ExportArgs {
+    /// Also write the result to FILE as junit, github-summary, github-smaller, github-bigger or prometheus; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_delimiter = ',', env = "WSBENCH_EXPORT")]
+    pub export: Vec<ExportFlag>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = REPORT_EXAMPLES)]
 pub(super) struct ReportArgs {
     /// A saved result.json, of this or an older version
     pub result: PathBuf,
-    /// Folder to write to [default: the folder of the result]
+    /// Folder to write to [default: the folder of the result; with --export alone nothing is redrawn]
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long)]
     pub no_charts: bool,
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  wsbench report reports/chat-…/result.json                                redraw it where it is
+  wsbench report reports/chat-…/result.json --export junit=junit.xml       test cases, for GitLab and Jenkins
+  wsbench report reports/chat-…/result.json --export github-summary=\"$GITHUB_STEP_SUMMARY\"
+  wsbench report reports/chat-…/result.json --export prometheus=wsbench.prom
+docs/verdicts.md has a chapter on CI.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SERVE_EXAMPLES)]

@@ -43,7 +43,9 @@ pub(super) fn history(args: &HistoryArgs) -> anyhow::Result<Exit> {
     }
     skipped.iter().for_each(|skipped| say::err(&format!("skipped: {}: {}", skipped.file, skipped.why)));
     if runs.is_empty() {
-        say::err("error: there is no result to show\n  = help: name result.json files, or folders with reports in them");
+        say::err(
+            "error: there is no result to show\n  = help: name result.json files, or folders with reports in them",
+        );
         return Ok(Exit::Failed);
     }
     let groups = groups(runs);

@@ -6,6 +6,7 @@ mod capacity;
 mod check;
 mod compare;
 mod exit;
+mod export;
 mod history;
 mod init;
 mod live;

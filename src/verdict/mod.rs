@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 mod comparable;
 mod compare;
+pub mod history;
 mod infinite;
 mod judge;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-pub mod history;
 pub mod thresholds;
 mod values;
 mod words;

@@ -3,6 +3,7 @@
 mod accounting;
 mod capacity;
 mod compare;
+mod exports;
 mod harness;
 mod interrupts;
 mod mistakes;

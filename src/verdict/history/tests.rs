@@ -78,7 +78,8 @@ fn a_run_without_a_figure_is_stepped_over() {
 fn only_comparable_runs_share_a_group() {
     let kernel = |document: &mut Document| document.meta.host.kernel = "7.0".to_owned();
     let other = |document: &mut Document| document.scenario.name = "other".to_owned();
-    let runs = vec![run(5, 1.0, kernel), run(1, 1.0, |_| ()), run(2, 1.0, |_| ()), run(3, 1.0, other), run(6, 1.0, |_| ())];
+    let runs =
+        vec![run(5, 1.0, kernel), run(1, 1.0, |_| ()), run(2, 1.0, |_| ()), run(3, 1.0, other), run(6, 1.0, |_| ())];
     let groups = groups(runs);
     let files = |group: &Group| group.runs.iter().map(|run| run.file[..1].to_owned()).collect::<Vec<_>>();
     assert_eq!(groups.iter().map(files).collect::<Vec<_>>(), [vec!["1", "2", "6"], vec!["3"], vec!["5"]]);
