@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 #[macro_use]
 mod kinds;
 mod distribution;
+mod errors;
 mod oracle;
 mod settings;
 mod url;
 pub use distribution::Distribution;
+pub use errors::{ERROR_CLASSES, is_error_class};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
 pub use url::{TargetUrl, UrlError};

@@ -29,6 +29,7 @@ pub mod seed;
 pub mod selftest;
 pub mod stats;
 pub mod target;
+pub mod threshold;
 pub mod transport;
 pub mod units;
 pub mod verdict;

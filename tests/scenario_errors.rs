@@ -120,6 +120,11 @@ mistakes! {
     intervals_that_nobody_keeps: "[load]" => "[target.embedded.oracle]\npings = \"10us\"\npongs = \"0s\"\nclose_after = \"2h\"\n\n[load]";
     oracle_keys_that_stand_alone: "[load]" => "[target.embedded.oracle]\nupgrade = 2\ncopy_delay = \"10ms\"\nclose_code = 1000\n\n[load]";
     a_close_code_that_a_server_may_not_send: "[load]" => "[target.embedded.oracle]\nclose_after = \"1s\"\nclose_code = 1010\n\n[load]";
+    a_threshold_of_an_unknown_metric: "name = \"mine\"" => "name = \"mine\"\nthresholds = [\"errors == 0\", \"tcp: p98 < 50ms\"]";
+    a_threshold_of_an_unknown_arm: "name = \"mine\"" => "name = \"mine\"\nthresholds = [\"websocket.p99 <= 0.5 * long-poling.p99\"]";
+    a_threshold_that_compares_nothing: "name = \"mine\"" => "name = \"mine\"\nthresholds = [{ hold = \"p99 = 50ms\", abort = true }]";
+    a_threshold_with_escapes: "name = \"mine\"" => "name = \"mine\"\nthresholds = [\"tcp\\u003a p98 < 50ms\"]";
+    a_threshold_on_what_an_arm_can_not_have: "name = \"mine\"" => "name = \"mine\"\nthresholds = [\"p50 first-message < 50ms\"]";
     several_at_once: "rooms = 10\npayload = \"128B\"" => "rums = 10\npayload = \"128 bananas\"";
 }
 

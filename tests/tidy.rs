@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// What each layer may import, besides itself. The same table stands in `ARCHITECTURE.md`.
 const LAYERS: &[(&str, &[&str])] = &[
     ("units", &[]),
+    ("threshold", &["units"]),
     ("seed", &[]),
     ("clock", &[]),
     ("catalog", &["units"]),
@@ -15,15 +16,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("schedule", &["catalog", "clock", "seed", "units"]),
     ("measure", &["clock", "schedule", "units"]),
     ("codec", &["catalog", "units"]),
-    ("scenario", &["catalog", "units"]),
+    ("scenario", &["catalog", "threshold", "units"]),
     ("workload", &["codec", "units", "wire"]),
-    ("plan", &["catalog", "clock", "scenario", "schedule", "seed", "units", "wire", "workload"]),
+    ("plan", &["catalog", "clock", "scenario", "schedule", "seed", "threshold", "units", "wire", "workload"]),
     ("dialect", &["catalog", "codec", "units", "wire"]),
     ("reactor", &["clock"]),
     ("transport", &["catalog", "clock", "codec", "dialect", "measure", "reactor", "seed", "units", "wire"]),
     ("target", &["catalog", "clock", "codec", "measure", "reactor", "schedule", "seed", "units", "wire"]),
     ("engine", &["catalog", "clock", "measure", "plan", "schedule", "seed", "transport", "units", "wire", "workload"]),
-    ("result", &["clock", "measure", "schedule", "units"]),
+    ("result", &["clock", "measure", "schedule", "threshold", "units"]),
+    ("stats", &[]),
+    ("verdict", &["clock", "measure", "result", "stats", "threshold", "units"]),
     (
         "cluster",
         &[
@@ -39,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "target",
             "transport",
             "units",
+            "verdict",
         ],
     ),
     ("accounting", &["catalog", "cluster", "measure", "plan", "result"]),
@@ -59,8 +63,6 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("compare", &["clock", "measure", "result", "units"]),
-    ("stats", &[]),
-    ("verdict", &["clock", "measure", "result", "stats", "units"]),
     ("chart", &["clock", "compare", "measure", "result", "schedule", "units", "verdict"]),
     ("export", &["chart", "clock", "compare", "measure", "result", "schedule", "units", "verdict"]),
 ];

@@ -1,9 +1,16 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
+mod compare;
+
+pub(super) use compare::{CompareArgs, JudgeArgs};
+
+use super::baseline;
+use super::export::ExportFlag;
 use super::oracle::OracleFlag;
 use crate::catalog::{Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
 use crate::result::Slo;
+use crate::threshold::Threshold;
 use crate::units::{Rate, Share, Span, UnitError};
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
@@ -29,6 +36,7 @@ Examples:
   wsbench run scenarios/chat.toml           run it; the report is in reports/
   wsbench run scenarios/echo.toml --transport websocket --target websocket=ws://127.0.0.1:9001/echo
   wsbench capacity scenarios/echo.toml --slo 'p99 < 50ms'
+  wsbench compare before after              what changed between two runs
   wsbench report reports/chat-…/result.json redraw a saved result";
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +45,8 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Find the highest load that each arm of a scenario holds, and draw its latency over the load
     Capacity(Box<CapacityArgs>),
+    /// Judge one saved run by another: regression, improvement, no change, or inconclusive
+    Compare(CompareArgs),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
@@ -77,12 +87,22 @@ pub(super) struct RunArgs {
     /// What to print when done: a table, or a flat JSON summary and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
     /// Show no progress
     #[arg(short, long, env = "WSBENCH_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
+    /// Judge this run by a baseline: its name, a result.json, or a report's folder
+    #[arg(long, value_name = "NAME|FILE", env = "WSBENCH_BASELINE", help_heading = "Baselines")]
+    pub baseline: Option<String>,
+    /// Keep this run as a baseline, if it ends well; one of the same name is replaced
+    #[arg(long, value_name = "NAME", env = "WSBENCH_SAVE_BASELINE", help_heading = "Baselines")]
+    pub save_baseline: Option<baseline::Name>,
+    #[command(flatten, next_help_heading = "Baselines")]
+    pub judge: JudgeArgs,
     #[command(flatten)]
     pub color: ColorArgs,
 }
@@ -92,10 +112,15 @@ Examples:
   wsbench run scenarios/chat.toml -d 10s --trials 3
   wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
   wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
+  wsbench run scenarios/chat.toml --threshold 'errors == 0' --threshold 'websocket.p50 <= 0.8 * long-polling.p50'
+  wsbench run scenarios/smoke.toml --export junit=junit.xml --export github-summary=\"$GITHUB_STEP_SUMMARY\"
+  wsbench run scenarios/echo.toml --trials 10 --save-baseline main
+  wsbench run scenarios/echo.toml --trials 10 --baseline main
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
-Exit codes: 0 done, 1 could not be done, 2 command line wrong, 95 the generator was the bottleneck,
-104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline (nothing was run),
+95 the generator was the bottleneck, 96 regression against the baseline, 97 inconclusive (with --strict),
+99 a threshold was broken or could not be measured, 104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = CAPACITY_EXAMPLES)]
@@ -126,6 +151,8 @@ pub(super) struct CapacityArgs {
     /// What to print when done: a table, or JSON and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
@@ -209,6 +236,9 @@ pub(super) struct PlanArgs {
     /// Never sleep while the load runs: precise to microseconds, at the price of a core
     #[arg(long, env = "WSBENCH_SPIN", value_parser = FalseyValueParser::new())]
     pub spin: bool,
+    /// What must hold, beside the scenario's thresholds, such as 'websocket: p99 < 50ms'; may be repeated
+    #[arg(long, value_name = "EXPR", value_delimiter = ',', env = "WSBENCH_THRESHOLD")]
+    pub threshold: Vec<Threshold>,
 }
 
 /// Reads [`TargetFlag`]s, and doesn't repeat a wrong one: a URL may hold a secret.
@@ -250,6 +280,7 @@ impl PlanArgs {
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
             spin: self.spin.then_some(true),
+            thresholds: self.threshold.clone(),
         }
     }
 }
@@ -281,17 +312,36 @@ pub(super) struct CheckArgs {
     pub color: ColorArgs,
 }
 
+/// What else to write, for the tools of CI.
 #[derive(Debug, ClapArgs)]
+pub(super) struct ExportArgs {
+    /// Also write the result to FILE as junit, github-summary, github-smaller, github-bigger or prometheus; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_delimiter = ',', env = "WSBENCH_EXPORT")]
+    pub export: Vec<ExportFlag>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = REPORT_EXAMPLES)]
 pub(super) struct ReportArgs {
     /// A saved result.json, of this or an older version
     pub result: PathBuf,
-    /// Folder to write to [default: the folder of the result]
+    /// Folder to write to [default: the folder of the result; with --export alone nothing is redrawn]
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long)]
     pub no_charts: bool,
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  wsbench report reports/chat-…/result.json                                redraw it where it is
+  wsbench report reports/chat-…/result.json --export junit=junit.xml       test cases, for GitLab and Jenkins
+  wsbench report reports/chat-…/result.json --export github-summary=\"$GITHUB_STEP_SUMMARY\"
+  wsbench report reports/chat-…/result.json --export prometheus=wsbench.prom
+docs/verdicts.md has a chapter on CI.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SERVE_EXAMPLES)]

@@ -24,6 +24,10 @@ fn render(plan: &Plan, limits: &Limits) -> String {
     let facts = plan::facts(plan);
     let mut parts = vec![summary(plan, &facts), table(plan, &facts, limits)];
     parts.extend(plan.omitted.iter().map(|arm| format!("left out: {}: {}", arm.arm, arm.reason)));
+    if !plan.thresholds.is_empty() {
+        parts.push(thresholds(plan));
+    }
+    parts.extend(plan::undecidable(plan).iter().map(|why| format!("warning: {why}")));
     parts.extend(plan::shortages(plan, limits).iter().map(|shortage| format!("error: {shortage}")));
     parts.join("\n\n") + "\n"
 }
@@ -42,6 +46,18 @@ fn summary(plan: &Plan, facts: &Facts) -> String {
     let title = if plan.description.is_empty() { String::new() } else { format!(": {}", plan.description) };
     let lines: Vec<String> = rows.iter().map(|(name, text)| format!("  {name:<10} {text}")).collect();
     format!("{}{title}\n\n{}", plan.name, lines.join("\n"))
+}
+
+/// What must hold, and what is void in this run.
+fn thresholds(plan: &Plan) -> String {
+    let mut lines = vec!["thresholds".to_owned()];
+    for entry in &plan.thresholds {
+        let absent = entry.hold.arms().find(|name| plan.cells.iter().all(|cell| cell.arm != *name));
+        let void = absent.map_or(String::new(), |name| format!("   (void: {name} does not run)"));
+        let abort = if entry.abort { "   (ends the run)" } else { "" };
+        lines.push(format!("  {}{abort}{void}", entry.hold));
+    }
+    lines.join("\n")
 }
 
 fn workload(cell: &Cell) -> String {

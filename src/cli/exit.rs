@@ -1,6 +1,7 @@
 //! Exit codes, a contract with scripts: a tool that failed and a product that regressed never share one.
 
 use crate::result::{ArmCapacity, Document, End, Trial};
+use crate::verdict::{NotComparable, Verdict, thresholds};
 use std::process::ExitCode;
 
 /// How a command ended. The numbers 99, 104 and 105 are k6's.
@@ -11,8 +12,16 @@ pub(super) enum Exit {
     Failed = 1,
     /// The command line is wrong in a way that the argument parser can't see.
     Usage = 2,
+    /// Two runs that can't be held against each other.
+    NotComparable = 94,
     /// The generator was the bottleneck.
     Invalid = 95,
+    /// Worse than what it was judged by.
+    Regression = 96,
+    /// Nobody can tell whether it is, and that was asked to be a failure.
+    Inconclusive = 97,
+    /// A threshold was broken, or nobody can tell.
+    Threshold = 99,
     BadScenario = 104,
     /// What was measured is saved and marked partial: someone interrupted it, or a process of the run was lost.
     Interrupted = 105,
@@ -32,7 +41,46 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The first that applies, in the order 1, 105, 95, 0. Some sessions failing is not a failure of the run: that is for
+    /// The first of two that applies, in the order 104, 1, 105, 95, 94, 99, 96, 97, 0.
+    pub(super) fn or(self, other: Exit) -> Exit {
+        let place = |exit: Exit| match exit {
+            Exit::Usage => 0,
+            Exit::BadScenario => 1,
+            Exit::Failed => 2,
+            Exit::Interrupted => 3,
+            Exit::Invalid => 4,
+            Exit::NotComparable => 5,
+            Exit::Threshold => 6,
+            Exit::Regression => 7,
+            Exit::Inconclusive => 8,
+            Exit::Done => 9,
+        };
+        if place(self) <= place(other) { self } else { other }
+    }
+
+    /// Of a comparison.
+    pub(super) fn of_verdict(verdict: Verdict, is_strict: bool) -> Exit {
+        match verdict {
+            Verdict::Regression => Exit::Regression,
+            Verdict::Inconclusive if is_strict => Exit::Inconclusive,
+            Verdict::Inconclusive | Verdict::Improvement | Verdict::NoChange => Exit::Done,
+        }
+    }
+
+    /// Of one that could not be made.
+    pub(super) fn of_refusal(problem: &NotComparable) -> Exit {
+        match problem {
+            NotComparable::Failed { .. } => Exit::Failed,
+            NotComparable::Untrusted { .. } => Exit::Invalid,
+            NotComparable::Differs(_)
+            | NotComparable::Search(_)
+            | NotComparable::Empty(_)
+            | NotComparable::NothingInCommon { .. }
+            | NotComparable::NoSuchArm { .. } => Exit::NotComparable,
+        }
+    }
+
+    /// The first that applies, in the order 1, 105, 95, 99, 0. Some sessions failing is not a failure of the run: that is for
     /// the counts to say. An arm that connected nobody or completed nothing is.
     pub(super) fn of(document: &Document) -> Exit {
         if let Some(capacity) = &document.capacity {
@@ -44,6 +92,7 @@ impl Exit {
             () if failed => Exit::Failed,
             () if document.partial => Exit::Interrupted,
             () if trials.any(|trial| !trial.invalid.is_empty()) => Exit::Invalid,
+            () if thresholds::check(document).iter().any(|checked| checked.outcome.fails()) => Exit::Threshold,
             () => Exit::Done,
         }
     }
@@ -65,5 +114,30 @@ impl Exit {
             () if arms.iter().all(|arm| arm.end == Some(End::GeneratorLimit)) => Exit::Invalid,
             () => Exit::Done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    #[test]
+    fn a_broken_threshold_comes_after_everything_that_spoils_a_run() {
+        let mut document = testing::document();
+        let cells = document.cells.iter_mut();
+        cells.for_each(|cell| cell.trials.retain(|trial| trial.invalid.is_empty()));
+        let hold = |text: &str| crate::threshold::Hold { hold: text.parse().unwrap(), abort: false };
+        document.thresholds = vec![hold("p50 < 1h"), hold("elsewhere: p50 < 1ns")];
+        assert_eq!(Exit::of(&document), Exit::Done);
+        document.thresholds.push(hold("websocket: p99.9 < 1h"));
+        assert_eq!(Exit::of(&document), Exit::Threshold, "not measurable");
+        document.thresholds = vec![hold("websocket: p50 < 1ns")];
+        document.aborted = Some("why".to_owned());
+        assert_eq!(Exit::of(&document), Exit::Threshold);
+        testing::invalidate(&mut document.cells[1].trials[0]);
+        assert_eq!(Exit::of(&document), Exit::Invalid);
+        document.partial = true;
+        assert_eq!(Exit::of(&document), Exit::Interrupted);
     }
 }

@@ -1,9 +1,12 @@
 //! Arguments, live progress, exit codes. The only place that prints.
 
 mod args;
+mod baseline;
 mod capacity;
 mod check;
+mod compare;
 mod exit;
+mod export;
 mod init;
 mod live;
 mod oracle;
@@ -27,6 +30,7 @@ pub fn main() -> ExitCode {
     let exit = match args.command {
         Command::Run(run) => run::run(*run),
         Command::Capacity(args) => capacity::capacity(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),

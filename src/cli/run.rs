@@ -1,10 +1,11 @@
 //! `wsbench run`: from a scenario file to a folder with its report.
 
 use super::args::{Format, RunArgs};
+use super::baseline::{self, Baseline};
 use super::exit::Exit;
 use super::live::Display;
 use super::scenario::{self, Read};
-use super::{say, summary, write};
+use super::{compare, export, say, summary, write};
 use crate::cluster::{self, Halt, Progress, RunOptions};
 use crate::plan;
 use crate::result::{Document, redact_arguments};
@@ -23,30 +24,70 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
+    plan::undecidable(&read.plan).iter().for_each(|why| say::err(&format!("warning: {why}")));
+    let options = options(&read)?;
+    let baseline = match &args.baseline {
+        None => None,
+        Some(text) => {
+            let before = cluster::unstarted(&read.plan, &options);
+            match Baseline::ready(text, &args.judge, &before, read.plan.trials)? {
+                Ok(baseline) => Some(baseline),
+                Err(problem) => return Ok(compare::refuse(&problem)),
+            }
+        }
+    };
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&read.plan.name));
     write::prepare(&dir)?;
+    export::check(&args.export.export)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let document = runtime.block_on(measure(&read, args.quiet, &dir))?;
-    let written = write::save(&document, &dir).and_then(|()| write::render(&document, &dir, read.plan.output.charts));
+    let document = runtime.block_on(measure(&read, &options, args.quiet, &dir))?;
+    let written = write::save(&document, &dir)
+        .and_then(|()| write::render(&document, &dir, read.plan.output.charts))
+        .and_then(|()| export::write(&document, &args.export.export));
     // Said even where it could not be saved: it may be all that is left of the run.
     match args.format {
         Format::Json => say::out(&crate::export::summary_json(&document))?,
         Format::Text => say::out(&summary::text(&document, &dir))?,
     }
     written?;
-    Ok(Exit::of(&document))
+    let exit = Exit::of(&document);
+    let exit = match &baseline {
+        Some(baseline) => exit.or(judge(baseline, &document, &dir, &args)?),
+        None => exit,
+    };
+    if let Some(name) = &args.save_baseline {
+        baseline::save(&document, name, exit)?;
+    }
+    Ok(exit)
 }
 
-/// Measures; saves after each trial, so that nothing that was measured is ever lost.
-async fn measure(read: &Read, is_quiet: bool, dir: &Path) -> anyhow::Result<Document> {
-    let (want, wanted) = watch::channel(false);
-    let mut display = Display::new(&read.plan, is_quiet);
-    watch_signals(want)?;
-    let options = RunOptions {
+/// Says what changed since the baseline.
+fn judge(baseline: &Baseline, document: &Document, dir: &Path, args: &RunArgs) -> anyhow::Result<Exit> {
+    let comparison = match baseline.judge(document, dir)? {
+        Ok(comparison) => comparison,
+        Err(problem) => return Ok(compare::refuse(&problem)),
+    };
+    match args.format {
+        // Standard output holds the summary and nothing else.
+        Format::Json => say::err(&comparison.headline()),
+        Format::Text => say::out(&compare::text(&comparison))?,
+    }
+    Ok(Exit::of_verdict(comparison.verdict, args.judge.strict))
+}
+
+fn options(read: &Read) -> anyhow::Result<RunOptions> {
+    Ok(RunOptions {
         program: std::env::current_exe().context("this program can't find itself to start its workers")?,
         command_line: redact_arguments(&std::env::args().collect::<Vec<_>>()),
         scenario: read.text.clone(),
-    };
+    })
+}
+
+/// Measures; saves after each trial, so that nothing that was measured is ever lost.
+async fn measure(read: &Read, options: &RunOptions, is_quiet: bool, dir: &Path) -> anyhow::Result<Document> {
+    let (want, wanted) = watch::channel(false);
+    let mut display = Display::new(&read.plan, is_quiet);
+    watch_signals(want)?;
     let mut unsaved = None;
     let mut progress = |progress: Progress| {
         display.show(&progress);
@@ -62,7 +103,7 @@ async fn measure(read: &Read, is_quiet: bool, dir: &Path) -> anyhow::Result<Docu
             unsaved = failed;
         }
     };
-    let document = cluster::run(&read.plan, &options, Halt::new(wanted), &mut progress).await?;
+    let document = cluster::run(&read.plan, options, Halt::new(wanted), &mut progress).await?;
     display.finish();
     Ok(document)
 }

@@ -3,6 +3,7 @@
 use super::exit::did_nothing;
 use crate::result::{ArmCapacity, Capacity, Cell, CellSummary, Document, End, Finding};
 use crate::units::{show_bytes, show_nanos};
+use crate::verdict::thresholds;
 use comfy_table::{CellAlignment, Table, presets};
 use std::path::Path;
 
@@ -24,7 +25,11 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     for omitted in &document.omitted {
         text += &format!("not run: {}: {}\n", omitted.arm, omitted.reason);
     }
+    text += &limits_kept(document);
     text += &wrong;
+    if let Some(why) = &document.aborted {
+        text += &format!("\nABORTED: {why}; no further trial was started\n");
+    }
     if document.partial {
         text +=
             "\nPARTIAL: the run was interrupted, or lost a process of its own; what was measured is in the report\n";
@@ -88,6 +93,24 @@ fn row(cell: &CellSummary) -> Vec<String> {
         errors.to_string(),
         format!("{}/{}", cell.valid, cell.trials),
     ]
+}
+
+/// Every threshold with what was measured.
+fn limits_kept(document: &Document) -> String {
+    let checked = thresholds::check(document);
+    if checked.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["threshold", "arm", "measured", "limit", ""]);
+    for row in &checked {
+        let limit = row.limit_in_words().unwrap_or_default();
+        let measured = row.measured_in_words();
+        table.add_row([&row.threshold, &row.arm, &measured, &limit, row.outcome.words()]);
+    }
+    let lines = table.to_string();
+    lines.lines().fold(String::from("\n"), |text, line| text + line.trim_end() + "\n")
 }
 
 /// What a session took of each end's memory and of the system's, where sessions stay.

@@ -10,6 +10,7 @@ use crate::engine::Live;
 use crate::plan::{Plan, Target};
 use crate::result::{Calibration, Document, Evidence, Finding, LoadFacts, NetworkFloor, ScenarioText, Trial, judge};
 use crate::seed;
+use crate::verdict::thresholds;
 use std::path::PathBuf;
 use tokio::sync::watch;
 
@@ -86,7 +87,7 @@ pub async fn run(
     let of = plan.trials * plan.cells.len() as u32;
     let token = format!("{:016x}", rand::random::<u64>());
     let mut number = 0;
-    for block in 0..plan.trials {
+    'run: for block in 0..plan.trials {
         let order = seed::shuffled(seed::mix(plan.seed, u64::from(block)), plan.cells.len());
         for (place, index) in order.into_iter().enumerate() {
             if halt.is_wanted() {
@@ -115,7 +116,11 @@ pub async fn run(
             let trial = judged(tried, &place, &facts.load, document.calibration.as_ref());
             facts.trials.push(trial.clone());
             document::touch(&mut document);
+            document.aborted = thresholds::abort(&document).filter(|_| number < of);
             progress(Progress::TrialEnded { arm: &cell.arm, trial: &trial, document: &document });
+            if document.aborted.is_some() {
+                break 'run;
+            }
         }
     }
     Ok(document)

@@ -10,7 +10,8 @@ use crate::result::{
 };
 use sha2::{Digest, Sha256};
 
-pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
+/// Nothing is run for it.
+pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
     let now = clock::timestamp();
     let host = host();
     let selftest = Certificate::usual_path().and_then(|path| SelfTest::read(&path, env!("CARGO_PKG_VERSION"), &host));
@@ -37,6 +38,8 @@ pub(super) fn begin(plan: &Plan, options: &RunOptions) -> Document {
         cells: plan.cells.iter().map(cell).collect(),
         omitted: plan.omitted.iter().map(|o| OmittedArm { arm: o.arm.clone(), reason: o.reason.clone() }).collect(),
         capacity: None,
+        thresholds: plan.thresholds.clone(),
+        aborted: None,
     }
 }
 

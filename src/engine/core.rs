@@ -173,15 +173,8 @@ impl Core {
             Event::OpenFailed { session, failure } => self.open_failed(now, session, failure),
             Event::Sent { id, at } => self.sent(id, at),
             Event::Unsent { id, why } => self.unsent(now, id, why),
-            Event::Message { session, payload } => {
-                self.message(now, session, payload, actions);
-                // Who has its answer may go on at once.
-                self.advance(now, actions);
-            }
-            Event::Answer { session, id } => {
-                self.answer(now, session, id, actions);
-                self.advance(now, actions);
-            }
+            Event::Message { session, payload } => self.message(now, session, payload, actions),
+            Event::Answer { session, id } => self.answer(now, session, id, actions),
             Event::Pong { round_trip } => self.recorder.record_always(Metric::Ping, round_trip),
             Event::Poll { messages, gap } => {
                 if messages > 0 {

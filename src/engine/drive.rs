@@ -62,7 +62,8 @@ impl Drive {
         if let Some(length) = resolve {
             core.recorder().record_always(Metric::Resolve, length);
         }
-        Rc::new_cyclic(|me| Drive {
+        let reactor = endpoint.reactor.clone();
+        let drive = Rc::new_cyclic(|me: &Weak<Drive>| Drive {
             core: RefCell::new(core),
             connections: RefCell::default(),
             endpoint,
@@ -75,15 +76,25 @@ impl Drive {
             payload: RefCell::default(),
             spare: Cell::default(),
             me: me.clone(),
-        })
+        });
+        let me = Rc::downgrade(&drive);
+        reactor.after_turn(move || me.upgrade().into_iter().for_each(|drive| drive.go_on()));
+        drive
+    }
+
+    /// Does what is due by now. Whoever has its answer goes on here, once everyone who was ready has been heard: a target
+    /// that gets the next messages in a row is woken once for all of them.
+    fn go_on(&self) {
+        let now = clock::now();
+        self.with_core(|core, actions| core.advance(now, actions));
     }
 
     /// Does what is due, as it becomes due, until the trial is over.
     pub async fn pump(&self) -> io::Result<()> {
         let alarm = Alarm::new()?;
         loop {
+            self.go_on();
             let now = clock::now();
-            self.with_core(|core, actions| core.advance(now, actions));
             let (is_done, next) = {
                 let core = self.core.borrow();
                 (core.is_done(now), core.next_wake(now))

@@ -5,8 +5,8 @@ use crate::measure::BEYOND_TRIAL;
 use crate::result::Document;
 use std::fmt::Write as _;
 
-const HEADER: &str =
-    "arm,transport,block,valid,phase,start_s,length_s,sent,delivered,errors,p50_ns,p90_ns,p99_ns,max_ns\r\n";
+/// A trial is told by its arm, block, place and load: a search for capacity has several of an arm in one block.
+const HEADER: &str = "arm,transport,block,valid,phase,start_s,length_s,sent,delivered,errors,p50_ns,p90_ns,p99_ns,max_ns,place,sessions,asked_rate\r\n";
 
 pub fn files(document: &Document, _: &Options) -> Result<Vec<File>, ExportError> {
     Ok(vec![File::new("intervals.csv", table(document))])
@@ -21,7 +21,7 @@ fn table(document: &Document) -> String {
                 let phase = format!("{:?}", interval.phase).to_lowercase();
                 let _ = write!(
                     text,
-                    "{},{},{},{},{phase},{},{},{},{},{},{},{},{},{}\r\n",
+                    "{},{},{},{},{phase},{},{},{},{},{},{},{},{},{},{},{},{}\r\n",
                     field(&cell.arm),
                     field(&cell.transport),
                     trial.block,
@@ -35,6 +35,9 @@ fn table(document: &Document) -> String {
                     at(0.9),
                     at(0.99),
                     if histogram.is_empty() { String::new() } else { histogram.max().to_string() },
+                    trial.place,
+                    cell.load.sessions,
+                    cell.load.rate,
                 );
             }
         }
@@ -58,7 +61,7 @@ mod tests {
         let text = table(&testing::document());
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(rows.len(), 1 + 7 * 3 * 6);
-        assert!(rows.iter().all(|row| row.split(',').count() == 14), "{}", rows[1]);
+        assert!(rows.iter().all(|row| row.split(',').count() == 17), "{}", rows[1]);
         assert!(rows[1].starts_with("websocket,websocket,0,true,warmup,0,0.25,100,1000,0,20"), "{}", rows[1]);
     }
 

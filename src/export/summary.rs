@@ -1,6 +1,7 @@
 //! The flat summary as JSON, for scripts.
 
 use crate::result::{ArmCapacity, Capacity, Cell, CellSummary, Document, Kept, Slo};
+use crate::verdict::thresholds::{self, Checked};
 use serde::Serialize;
 
 /// The findings of a search.
@@ -29,16 +30,30 @@ struct LoadFindings {
     summary: CellSummary,
 }
 
+/// An arm of a run.
+#[derive(Serialize)]
+struct ArmSummary<'a> {
+    #[serde(flatten)]
+    summary: CellSummary,
+    /// Those that are about this arm.
+    thresholds: Vec<&'a Checked>,
+}
+
 /// With the names of `docs/result.md`, indented, ending in a line feed: an array of cells, or of a search for capacity an
 /// object with its arms.
 pub fn summary_json(document: &Document) -> String {
     let shown = match &document.capacity {
-        None => serde_json::to_string_pretty(&document.summary()),
+        None => serde_json::to_string_pretty(&arms(document, &thresholds::check(document))),
         Some(capacity) => serde_json::to_string_pretty(&findings(document, capacity)),
     };
     let mut text = shown.expect("a summary has string keys only");
     text.push('\n');
     text
+}
+
+fn arms<'a>(document: &Document, checked: &'a [Checked]) -> Vec<ArmSummary<'a>> {
+    let of = |arm: &str| checked.iter().filter(|row| row.arm == arm).collect();
+    document.summary().into_iter().map(|summary| ArmSummary { thresholds: of(&summary.arm), summary }).collect()
 }
 
 fn findings<'a>(document: &'a Document, capacity: &'a Capacity) -> Findings<'a> {

@@ -1,7 +1,9 @@
 //! From what a person said to what will be done: every default filled in, every meaning checked.
 
 use super::overrides::Overrides;
-use super::{Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, load, oracle, sources, workload};
+use super::{
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, load, oracle, sources, thresholds, workload,
+};
 use crate::catalog::TransportKind;
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
 use crate::units::Span;
@@ -38,6 +40,7 @@ pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanErr
     let mut problems = Vec::new();
     let file = overrides.apply(scenario.file.clone(), &mut problems);
     let plan = resolve(scenario.name(), &file, overrides, &mut problems);
+    thresholds::check(&file, &scenario.source, &mut problems);
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
         _ => Err(PlanError { source: scenario.source.clone(), problems: scenario::in_order(problems) }),
@@ -75,6 +78,7 @@ fn resolve(name: String, file: &File, overrides: &Overrides, problems: &mut Vec<
         omitted,
         embedded,
         output: Output { charts: file.output.charts.value, interval: file.output.interval.value },
+        thresholds: file.thresholds.iter().map(|entry| entry.said().value).collect(),
     })
 }
 

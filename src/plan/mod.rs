@@ -5,6 +5,7 @@
 pub use crate::catalog::FirstMessage;
 use crate::catalog::{Closer, DialectKind, Engine, Oracle, TargetUrl, Transport, WorkloadKind};
 use crate::schedule::Schedule;
+use crate::threshold::Hold;
 use crate::units::{Rate, Span};
 use crate::wire::PayloadSpec;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ mod oracle;
 mod overrides;
 mod processes;
 mod sources;
+mod thresholds;
 mod workload;
 
 pub use at::{Unsearchable, bounds};
@@ -28,6 +30,7 @@ pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
 pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker};
 pub use sources::sources;
+pub use thresholds::undecidable;
 
 /// Everything that a run does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct Plan {
     /// How the embedded target is to be; `None` when every cell has a URL.
     pub embedded: Option<Embedded>,
     pub output: Output,
+    /// What must hold. No part of what is measured: two plans that differ in it alone are the same, and have one hash.
+    #[serde(skip)]
+    pub thresholds: Vec<Hold>,
 }
 
 /// Settings of the embedded target.

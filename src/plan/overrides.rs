@@ -1,7 +1,8 @@
 //! What the command line says over the scenario: a flag beats the file.
 
 use crate::catalog::TargetUrl;
-use crate::scenario::{self, At, File, Network, Place, Problem, Target};
+use crate::scenario::{self, At, Entry, File, Network, Place, Problem, Target};
+use crate::threshold::Threshold;
 use crate::units::{Rate, Span};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -26,6 +27,8 @@ pub struct Overrides {
     pub reference: Option<String>,
     pub charts: Option<bool>,
     pub spin: Option<bool>,
+    /// Added to the scenario's.
+    pub thresholds: Vec<Threshold>,
 }
 
 /// `--target ARM=URL`.
@@ -74,6 +77,8 @@ impl Overrides {
         replace_optional(&mut load.rate, "--rate", self.rate);
         replace_optional(&mut load.duration, "--duration", self.duration);
         replace_optional(&mut file.reference, "--reference", self.reference.clone());
+        let more = self.thresholds.iter().map(|more| At::flag("--threshold", Entry::Text(more.clone())));
+        file.thresholds.extend(more);
         self.apply_targets(&mut file);
         file
     }

@@ -3,6 +3,7 @@
 
 use crate::clock::Nanos;
 use crate::measure::{Histogram, Outcome, Truth};
+use crate::threshold::Hold;
 use crate::units::show_nanos;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
 pub use mask::mask_scenario;
 pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
-pub use slo::{Kept, Limit, Quantile, Reading, Slo, SloError, SloMetric};
+pub use slo::{Kept, Limit, Reading, Slo};
 pub use store::{LoadError, SaveError, write_atomically};
 pub use summary::*;
 pub use validity::{Evidence, Judgement, judge};
@@ -54,6 +55,13 @@ pub struct Document {
     /// What a search for capacity found; absent for every other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
+    /// What had to hold, in the scenario's order; empty in older documents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Hold>,
+    /// Why no further trial was started: the threshold that was to end the run, in words. What was measured until then is
+    /// whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

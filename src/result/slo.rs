@@ -2,14 +2,13 @@
 
 use super::{Cell, Trial};
 use crate::clock::Nanos;
-use crate::measure::Metric;
+use crate::measure::{Counters, Metric, Sessions};
+use crate::threshold::{Quantile, Time};
 use crate::units::{Share, Span, show_nanos};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 mod parse;
-
-pub use parse::SloError;
 
 /// Part of what is scheduled that must have been sent, and of the sessions that must have connected. Implied: a target that
 /// is asked less than the load hasn't held it.
@@ -32,27 +31,8 @@ pub struct Slo {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limit {
     pub quantile: Quantile,
-    pub metric: SloMetric,
+    pub metric: Time,
     pub below: Span,
-}
-
-/// A quantile by the name that people give it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quantile {
-    P50,
-    P90,
-    P99,
-    P999,
-    Max,
-}
-
-/// A time that can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SloMetric {
-    ResponseTime,
-    ServiceTime,
-    LastReceipt,
-    Connect,
 }
 
 /// Whether one trial kept an objective.
@@ -74,68 +54,36 @@ pub enum Reading {
     Never,
 }
 
-impl Quantile {
-    pub const ALL: [Quantile; 5] = [Quantile::P50, Quantile::P90, Quantile::P99, Quantile::P999, Quantile::Max];
-
-    pub fn name(self) -> &'static str {
+impl Time {
+    /// Where its samples are.
+    pub fn histogram(self) -> Metric {
         match self {
-            Quantile::P50 => "p50",
-            Quantile::P90 => "p90",
-            Quantile::P99 => "p99",
-            Quantile::P999 => "p99.9",
-            Quantile::Max => "max",
-        }
-    }
-
-    /// From 0 to 1.
-    pub fn q(self) -> f64 {
-        match self {
-            Quantile::P50 => 0.5,
-            Quantile::P90 => 0.9,
-            Quantile::P99 => 0.99,
-            Quantile::P999 => 0.999,
-            Quantile::Max => 1.0,
-        }
-    }
-}
-
-impl SloMetric {
-    pub const ALL: [SloMetric; 4] =
-        [SloMetric::ResponseTime, SloMetric::ServiceTime, SloMetric::LastReceipt, SloMetric::Connect];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            SloMetric::ResponseTime => "response-time",
-            SloMetric::ServiceTime => "service-time",
-            SloMetric::LastReceipt => "last-receipt",
-            SloMetric::Connect => "connect",
-        }
-    }
-
-    fn histogram(self) -> Metric {
-        match self {
-            SloMetric::ResponseTime => Metric::ResponseTime,
-            SloMetric::ServiceTime => Metric::ServiceTime,
-            SloMetric::LastReceipt => Metric::LastReceipt,
-            SloMetric::Connect => Metric::Connect,
+            Time::ResponseTime => Metric::ResponseTime,
+            Time::ServiceTime => Metric::ServiceTime,
+            Time::LastReceipt => Metric::LastReceipt,
+            Time::Connect => Metric::Connect,
+            Time::FirstMessage => Metric::FirstMessage,
         }
     }
 
     /// How many never came. For last receipts a count of copies, which is no less than that of their messages.
-    fn missing(self, trial: &Trial) -> u64 {
-        let (counters, sessions) = (trial.outcome.measure, trial.outcome.sessions);
+    pub fn missing(self, counters: &Counters, sessions: &Sessions) -> u64 {
         match self {
-            SloMetric::Connect => sessions.asked.saturating_sub(sessions.connected),
+            Time::Connect => sessions.asked.saturating_sub(sessions.connected),
             _ => counters.lost.saturating_add(counters.unfinished),
         }
     }
 }
 
 impl Limit {
+    fn missing(&self, trial: &Trial) -> u64 {
+        self.metric.missing(&trial.outcome.measure, &trial.outcome.sessions)
+    }
+
     /// What a trial shows, however few samples it rests on: at a low load a highest quantile is the longest of them all,
     /// which is on the strict side.
     pub fn read(&self, trial: &Trial) -> Reading {
-        let missing = self.metric.missing(trial);
+        let missing = self.missing(trial);
         match trial.outcome.histograms.get(self.metric.histogram()) {
             None if missing == 0 => Reading::Nothing,
             None => Reading::Never,
@@ -151,7 +99,7 @@ impl Limit {
         let what = format!("{} {}", self.quantile.name(), self.metric.name());
         match self.read(trial) {
             Reading::Nothing => Some(format!("no {} was measured", self.metric.name())),
-            Reading::Never => Some(format!("{what} is infinite: {} never came", self.metric.missing(trial))),
+            Reading::Never => Some(format!("{what} is infinite: {} never came", self.missing(trial))),
             Reading::At(nanos) if nanos < self.below.nanos() => None,
             Reading::At(nanos) => Some(format!("{what} {}", show_nanos(nanos as f64))),
         }
@@ -203,7 +151,7 @@ fn short_of_load(cell: &Cell, trial: &Trial) -> Option<String> {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(self.quantile.name())?;
-        if self.metric != SloMetric::ResponseTime {
+        if self.metric != Time::ResponseTime {
             write!(f, " {}", self.metric.name())?;
         }
         write!(f, " < {}", self.below)
@@ -227,7 +175,6 @@ impl From<Slo> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Counters;
     use crate::result::testing;
 
     fn judged(slo: &str, change: impl Fn(&mut Trial)) -> Kept {

@@ -65,6 +65,8 @@ pub fn of(workload: &str, delay: Nanos) -> Document {
             _ => Vec::new(),
         },
         capacity: None,
+        thresholds: Vec::new(),
+        aborted: None,
     }
 }
 

@@ -20,6 +20,20 @@ pub enum Place {
     Flag(&'static str),
 }
 
+impl Place {
+    /// A part of the `text` that stands here in quotes, by its bytes; the whole where escapes or a flag hide it.
+    pub fn inside(&self, text: &str, part: &Range<usize>) -> Place {
+        match self {
+            // A quote on either side and nothing else: every byte stands for itself.
+            Place::File(span) if span.len() == text.len() + 2 => {
+                let start = (span.start + 1 + part.start).min(span.end - 1);
+                Place::File(start..(span.start + 1 + part.end).max(start + 1))
+            }
+            place => place.clone(),
+        }
+    }
+}
+
 /// A value with its place. Reads like the value.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct At<T> {

@@ -17,6 +17,7 @@ mod payload;
 mod shape;
 mod suggest;
 mod target;
+mod threshold;
 mod workload;
 
 pub use arm::Arm;
@@ -26,6 +27,7 @@ pub use load::{Load, Stage};
 pub use payload::{Between, Payload, Weighted};
 pub use suggest::{hint, nearest};
 pub use target::{Embedded, Network, Target};
+pub use threshold::Entry;
 pub use workload::{Chat, Connect, Echo, PayloadKeys, Push, Workload};
 
 /// What `wsbench init` writes: a small scenario with every choice explained.
@@ -68,6 +70,9 @@ pub struct File {
     pub transports: At<Named<At<Arm>>>,
     /// The arm that the others are compared with. Default: the first long-polling arm, else the first arm.
     pub reference: Option<At<String>>,
+    /// What must hold, such as `websocket: p99 < 50ms`; else the exit code is 99. Default: nothing.
+    #[serde(default)]
+    pub thresholds: Vec<At<Entry>>,
     /// What is written.
     #[serde(default)]
     pub output: Output,

@@ -9,6 +9,7 @@ use super::at::Place;
 use super::error::Problem;
 use super::suggest;
 use crate::catalog::{Distribution, Stall, TargetUrl};
+use crate::threshold::Threshold;
 use crate::units::{ByteSize, Rate, Share, Span};
 use schemars::Schema;
 use schemars::transform::transform_subschemas;
@@ -191,6 +192,9 @@ fn unit_problem(unit: &str, text: &str, place: &Place) -> Option<Problem> {
         "share" => text.parse::<Share>().err().map(|e| Problem::quote(place, e)),
         "distribution" => text.parse::<Distribution>().err().map(|e| Problem::quote(place, e)),
         "stall" => text.parse::<Stall>().err().map(|e| Problem::quote(place, e)),
+        "threshold" => {
+            text.parse::<Threshold>().err().map(|e| Problem::new(&place.inside(text, &e.span), e.problem).hint(e.hint))
+        }
         "URL" => text.parse::<TargetUrl>().err().map(|e| Problem::quote(place, e)),
         _ => None,
     }

@@ -156,3 +156,46 @@ impl fmt::Display for Failure {
         write!(f, "{}: {}", self.class.key(), self.detail)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{ERROR_CLASSES, is_error_class};
+
+    #[test]
+    fn thresholds_know_every_class() {
+        use ErrorClass::*;
+        let plain = [
+            Resolve,
+            Refused,
+            Unreachable,
+            ConnectTimeout,
+            HandshakeTimeout,
+            NoPorts,
+            NoDescriptors,
+            Tls,
+            UpgradeInvalid,
+            BadAccept,
+            BadSubprotocol,
+            JoinRefused,
+            Protocol,
+            TooLarge,
+            Garbage,
+            HttpProtocol,
+            Truncated,
+            Reset,
+            ClosedByTarget(None),
+            CloseTimeout,
+            Foreign,
+            Io,
+        ];
+        let numbered = [UpgradeStatus(503), HttpStatus(404), ClosedByTarget(Some(1012))];
+        for class in plain.iter().chain(&numbered) {
+            assert!(is_error_class(&class.key()), "{}", class.key());
+        }
+        assert!(plain.iter().all(|class| ERROR_CLASSES.contains(&&*class.key())));
+        for none in ["", "refusd", "http-status", "http-status-", "http-status-x", "closed-by-target-99999", "io-1"] {
+            assert!(!is_error_class(none), "{none}");
+        }
+    }
+}

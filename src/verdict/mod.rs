@@ -5,6 +5,21 @@
 
 use serde::{Deserialize, Serialize};
 
+mod comparable;
+mod compare;
+mod infinite;
+mod judge;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+pub mod thresholds;
+mod values;
+mod words;
+
+pub use compare::{NotComparable, Options, compare, prepare};
+pub use words::RECOMMENDED;
+
 /// The version of a comparison that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -86,7 +101,10 @@ pub struct Row {
     /// Counts for the whole's verdict.
     pub is_gated: bool,
     /// The trials' values, in the order in which they ran; paired: the nth of one belongs to the nth of the other.
+    /// Infinite (`"inf"`): more deliveries never came than the quantile leaves room for.
+    #[serde(with = "infinite::list")]
     pub base: Vec<f64>,
+    #[serde(with = "infinite::list")]
     pub new: Vec<f64>,
     /// new ÷ base (Hodges–Lehmann); `None`: nothing to tell it by.
     pub effect: Option<Effect>,
@@ -98,6 +116,8 @@ pub struct Row {
 /// An effect as a ratio: 1.05 is five per cent more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
+    /// `"inf"` where most of the new trials' values are infinite.
+    #[serde(with = "infinite")]
     pub ratio: f64,
     /// Confidence intervals; a bound that so few trials can't give is absent.
     pub ci95: (Option<f64>, Option<f64>),

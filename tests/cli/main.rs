@@ -2,6 +2,8 @@
 
 mod accounting;
 mod capacity;
+mod compare;
+mod exports;
 mod harness;
 mod interrupts;
 mod mistakes;
@@ -12,3 +14,4 @@ mod secrets;
 mod selftest;
 mod serve;
 mod targets;
+mod thresholds;

@@ -3,10 +3,11 @@
 use crate::compare::{self, Claim, Effect, Ratio, Spread, Unit, Verdict};
 use crate::result::{BytesPerMessage, Capacity, Cell, CellSummary, Document, Finding, Quantiles, Reached, Trial};
 use crate::units::{show_bytes, show_nanos, three_digits};
+use crate::verdict::thresholds::{self, Checked};
 use serde::Serialize;
 
 mod capacity;
-mod facts;
+pub(super) mod facts;
 
 pub use capacity::{CapacityRow, CapacityView, LoadRow};
 
@@ -27,6 +28,8 @@ pub struct View {
     /// Of a search for capacity; then every arm above is one at a load.
     pub capacity: Option<CapacityView>,
     pub omitted: Vec<(String, String)>,
+    /// What had to hold.
+    pub thresholds: Vec<ThresholdView>,
     pub claims: Vec<ClaimView>,
     /// Under which the claims were measured; empty if none was.
     pub conditions: String,
@@ -85,6 +88,17 @@ pub struct Percentiles {
 }
 
 #[derive(Debug, Serialize)]
+pub struct ThresholdView {
+    pub threshold: String,
+    pub arm: String,
+    pub measured: String,
+    pub limit: String,
+    pub outcome: &'static str,
+    /// The run failed by it.
+    pub fails: bool,
+}
+
+#[derive(Debug, Serialize)]
 pub struct ClaimView {
     pub claim: &'static str,
     pub metric: &'static str,
@@ -137,6 +151,7 @@ impl View {
             arms: arms.collect(),
             capacity: document.capacity.as_ref().map(|capacity| CapacityView::of(document, capacity, &inks)),
             omitted: document.omitted.iter().map(|o| (o.arm.clone(), o.reason.clone())).collect(),
+            thresholds: thresholds::check(document).iter().map(ThresholdView::of).collect(),
             claims: claims.iter().map(claim_view).collect(),
             invalid: findings(document, |trial| trial.invalid.clone()),
             warnings: findings(document, |trial| trial.warnings.clone()),
@@ -154,6 +169,19 @@ impl View {
     }
 }
 
+impl ThresholdView {
+    fn of(checked: &Checked) -> ThresholdView {
+        ThresholdView {
+            threshold: checked.threshold.clone(),
+            arm: checked.arm.clone(),
+            measured: checked.measured_in_words(),
+            limit: checked.limit_in_words().unwrap_or(DASH.to_owned()),
+            outcome: checked.outcome.words(),
+            fails: checked.outcome.fails(),
+        }
+    }
+}
+
 /// What the counts of a trial that was stopped are worth.
 fn until_then(trial: &Trial) -> &'static str {
     match trial.outcome.warmup.scheduled.saturating_add(trial.outcome.measure.scheduled) {
@@ -166,6 +194,9 @@ fn notices(document: &Document) -> Vec<String> {
     let mut notices = Vec::new();
     if document.partial {
         notices.push("Partial: the run was interrupted, or went on without a process that it lost; trials are missing or cut short.".to_owned());
+    }
+    if let Some(why) = &document.aborted {
+        notices.push(format!("Aborted: {why}; no further trial was started. What was measured until then is whole."));
     }
     if let Some(delay) = document.cells.iter().map(|c| c.load.delay).max().filter(|d| *d > 0) {
         notices.push(format!(

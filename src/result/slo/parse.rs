@@ -1,74 +1,16 @@
 //! Reading an objective as people write it: `p99 < 50ms and max service-time < 1s, loss <= 1%`.
 
-use super::{Limit, Quantile, Slo, SloMetric};
+use super::{Limit, Slo};
+use crate::threshold::{Piece, Quantile, TextError, Time, hint};
 use crate::units::Span;
-use std::fmt::Display;
 use std::str::FromStr;
-
-/// What is wrong with the text of an objective, where, and what would be right.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("column {column}: {problem}; {hint}")]
-pub struct SloError {
-    /// Characters from the start, from 1.
-    pub column: usize,
-    problem: String,
-    hint: String,
-}
 
 const EXAMPLE: &str = "write such as `p99 < 50ms` or `p99 < 50ms and loss < 1%`";
 
-/// A stretch of the text, and where it begins, bytes.
-#[derive(Clone, Copy)]
-struct Piece<'a> {
-    whole: &'a str,
-    at: usize,
-    text: &'a str,
-}
-
-impl<'a> Piece<'a> {
-    fn of(whole: &'a str, from: usize, to: usize) -> Piece<'a> {
-        let text = &whole[from..to];
-        let at = from + (text.len() - text.trim_start().len());
-        Piece { whole, at, text: text.trim() }
-    }
-
-    fn part(&self, from: usize, to: usize) -> Piece<'a> {
-        Piece::of(self.whole, self.at + from, self.at + to)
-    }
-
-    fn error(&self, problem: impl Into<String>, hint: impl Into<String>) -> SloError {
-        let column = self.whole[..self.at].chars().count() + 1;
-        SloError { column, problem: problem.into(), hint: hint.into() }
-    }
-
-    /// The layers below say `what is wrong; what to write`.
-    fn quote(&self, error: impl Display) -> SloError {
-        let text = error.to_string();
-        let (problem, hint) = text.rsplit_once("; ").unwrap_or((&text, EXAMPLE));
-        self.error(problem, hint)
-    }
-
-    fn words(&self) -> Vec<Piece<'a>> {
-        let mut words = Vec::new();
-        let mut from = None;
-        for (at, c) in self.text.char_indices().chain([(self.text.len(), ' ')]) {
-            match (c.is_whitespace(), from) {
-                (true, Some(start)) => {
-                    words.push(self.part(start, at));
-                    from = None;
-                }
-                (false, None) => from = Some(at),
-                _ => {}
-            }
-        }
-        words
-    }
-}
-
 impl FromStr for Slo {
-    type Err = SloError;
+    type Err = TextError;
 
-    fn from_str(text: &str) -> Result<Slo, SloError> {
+    fn from_str(text: &str) -> Result<Slo, TextError> {
         let mut slo = Slo { limits: Vec::new(), loss: None };
         for term in terms(text) {
             read_term(term, &mut slo)?;
@@ -78,9 +20,9 @@ impl FromStr for Slo {
 }
 
 impl TryFrom<String> for Slo {
-    type Error = SloError;
+    type Error = TextError;
 
-    fn try_from(text: String) -> Result<Slo, SloError> {
+    fn try_from(text: String) -> Result<Slo, TextError> {
         text.parse()
     }
 }
@@ -88,7 +30,7 @@ impl TryFrom<String> for Slo {
 /// What stands between commas and `and`s.
 fn terms(text: &str) -> Vec<Piece<'_>> {
     let mut ends: Vec<(usize, usize)> = text.match_indices(',').map(|(at, _)| (at, at + 1)).collect();
-    for word in Piece::of(text, 0, text.len()).words() {
+    for word in Piece::whole(text).words() {
         if word.text.eq_ignore_ascii_case("and") {
             ends.push((word.at, word.at + word.text.len()));
         }
@@ -104,7 +46,7 @@ fn terms(text: &str) -> Vec<Piece<'_>> {
     terms
 }
 
-fn read_term(term: Piece, slo: &mut Slo) -> Result<(), SloError> {
+fn read_term(term: Piece, slo: &mut Slo) -> Result<(), TextError> {
     if term.text.is_empty() {
         return Err(term.error("a limit is missing", EXAMPLE));
     }
@@ -131,8 +73,8 @@ fn read_term(term: Piece, slo: &mut Slo) -> Result<(), SloError> {
         return read_loss(metric.first(), value, slo);
     }
     let quantile = quantile(what)?;
-    let metric = metric.first().map_or(Ok(SloMetric::ResponseTime), named)?;
-    let below: Span = value.text.parse().map_err(|error| value.quote(error))?;
+    let metric = metric.first().map_or(Ok(Time::ResponseTime), named)?;
+    let below: Span = value.text.parse().map_err(|error| value.quote(error, EXAMPLE))?;
     if below == Span::ZERO {
         return Err(value.error("no time is shorter than that", "write a longer one, such as 50ms"));
     }
@@ -140,22 +82,22 @@ fn read_term(term: Piece, slo: &mut Slo) -> Result<(), SloError> {
     Ok(())
 }
 
-fn read_loss(extra: Option<&Piece>, value: Piece, slo: &mut Slo) -> Result<(), SloError> {
+fn read_loss(extra: Option<&Piece>, value: Piece, slo: &mut Slo) -> Result<(), TextError> {
     if let Some(extra) = extra {
         return Err(extra.error(format!("`{}` is too much", extra.text), "write `loss < 1%`"));
     }
     if slo.loss.is_some() {
         return Err(value.error("`loss` is limited twice", "keep one of them"));
     }
-    slo.loss = Some(value.text.parse().map_err(|error| value.quote(error))?);
+    slo.loss = Some(value.text.parse().map_err(|error| value.quote(error, EXAMPLE))?);
     Ok(())
 }
 
-fn quantile(word: &Piece) -> Result<Quantile, SloError> {
+fn quantile(word: &Piece) -> Result<Quantile, TextError> {
     if let Some(known) = Quantile::ALL.into_iter().find(|q| q.name() == word.text) {
         return Ok(known);
     }
-    if SloMetric::ALL.iter().any(|metric| metric.name() == word.text) {
+    if Time::ALL.iter().any(|metric| metric.name() == word.text) {
         let hint = format!("say which quantile of it: `p99 {}`", word.text);
         return Err(word.error(format!("`{}` is not a quantile", word.text), hint));
     }
@@ -163,19 +105,10 @@ fn quantile(word: &Piece) -> Result<Quantile, SloError> {
     Err(word.error(format!("there is no limit on `{}`", word.text), hint(word.text, &names)))
 }
 
-fn named(word: &Piece) -> Result<SloMetric, SloError> {
-    let known = SloMetric::ALL.into_iter().find(|metric| metric.name() == word.text.replace('_', "-"));
-    let names = || SloMetric::ALL.iter().map(|metric| metric.name()).collect::<Vec<_>>();
-    known.ok_or_else(|| word.error(format!("there is no time called `{}`", word.text), hint(word.text, &names())))
-}
-
-/// The word that was probably meant, or all there are.
-fn hint(typed: &str, known: &[&str]) -> String {
-    let distance = |word: &&&str| strsim::damerau_levenshtein(&typed.to_lowercase(), word);
-    match known.iter().filter(|_| typed.len() <= 64).min_by_key(distance) {
-        Some(word) if distance(&word) <= 1.max(word.len() / 3) => format!("did you mean `{word}`?"),
-        _ => format!("choose one of {}", known.join(", ")),
-    }
+fn named(word: &Piece) -> Result<Time, TextError> {
+    let names = || Time::ALL.iter().map(|time| time.name()).collect::<Vec<_>>();
+    Time::named(word.text)
+        .ok_or_else(|| word.error(format!("there is no time called `{}`", word.text), hint(word.text, &names())))
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Cell {
     }
 
     /// How long the measured window of `trial` really was; documents that don't say so mean the planned length.
-    fn measured(&self, trial: &Trial) -> Nanos {
+    pub fn measured(&self, trial: &Trial) -> Nanos {
         let Outcome { measured, interrupted, measure, .. } = &trial.outcome;
         match *measured {
             // Cut short before anything was owed.

@@ -199,6 +199,8 @@ impl World<'_> {
                 self.core.on(self.now, event, &mut actions);
                 self.perform(actions);
             }
+            // As the driver does after everyone who was ready has been heard.
+            self.step();
         }
         self.core.settle();
         self.core.finish(self.now)

@@ -1,0 +1,149 @@
+//! Baselines: results with a name, to judge later runs by. One is a file, `reports/baselines/NAME.json`.
+
+use super::args::JudgeArgs;
+use super::compare;
+use super::exit::Exit;
+use super::say;
+use crate::result::Document;
+use crate::verdict::{self, Comparison, Design, NotComparable, Options, RECOMMENDED};
+use anyhow::{Context, bail};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+const FOLDER: &str = "reports/baselines";
+const LONGEST: usize = 64;
+
+/// The name of a baseline; safe as a file's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name(String);
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Name, String> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_good =
+            (1..=LONGEST).contains(&text.len()) && text.chars().all(is_plain) && !text.starts_with(['.', '-']);
+        is_good.then(|| Name(text.to_owned())).ok_or_else(|| {
+            format!("a baseline's name has letters, digits, `-`, `_` and `.`, at most {LONGEST}, such as main or v1.2")
+        })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Name {
+    fn path(&self) -> PathBuf {
+        Path::new(FOLDER).join(format!("{}.json", self.0))
+    }
+}
+
+/// Reads a run: a baseline by its name, or a result by its file or its report's folder.
+pub(super) fn load(text: &str) -> anyhow::Result<Document> {
+    let named = text.parse::<Name>().ok().map(|name| name.path()).filter(|path| path.exists());
+    let path = match named {
+        Some(path) => path,
+        None if Path::new(text).is_dir() => Path::new(text).join("result.json"),
+        None if Path::new(text).exists() => PathBuf::from(text),
+        None => bail!("{text:?} is no file, no folder, and no baseline: {}", known()),
+    };
+    Ok(Document::load(&path)?)
+}
+
+/// The baselines that there are, in words.
+fn known() -> String {
+    let entries = std::fs::read_dir(FOLDER).into_iter().flatten().filter_map(Result::ok);
+    let name = |path: PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned());
+    let mut names: Vec<String> = entries.filter_map(|entry| name(entry.path())).collect();
+    names.retain(|name| name.parse::<Name>().is_ok());
+    names.sort();
+    match names.len() {
+        0 => format!("{FOLDER} has none; `wsbench run … --save-baseline main` makes one"),
+        _ => format!("{FOLDER} has {}", names.join(", ")),
+    }
+}
+
+/// Keeps `document` under `name`, and says what it takes the place of. Only a run that ended well is kept: one that is
+/// INVALID, partial or has regressed must not become what later ones are judged by.
+pub(super) fn save(document: &Document, name: &Name, exit: Exit) -> anyhow::Result<()> {
+    let path = name.path();
+    if !matches!(exit, Exit::Done | Exit::Inconclusive) {
+        let stays = if path.exists() { ": what was there stays" } else { "" };
+        say::err(&format!(
+            "warning: not kept as baseline {name}, since it did not end well (exit code {}){stays}",
+            exit as u8
+        ));
+        return Ok(());
+    }
+    let replaced = path.exists().then(|| match Document::load(&path) {
+        Ok(old) => format!(", in the place of the run of {}", old.meta.started),
+        Err(_) => ", in the place of a file that was no result".to_owned(),
+    });
+    std::fs::create_dir_all(FOLDER).with_context(|| format!("{FOLDER} can't be made"))?;
+    document.save(&path)?;
+    say::err(&format!("kept as baseline {name} ({}){}", path.display(), replaced.unwrap_or_default()));
+    Ok(())
+}
+
+/// A baseline that a run is going to be judged by.
+pub(super) struct Baseline {
+    document: Document,
+    options: Options,
+}
+
+impl Baseline {
+    /// Checks before a run begins that it can be judged when it is over; `before` is its document without a trial. The
+    /// outer error is of reading it, the inner one that they can't be held against each other.
+    pub(super) fn ready(
+        text: &str,
+        judge: &JudgeArgs,
+        before: &Document,
+        trials: u32,
+    ) -> anyhow::Result<Result<Baseline, NotComparable>> {
+        let document = load(text).with_context(|| "the baseline can't be read")?;
+        let options = judge.options((text.to_owned(), before.scenario.name.clone()));
+        if let Err(problem) = verdict::prepare(&document, before, &options) {
+            return Ok(Err(problem));
+        }
+        let fewest = document.cells.iter().map(|cell| cell.trials.len()).min().unwrap_or(0);
+        if fewest.min(trials as usize) < RECOMMENDED {
+            say::err(&format!(
+                "hint: the baseline has {fewest} trials an arm, this run will have {trials}: small changes need at least \
+                 {RECOMMENDED} of either (--trials {RECOMMENDED})"
+            ));
+        }
+        Ok(Ok(Baseline { document, options }))
+    }
+
+    /// Judges the run that is over, and leaves the comparison's files in its report.
+    pub(super) fn judge(&self, new: &Document, dir: &Path) -> anyhow::Result<Result<Comparison, NotComparable>> {
+        let options =
+            Options { names: (self.options.names.0.clone(), dir.display().to_string()), ..self.options.clone() };
+        let comparison = match verdict::compare(&self.document, new, Design::Separate, &options) {
+            Ok(comparison) => comparison,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        compare::write(&comparison, &self.document, new, dir)?;
+        Ok(Ok(comparison))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_way_out_of_the_folder() {
+        for good in ["main", "v1.2", "a_b-c", "0"] {
+            assert_eq!(good.parse::<Name>().unwrap().path(), Path::new(FOLDER).join(format!("{good}.json")));
+        }
+        for bad in ["", ".", "..", "../x", "a/b", ".hidden", "-x", "a b", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<Name>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A comparison in words: one wording for the terminal, the summary and the tools of CI.
+
+use super::{Comparison, Design, Difference, Effect, Metric, Row, Verdict};
+use crate::units::{show_nanos, three_digits};
+use std::fmt;
+
+/// Trials a side below which a comparison says that there are few.
+pub const RECOMMENDED: usize = 10;
+
+impl Row {
+    /// Such as `chat/websocket p99`.
+    pub fn name(&self) -> String {
+        format!("{}/{} {}", self.workload, self.arm, self.metric.name())
+    }
+
+    /// The verdict with its figures, such as `REGRESSION chat/websocket p99 +11.8 % [95 % CI +8.1, +15.6] adj-p=0.004 n=10
+    /// pairs`; of one that can't be told, also what could have been.
+    pub fn words(&self, design: Design) -> String {
+        let mut words = format!("{} {}", self.verdict.words(), self.name());
+        match &self.effect {
+            Some(effect) if self.is_exact(effect) => words += &format!(" {} %, to the byte", percent(effect.ratio)),
+            Some(effect) => words += &format!(" {} {}", statistics(self.metric, effect), self.count(design)),
+            None => words += &format!(" {}", self.count(design)),
+        }
+        if let (Verdict::Inconclusive, Some(effect)) = (self.verdict, &self.effect) {
+            words += &within_reach(effect, design);
+        }
+        words
+    }
+
+    /// Such as `1.23 ms → 1.38 ms`: the medians of the trials' values.
+    pub fn values(&self) -> String {
+        let (base, new) = (median(&self.base), median(&self.new));
+        format!("{} → {}", self.metric.show(base), self.metric.show(new))
+    }
+
+    fn is_exact(&self, effect: &Effect) -> bool {
+        self.metric == Metric::BytesPerMessage && effect.ci95.0 == effect.ci95.1 && effect.ci95.0.is_some()
+    }
+
+    fn count(&self, design: Design) -> String {
+        match design {
+            Design::Paired => format!("n={} pairs", self.base.len()),
+            Design::Separate => format!("n={}+{} trials", self.base.len(), self.new.len()),
+        }
+    }
+}
+
+impl Metric {
+    /// A value for a reader.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            _ if value.is_infinite() => "never".to_owned(),
+            Metric::P50 | Metric::P99 | Metric::CpuPerMessage => show_nanos(value),
+            Metric::DeliveredRate => format!("{}/s", three_digits(value)),
+            Metric::BytesPerMessage => format!("{} B", (value * 1e3).round() / 1e3),
+        }
+    }
+}
+
+impl Comparison {
+    /// What all rows come to, such as `REGRESSION: 1 of 4 gated rows`.
+    pub fn headline(&self) -> String {
+        let gated: Vec<&Row> = self.rows.iter().filter(|row| row.is_gated).collect();
+        let alike = gated.iter().filter(|row| row.verdict == self.verdict).count();
+        match gated.len() {
+            0 => format!("{}: no gated row", self.verdict.words()),
+            rows => format!("{}: {alike} of {rows} gated rows", self.verdict.words()),
+        }
+    }
+
+    /// What a reader must know before believing any of it.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if !self.differences.is_empty() {
+            remarks.push("forced: the runs are not comparable, and what differs may be all that is seen".to_owned());
+        }
+        remarks.extend(self.shortage());
+        if self.design == Design::Separate {
+            remarks.push(
+                "one run after the other: drift of the machine between them is not controlled (`wsbench duet` does)"
+                    .to_owned(),
+            );
+        }
+        let (base, new) = (&self.base.wsbench_version, &self.new.wsbench_version);
+        if base != new {
+            remarks.push(format!("measured by wsbench {base} and by {new}: the instrument changed too"));
+        }
+        remarks
+    }
+
+    /// That there are few trials, or too few for any verdict.
+    fn shortage(&self) -> Option<String> {
+        let (base, new) = (self.base.trials, self.new.trials);
+        let what = match self.design {
+            Design::Paired => "pairs",
+            Design::Separate => "trials a side",
+        };
+        let is_ranked = |row: &&Row| row.effect.is_some_and(|effect| effect.adjusted_p_worse.is_some());
+        let family = self.rows.iter().filter(is_ranked).count();
+        let is_possible = |base, new| rarest(self.design, base, new) * family as f64 <= self.rules.alpha;
+        if family > 0 && !is_possible(base, new) {
+            let needed = (1..).find(|n| is_possible(*n, *n)).unwrap_or(RECOMMENDED);
+            return Some(format!(
+                "too few trials ({base} and {new}) for any change to be told: with {family} gated rows at least {needed} \
+                 {what} are needed, and {} are recommended",
+                needed.max(RECOMMENDED)
+            ));
+        }
+        let is_few = base.min(new) < RECOMMENDED;
+        is_few.then(|| format!("few trials ({base} and {new}): at least {RECOMMENDED} {what} are recommended"))
+    }
+}
+
+/// The least p there can be.
+fn rarest(design: Design, base: usize, new: usize) -> f64 {
+    match design {
+        Design::Paired => 0.5f64.powi(base.min(new) as i32),
+        // One way of all to choose the new ones.
+        Design::Separate => (1..=new).map(|k| k as f64 / (base + k) as f64).product(),
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: {} → {}", self.what, self.base, self.new)
+    }
+}
+
+/// `+11.8 % [95 % CI +8.1, +15.6] adj-p=0.004`.
+fn statistics(metric: Metric, effect: &Effect) -> String {
+    let bound = |bound: Option<f64>| bound.map_or("–".to_owned(), percent);
+    let (low, high) = effect.ci95;
+    // The p of the direction that it points in.
+    let is_worse = (effect.ratio >= 1.0) == metric.is_worse_when_larger();
+    let (adjusted, own) = match is_worse {
+        true => (effect.adjusted_p_worse, effect.p_worse),
+        false => (effect.adjusted_p_better, effect.p_better),
+    };
+    let p = match adjusted {
+        Some(adjusted) => format!("adj-p{}", probability(adjusted)),
+        None => format!("p{}", probability(own)),
+    };
+    format!("{} % [95 % CI {}, {}] {p}", percent(effect.ratio), bound(low), bound(high))
+}
+
+/// What could have been seen, and what it would take.
+fn within_reach(effect: &Effect, design: Design) -> String {
+    let what = match design {
+        Design::Paired => "pairs",
+        Design::Separate => "trials a side",
+    };
+    let seen = effect.detectable.map(|share| format!("a change of {:.1} % could have been seen", share * 100.0));
+    let needed = effect.trials_needed.map(|n| format!("{n} {what} would show one at the threshold"));
+    let words: Vec<String> = seen.into_iter().chain(needed).collect();
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join("; ")) }
+}
+
+/// A ratio as a change, without its sign: `+11.8`.
+fn percent(ratio: f64) -> String {
+    let change = (ratio - 1.0) * 100.0;
+    match () {
+        () if ratio.is_infinite() => "+∞".to_owned(),
+        // No minus before nothing.
+        () if change.abs() < 0.05 => "+0.0".to_owned(),
+        () => format!("{change:+.1}"),
+    }
+}
+
+fn probability(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "<0.001".to_owned(),
+        p if p < 0.1 => format!("={p:.3}"),
+        p => format!("={p:.2}"),
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[n / 2],
+        n => sorted[n / 2 - 1] / 2.0 + sorted[n / 2] / 2.0,
+    }
+}
