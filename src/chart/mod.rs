@@ -13,6 +13,7 @@ mod cdf;
 pub(crate) mod comparison;
 mod connect;
 mod draw;
+mod history;
 mod load_curve;
 mod palette;
 mod percentiles;
@@ -21,6 +22,7 @@ mod spec;
 mod time;
 
 pub use draw::{DrawError, draw};
+pub use history::{show, spec as history_charts};
 pub use palette::{Dash, Ink, Inks, Rgb};
 pub use spec::{Align, Axis, Band, ChartSpec, Entry, Mark, Panel, Scale, Shape, Swatch, Tick};
 

@@ -58,17 +58,23 @@ impl Inks {
     /// The arm that is named like its transport is the plain one; the others are variants in their order. Cells of one arm
     /// share its ink.
     pub fn of(document: &Document) -> Inks {
-        let mut inks = Vec::with_capacity(document.cells.len());
-        for cell in &document.cells {
+        let cells: Vec<(&str, &str)> = document.cells.iter().map(|c| (c.arm.as_str(), c.transport.as_str())).collect();
+        Inks::of_arms(&cells)
+    }
+
+    /// The same of arms with their transports.
+    pub fn of_arms(cells: &[(&str, &str)]) -> Inks {
+        let mut inks = Vec::with_capacity(cells.len());
+        for (arm, transport) in cells {
             let mut arms: Vec<&str> = Vec::new();
-            for same in document.cells.iter().filter(|c| c.transport == cell.transport) {
-                if !arms.contains(&same.arm.as_str()) {
-                    arms.push(&same.arm);
+            for (same, _) in cells.iter().filter(|(_, other)| other == transport) {
+                if !arms.contains(same) {
+                    arms.push(same);
                 }
             }
             // A stable sort: the plain arm first, or else the one that stands first.
-            arms.sort_by_key(|arm| *arm != cell.transport);
-            inks.push(Ink::of(&cell.transport, arms.iter().position(|arm| *arm == cell.arm).unwrap_or(0)));
+            arms.sort_by_key(|arm| arm != transport);
+            inks.push(Ink::of(transport, arms.iter().position(|other| other == arm).unwrap_or(0)));
         }
         Inks(inks)
     }

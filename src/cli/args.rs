@@ -2,9 +2,11 @@
 
 mod compare;
 mod duet;
+mod history;
 
 pub(super) use compare::{CompareArgs, JudgeArgs};
 pub(super) use duet::{DuetArgs, UrlFlag};
+pub(super) use history::HistoryArgs;
 
 use super::baseline;
 use super::export::ExportFlag;
@@ -52,6 +54,8 @@ pub(super) enum Command {
     Compare(CompareArgs),
     /// Run a scenario on two servers, pair by pair, and judge one by the other
     Duet(Box<DuetArgs>),
+    /// Show many saved runs over time, and where a figure seems to have changed
+    History(HistoryArgs),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
@@ -103,6 +107,8 @@ pub(super) struct RunArgs {
     /// Show no progress
     #[arg(short, long, env = "WSBENCH_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
+    #[command(flatten)]
+    pub color: ColorArgs,
     /// Judge this run by a baseline: its name, a result.json, or a report's folder
     #[arg(long, value_name = "NAME|FILE", env = "WSBENCH_BASELINE", help_heading = "Baselines")]
     pub baseline: Option<String>,
@@ -111,8 +117,6 @@ pub(super) struct RunArgs {
     pub save_baseline: Option<baseline::Name>,
     #[command(flatten, next_help_heading = "Baselines")]
     pub judge: JudgeArgs,
-    #[command(flatten)]
-    pub color: ColorArgs,
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -126,9 +130,10 @@ Examples:
   wsbench run scenarios/echo.toml --trials 10 --baseline main
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
-Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline (nothing was run),
-95 the generator was the bottleneck, 96 regression against the baseline, 97 inconclusive (with --strict),
-99 a threshold was broken or could not be measured, 104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline
+(nothing was run), 95 the generator was the bottleneck, 96 regression against the baseline,
+97 inconclusive (with --strict), 99 a threshold was broken or could not be measured, 104 scenario
+invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = CAPACITY_EXAMPLES)]

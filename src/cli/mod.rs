@@ -8,6 +8,7 @@ mod compare;
 mod duet;
 mod exit;
 mod export;
+mod history;
 mod init;
 mod live;
 mod oracle;
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
         Command::Capacity(args) => capacity::capacity(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Duet(args) => duet::duet(&args),
+        Command::History(args) => history::history(&args),
         Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
         Command::Serve(serve) => serve::serve(&serve),

@@ -46,7 +46,7 @@ fn table(document: &Document) -> String {
 }
 
 /// Quoted where needed. A leading `=`, `+`, `-` or `@` would be a formula to a spreadsheet, so it gets an apostrophe.
-fn field(text: &str) -> String {
+pub(super) fn field(text: &str) -> String {
     let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }

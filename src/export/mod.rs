@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 mod ci;
 mod comparison;
+mod history;
 mod hlog;
 mod html;
 mod intervals;
@@ -23,6 +24,7 @@ mod view;
 
 pub use ci::{FORMATS, Format, write_format};
 pub use comparison::write_comparison;
+pub use history::{HistoryRow, history_csv, write_history};
 pub use summary::summary_json;
 
 /// One kind of output.

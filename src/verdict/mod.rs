@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod comparable;
 mod compare;
+pub mod history;
 mod infinite;
 mod judge;
 #[cfg(test)]

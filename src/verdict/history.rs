@@ -1,0 +1,283 @@
+//! Many runs over time: what is comparable with what, and where a figure seems to have changed for good.
+//!
+//! A run is one value for each figure: the median of its valid trials. Runs are grouped with those that they can be held
+//! against. Within a group a series is cut where the ranks before and after differ most, if that is more than chance makes of
+//! so many places to cut: the exact rank-sum test, two-sided, times the number of places (Holm's first step); and again in
+//! either half. That is advice: nothing controls what else changed on the machine in between.
+
+use super::{Difference, Metric, Rules, comparable, values::Trials};
+use crate::result::Document;
+use crate::stats::rank_sum;
+use serde::{Serialize, Serializer};
+
+/// Runs on either side without which no change is looked for: with fewer no rank-sum test can find one.
+pub const FEWEST: usize = 4;
+
+/// A run, reduced to what its history takes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    pub file: String,
+    /// As the result says it, RFC 3339.
+    pub started: String,
+    /// The same in seconds since 1970.
+    pub time: i64,
+    pub wsbench_version: String,
+    pub git_revision: Option<String>,
+    /// Without its trials: what makes it comparable or not.
+    #[serde(skip)]
+    document: Document,
+    #[serde(skip)]
+    figures: Vec<Figures>,
+}
+
+/// The figures of an arm in one run.
+#[derive(Debug, Clone)]
+struct Figures {
+    arm: String,
+    /// In the order of [`Metric::ALL`].
+    medians: [Option<f64>; Metric::ALL.len()],
+}
+
+/// Runs that can be held against one another, in the order of their starts.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// The scenario's; with a number where there are several groups of it.
+    pub name: String,
+    pub scenario: String,
+    /// Processor, cores and kernel.
+    pub host: String,
+    /// What sets it apart from the group of the same scenario before it; empty for the first.
+    pub differences: Vec<Difference>,
+    pub runs: Vec<Run>,
+    pub series: Vec<Series>,
+}
+
+/// One figure of one arm over the runs of a group.
+#[derive(Debug, Clone, Serialize)]
+pub struct Series {
+    pub arm: String,
+    pub transport: String,
+    pub metric: Metric,
+    /// One for each run of the group; absent where a run has no such figure, `"inf"` where too much never came.
+    #[serde(serialize_with = "figures")]
+    pub values: Vec<Option<f64>>,
+    pub changes: Vec<Change>,
+}
+
+/// Where a series seems to have changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// The first run with the new level, by its place in the group.
+    pub run: usize,
+    /// Medians of the stretches before and after.
+    pub before: f64,
+    pub after: f64,
+    /// Chance of such a cut anywhere in this stretch, if nothing had changed.
+    pub p: f64,
+    pub is_worse: bool,
+}
+
+impl Change {
+    /// After ÷ before, less 1; `None` where either is no finite amount.
+    pub fn share(&self) -> Option<f64> {
+        Some(self.after / self.before - 1.0).filter(|share| share.is_finite())
+    }
+
+    /// Such as `+12.3 %`.
+    pub fn words(&self) -> String {
+        self.share().map_or_else(|| "to or from ∞".to_owned(), |share| format!("{:+.1} %", share * 100.0))
+    }
+}
+
+impl Series {
+    /// Figures that are there, finite ones and others.
+    pub fn present(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?)))
+    }
+}
+
+impl Run {
+    /// Reduces `document`, which was read from `file`.
+    ///
+    /// # Errors
+    /// Why it has no history, in words.
+    pub fn of(file: String, mut document: Document) -> Result<Run, String> {
+        if document.capacity.is_some() {
+            return Err("it is a search for capacity, whose loads differ".to_owned());
+        }
+        let started: jiff::Timestamp =
+            document.meta.started.parse().map_err(|_| format!("{:?} is no time of start", document.meta.started))?;
+        let mut figures = Vec::new();
+        for cell in &document.cells {
+            let trials: Vec<_> =
+                cell.trials.iter().filter(|trial| trial.is_valid() && !trial.outcome.interrupted).collect();
+            if trials.is_empty() {
+                continue;
+            }
+            let is_target_known = trials.iter().all(|trial| trial.target.is_some());
+            let trials = Trials { cell, trials, is_target_known };
+            let medians = Metric::ALL.map(|metric| trials.values(metric).ok().and_then(median));
+            figures.push(Figures { arm: cell.arm.clone(), medians });
+        }
+        if figures.is_empty() {
+            return Err("it has no valid trial".to_owned());
+        }
+        document.cells.iter_mut().for_each(|cell| cell.trials.clear());
+        Ok(Run {
+            file,
+            started: document.meta.started.clone(),
+            time: started.as_second(),
+            wsbench_version: document.meta.wsbench_version.clone(),
+            git_revision: document.meta.git_revision.clone(),
+            document,
+            figures,
+        })
+    }
+}
+
+/// The groups of `runs`, in the order of their first runs.
+pub fn groups(mut runs: Vec<Run>) -> Vec<Group> {
+    runs.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.file.cmp(&b.file)));
+    let mut groups: Vec<Group> = Vec::new();
+    for run in runs {
+        let scenario = &run.document.scenario.name;
+        let mut differences = Vec::new();
+        let mut home = None;
+        // The newest first: what a run is told to differ in is what changed last.
+        for (at, group) in groups.iter().enumerate().rev().filter(|(_, group)| group.scenario == *scenario) {
+            let found = apart(&group.runs[0].document, &run.document);
+            if found.is_empty() {
+                home = Some(at);
+                break;
+            }
+            if differences.is_empty() {
+                differences = found;
+            }
+        }
+        match home {
+            Some(at) => groups[at].runs.push(run),
+            None => {
+                let before = groups.iter().filter(|group| group.scenario == *scenario).count();
+                let name = if before == 0 { scenario.clone() } else { format!("{scenario}-{}", before + 1) };
+                let (scenario, host) = (scenario.clone(), host(&run.document));
+                groups.push(Group { name, scenario, host, differences, runs: vec![run], series: Vec::new() });
+            }
+        }
+    }
+    groups.iter_mut().for_each(|group| group.series = series(&group.runs));
+    groups
+}
+
+/// What keeps two runs apart.
+fn apart(first: &Document, run: &Document) -> Vec<Difference> {
+    let arms = |document: &Document| document.cells.iter().map(|cell| cell.arm.clone()).collect::<Vec<_>>();
+    if comparable::in_both(first, run).is_empty() {
+        let (base, new) = (arms(first).join(", "), arms(run).join(", "));
+        return vec![Difference { what: "arms".to_owned(), base, new }];
+    }
+    comparable::differences(first, run)
+}
+
+fn host(document: &Document) -> String {
+    let host = &document.meta.host;
+    format!("{}, {} cores, {} {}", host.cpu_model, host.cores, host.os, host.kernel)
+}
+
+/// Every figure that any run has, arms in the order in which they first ran.
+fn series(runs: &[Run]) -> Vec<Series> {
+    let mut arms: Vec<(&str, &str)> = Vec::new();
+    for cell in runs.iter().flat_map(|run| &run.document.cells) {
+        if arms.iter().all(|(arm, _)| *arm != cell.arm) {
+            arms.push((&cell.arm, &cell.transport));
+        }
+    }
+    let mut all = Vec::new();
+    for (arm, transport) in arms {
+        for (n, metric) in Metric::ALL.into_iter().enumerate() {
+            let of = |run: &Run| run.figures.iter().find(|figures| figures.arm == arm)?.medians[n];
+            let values: Vec<Option<f64>> = runs.iter().map(of).collect();
+            if values.iter().any(Option::is_some) {
+                let changes = changes(&values, metric);
+                all.push(Series { arm: arm.to_owned(), transport: transport.to_owned(), metric, values, changes });
+            }
+        }
+    }
+    all
+}
+
+fn changes(values: &[Option<f64>], metric: Metric) -> Vec<Change> {
+    let present: Vec<(usize, f64)> =
+        values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))).collect();
+    let plain: Vec<f64> = present.iter().map(|(_, value)| *value).collect();
+    let mut cuts = Vec::new();
+    cut(&plain, 0, &mut cuts);
+    cuts.sort_by_key(|(at, _)| *at);
+    // Levels are those between the cuts that were found, on either side.
+    let ends: Vec<usize> = cuts.iter().map(|(at, _)| *at).chain([plain.len()]).collect();
+    let mut from = 0;
+    let mut found = Vec::new();
+    for (n, (at, p)) in cuts.iter().enumerate() {
+        let (Some(before), Some(after)) = (median(plain[from..*at].to_vec()), median(plain[*at..ends[n + 1]].to_vec()))
+        else {
+            continue;
+        };
+        from = *at;
+        let is_worse = (after > before) == metric.is_worse_when_larger();
+        let change = Change { run: present[*at].0, before, after, p: *p, is_worse };
+        // Framing is counted exactly: any change is one.
+        let noise = if metric == Metric::BytesPerMessage { 0.0 } else { Rules::default().noise };
+        if before != after && change.share().is_none_or(|share| share.abs() >= noise) {
+            found.push(change);
+        }
+    }
+    found
+}
+
+/// Cuts `values`, which begin at `from` of the whole, in two where that is more than chance, and then either part.
+fn cut(values: &[f64], from: usize, cuts: &mut Vec<(usize, f64)>) {
+    if values.len() < 2 * FEWEST {
+        return;
+    }
+    let places = FEWEST..=values.len() - FEWEST;
+    let count = places.clone().count() as f64;
+    // Infinity ranks above everything, and the test takes finite values.
+    let finite: Vec<f64> = values.iter().map(|value| value.min(f64::MAX)).collect();
+    let ranks = ranks(&finite);
+    let middle = (values.len() as f64 + 1.0) / 2.0;
+    let standing_out = |at: usize| {
+        let sum: f64 = ranks[..at].iter().sum();
+        (sum - at as f64 * middle).abs() / (at as f64 * (values.len() - at) as f64).sqrt()
+    };
+    let Some(at) = places.max_by(|a, b| standing_out(*a).total_cmp(&standing_out(*b)).then(b.cmp(a))) else { return };
+    let Some(test) = rank_sum(&finite[..at], &finite[at..]) else { return };
+    let p = (2.0 * test.p_greater.min(test.p_less) * count).min(1.0);
+    if p <= Rules::default().alpha {
+        cuts.push((from + at, p));
+        cut(&values[..at], from, cuts);
+        cut(&values[at..], from + at, cuts);
+    }
+}
+
+/// The rank of each value from 1 on; equal ones share theirs.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let below = |value: f64| values.iter().filter(|other| **other < value).count() as f64;
+    let equal = |value: f64| values.iter().filter(|other| **other == value).count() as f64;
+    values.iter().map(|value| below(*value) + (equal(*value) + 1.0) / 2.0).collect()
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let (below, above) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+    Some(if below == above { *below } else { (below + above) / 2.0 })
+}
+
+/// JSON has no infinity.
+fn figures<S: Serializer>(values: &[Option<f64>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(values.iter().map(|value| match value {
+        Some(value) if value.is_infinite() => serde_json::json!("inf"),
+        value => serde_json::json!(value),
+    }))
+}
+
+#[cfg(test)]
+mod tests;
