@@ -126,7 +126,7 @@ async fn measure(
     };
     let mut is_saved = true;
     let mut progress = |progress: DuetProgress| match &progress {
-        DuetProgress::Starting(command) if !is_quiet => display.borrow().note(&format!("starting {}", command.command)),
+        DuetProgress::Starting(command) if !is_quiet => display.borrow().note(&format!("starting {}", command.name)),
         DuetProgress::Starting(_) => {}
         DuetProgress::Run(half, progress) => {
             display.borrow_mut().show(progress);

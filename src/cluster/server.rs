@@ -27,6 +27,8 @@ const LAST_BYTES: u64 = 4096;
 pub struct ServerCommand {
     /// For `sh -c`, its ports filled in.
     pub command: String,
+    /// The same as it may be shown: secrets redacted.
+    pub name: String,
     /// In its environment as `PORT`.
     pub port: u16,
     pub ready: Ready,
@@ -75,7 +77,7 @@ impl Server {
         order: &ServerCommand,
         halt: &mut Halt,
     ) -> Result<Option<Server>, ServerError> {
-        let failed = |source| ServerError::Start { command: order.command.clone(), source };
+        let failed = |source| ServerError::Start { command: order.name.clone(), source };
         let mut server = Server::spawn(program, order).map_err(failed)?;
         let first = server.end().await;
         let Ok(group) = first.parse() else { return Err(server.ended(first)) };
@@ -91,7 +93,7 @@ impl Server {
                 }
                 how = server.end() => return Err(server.ended(how)),
                 () = &mut deadline => {
-                    let (command, within) = (order.command.clone(), order.within);
+                    let (command, within) = (order.name.clone(), order.within);
                     let said = server.said();
                     server.stop().await;
                     return Err(ServerError::NotReady { command, within, lacks: order.ready.lacks(), said });
@@ -149,7 +151,7 @@ impl Server {
     }
 
     fn ended(&self, how: String) -> ServerError {
-        ServerError::Ended { command: self.order.command.clone(), how, said: self.said() }
+        ServerError::Ended { command: self.order.name.clone(), how, said: self.said() }
     }
 
     /// Lets go of it, and waits until nothing of it is left.

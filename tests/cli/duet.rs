@@ -111,8 +111,10 @@ fn the_same_twice_is_no_regression_and_each_may_be_started_for_every_trial() {
 #[test]
 fn a_command_that_dies_is_told_with_its_last_words() {
     let bench = Bench::new(SHORT);
-    let ran = bench.say(&args(&server("base", "1ms"), "echo no database >&2; exit 3", &[])).with_code(1);
-    assert!(ran.stderr.contains("candidate: `echo no database"), "{}", ran.stderr);
+    let dying = "PASSWORD=hunter2; echo no database >&2; exit 3";
+    let ran = bench.say(&args(&server("base", "1ms"), dying, &[])).with_code(1);
+    assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("candidate: `PASSWORD=[redacted] echo no database"), "{}", ran.stderr);
     assert!(ran.stderr.contains("exit status: 3") && ran.stderr.contains("\n  no database"), "{}", ran.stderr);
     assert_gone(&bench, "base");
 }

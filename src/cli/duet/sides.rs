@@ -102,14 +102,20 @@ fn started_by(text: &str, args: &DuetArgs, plan: &Plan, picker: &mut Picker, log
         None => Ready::Listens { tcp, udp },
     };
     let command = ServerCommand {
+        name: shown(&filled(text)?),
         command: filled(text)?,
         port: port("").unwrap_or_default(),
         ready,
         within: args.ready_within,
         log: log.to_owned(),
     };
-    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    Ok(Side { name: redact_arguments(&words).join(" "), targets, command: Some(command) })
+    Ok(Side { name: shown(text), targets, command: Some(command) })
+}
+
+/// A command without its secrets.
+fn shown(command: &str) -> String {
+    let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+    redact_arguments(&words).join(" ")
 }
 
 /// Where an arm finds a server on `port`: as its `--url` says, or the one for all, or the scenario's own.
