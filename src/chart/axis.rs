@@ -67,6 +67,33 @@ pub fn log(label: &str, smallest: f64, largest: f64) -> Axis {
     Axis { label: label.to_owned(), scale: Scale::Log { from, to }, ticks, grid: true }
 }
 
+/// Ratios around 1 as changes in per cent; as multiples and logarithmic where they are far apart. Ticks end at `high`; the
+/// axis goes on for the share `room` of its length, for words.
+pub fn change(label: &str, low: f64, high: f64, room: f64) -> Axis {
+    if high / low > 2.5 {
+        let mut axis = log(&format!("{label} (log)"), low / 0.93, high / 1.07);
+        axis.ticks.iter_mut().for_each(|tick| tick.label = format!("{}×", plain(tick.at)));
+        axis.scale = Scale::Log { from: low, to: low * (high / low).powf(1.0 / (1.0 - room)) };
+        return axis;
+    }
+    let step = round_step((high - low) * 100.0 / 6.0);
+    let percents = ((low - 1.0) * 100.0 / step).ceil() as i64..=((high - 1.0) * 100.0 / step + 1e-9).floor() as i64;
+    let ticks = percents.map(|n| n as f64 * step).map(|percent| Tick {
+        at: 1.0 + percent / 100.0,
+        label: match percent {
+            0.0 => "0 %".to_owned(),
+            p if p > 0.0 => format!("+{} %", plain(p)),
+            p => format!("−{} %", plain(-p)),
+        },
+    });
+    Axis {
+        label: label.to_owned(),
+        ticks: ticks.collect(),
+        scale: Scale::Linear { from: low, to: low + (high - low) / (1.0 - room) },
+        grid: true,
+    }
+}
+
 /// Quantiles up to `to`, a tick at each nine.
 pub fn nines(label: &str, to: f64) -> Axis {
     let marks =
@@ -114,6 +141,8 @@ mod tests {
         assert_eq!(labels(&log("", 0.03, 6.0)), "0.05 0.1 0.2 0.5 1 2 5");
         assert_eq!(labels(&log("", 0.53, 1.0)), "0.5 0.6 0.7 0.8 0.9 1");
         assert_eq!(labels(&nines("", 0.995)), "0 50 90 99");
+        assert_eq!(labels(&change("", 0.93, 1.13, 0.3)), "−5 % 0 % +5 % +10 %");
+        assert_eq!(labels(&change("", 0.5, 10.0, 0.3)), "0.5× 1× 2× 5× 10×");
         assert_eq!(labels(&positive("", "ms", 20.0, 97.0)), "0 20 40 60 80 100");
         assert_eq!(labels(&positive("", "ms", 0.05, 20.0)), "0.05 0.1 0.2 0.5 1 2 5 10 20");
     }

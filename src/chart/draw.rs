@@ -1,7 +1,7 @@
 //! Draws any [`ChartSpec`] as SVG, laid out by hand so that nothing overlaps: title, panels, a legend to their right.
 
 use super::palette::{BAND, Dash, GRID, Ink, MUTED, PAPER, Rgb, TEXT};
-use super::spec::{Align, Axis, ChartSpec, Entry, Mark, Panel, Swatch};
+use super::spec::{Align, Axis, ChartSpec, Entry, Mark, Panel, Shape, Swatch};
 use plotters::backend::{DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontStyle, FontTransform, IntoFont as _, RGBColor, ShapeStyle, TextStyle};
@@ -172,6 +172,7 @@ impl Canvas<'_> {
             }
             Mark::Ring { x, y, ink } => self.ring(at(*x, *y), *ink),
             Mark::Target { x, y, ink } => self.target(at(*x, *y), *ink),
+            Mark::Sign { x, y, shape, ink } => self.sign(at(*x, *y), *shape, *ink),
             Mark::Text { x, y, text, align } => {
                 let (px, py) = at(*x, *y);
                 let (placing, gap) = match align {
@@ -195,6 +196,7 @@ impl Canvas<'_> {
                 Swatch::Dot(fill) => self.dot((left + SWATCH / 2.0 + 3.0, y), 3.2, fill)?,
                 Swatch::Ring(ink) => self.ring((left + SWATCH / 2.0 + 3.0, y), ink)?,
                 Swatch::Target(ink) => self.target((left + SWATCH / 2.0 + 3.0, y), ink)?,
+                Swatch::Sign(shape, ink) => self.sign((left + SWATCH / 2.0 + 3.0, y), shape, ink)?,
             }
             self.text(&short(&entry.label), (right + 8.0, y), SMALL, TEXT, LEFT, FontStyle::Normal)?;
         }
@@ -228,6 +230,21 @@ impl Canvas<'_> {
         self.dot(at, 8.0, colour)?;
         self.dot(at, 6.2, PAPER)?;
         self.dot(at, 3.6, colour)
+    }
+
+    fn sign(&mut self, (x, y): (f64, f64), shape: Shape, colour: Rgb) -> Drawn {
+        let ink = Ink { colour, dash: Dash::Solid, width: 3.0 };
+        let corners = match shape {
+            Shape::Cross => {
+                self.line(&[(x - 5.0, y - 5.0), (x + 5.0, y + 5.0)], ink)?;
+                return self.line(&[(x - 5.0, y + 5.0), (x + 5.0, y - 5.0)], ink);
+            }
+            Shape::Diamond => vec![(x, y - 6.5), (x + 6.5, y), (x, y + 6.5), (x - 6.5, y)],
+            Shape::Square => vec![(x - 4.5, y - 4.5), (x + 4.5, y - 4.5), (x + 4.5, y + 4.5), (x - 4.5, y + 4.5)],
+            Shape::ArrowLeft => vec![(x, y), (x + 8.0, y - 4.5), (x + 8.0, y + 4.5)],
+            Shape::ArrowRight => vec![(x, y), (x - 8.0, y - 4.5), (x - 8.0, y + 4.5)],
+        };
+        Ok(self.backend.fill_polygon(corners.into_iter().map(fine), &rgb(colour).filled())?)
     }
 
     fn text(

@@ -1,7 +1,7 @@
 //! Pictures of a result. A chart is a function from the document to a [`ChartSpec`], which says what to draw and knows
 //! nothing of pixels; one file, `draw`, draws every spec.
 //!
-//! A new chart is one new file and one row in [`CHARTS`].
+//! A new chart is one new file and one row in [`CHARTS`], or in `comparison` if it is of two runs.
 
 use crate::result::{Cell, Document};
 use crate::units::{Span, three_digits};
@@ -10,6 +10,7 @@ use std::time::Duration;
 mod axis;
 mod bytes;
 mod cdf;
+pub(crate) mod comparison;
 mod connect;
 mod draw;
 mod load_curve;
@@ -21,7 +22,7 @@ mod time;
 
 pub use draw::{DrawError, draw};
 pub use palette::{Dash, Ink, Inks, Rgb};
-pub use spec::{Align, Axis, Band, ChartSpec, Entry, Mark, Panel, Scale, Swatch, Tick};
+pub use spec::{Align, Axis, Band, ChartSpec, Entry, Mark, Panel, Scale, Shape, Swatch, Tick};
 
 /// One picture.
 pub struct Chart {

@@ -38,6 +38,10 @@ pub const BAND: Rgb = Rgb(0xF0, 0xF2, 0xF4);
 /// For legends that speak of shades, not of an arm.
 pub const NEUTRAL: Rgb = Rgb(0x6E, 0x76, 0x81);
 
+/// Of verdicts, which are no arm's: told apart by people who see no red or no green, and on a dark page.
+pub const WORSE: Rgb = Rgb(0xC2, 0x3B, 0x22);
+pub const BETTER: Rgb = Rgb(0x3B, 0x6F, 0xC9);
+
 /// Okabe and Ito's yellow and black are left out: one is lost on white, the other on a dark page.
 const COLOURS: &[(&str, Rgb)] = &[
     ("websocket", Rgb(0x00, 0x72, 0xB2)),

@@ -89,7 +89,7 @@ fn named(cell: &Cell, histogram: &Histogram) -> String {
 }
 
 /// Quantile and nanoseconds, evenly spaced in nines up to the last supported quantile.
-fn curve(histogram: &Histogram) -> Vec<(f64, f64)> {
+pub(super) fn curve(histogram: &Histogram) -> Vec<(f64, f64)> {
     let furthest = 1.0 - BEYOND_MERGED as f64 / histogram.count().max(1) as f64;
     if furthest < 0.5 {
         return Vec::new();

@@ -92,6 +92,13 @@ pub enum Mark {
         y: f64,
         ink: Rgb,
     },
+    /// A shape that can be told from the others without its colour.
+    Sign {
+        x: f64,
+        y: f64,
+        shape: Shape,
+        ink: Rgb,
+    },
     /// Words beside a point.
     Text {
         x: f64,
@@ -99,6 +106,17 @@ pub enum Mark {
         text: String,
         align: Align,
     },
+}
+
+/// All about as large as a dot, but drawn heavier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Cross,
+    Diamond,
+    Square,
+    /// Points on in a line's direction: the line goes on outside the picture.
+    ArrowLeft,
+    ArrowRight,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +139,7 @@ pub enum Swatch {
     Dot(Rgb),
     Ring(Rgb),
     Target(Rgb),
+    Sign(Shape, Rgb),
 }
 
 impl Scale {

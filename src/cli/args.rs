@@ -1,10 +1,13 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
 mod compare;
+mod duet;
 
 pub(super) use compare::{CompareArgs, JudgeArgs};
+pub(super) use duet::{DuetArgs, UrlFlag};
 
 use super::baseline;
+use super::export::ExportFlag;
 use super::oracle::OracleFlag;
 use crate::catalog::{Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
@@ -36,6 +39,7 @@ Examples:
   wsbench run scenarios/echo.toml --transport websocket --target websocket=ws://127.0.0.1:9001/echo
   wsbench capacity scenarios/echo.toml --slo 'p99 < 50ms'
   wsbench compare before after              what changed between two runs
+  wsbench duet scenarios/echo.toml --base './old --port {port}' --candidate './new --port {port}'
   wsbench report reports/chat-…/result.json redraw a saved result";
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +50,8 @@ pub(super) enum Command {
     Capacity(Box<CapacityArgs>),
     /// Judge one saved run by another: regression, improvement, no change, or inconclusive
     Compare(CompareArgs),
+    /// Run a scenario on two servers, pair by pair, and judge one by the other
+    Duet(Box<DuetArgs>),
     /// Validate a scenario and show what it would run; starts nothing
     Check(CheckArgs),
     /// Redraw everything from a saved result
@@ -67,6 +73,9 @@ pub(super) enum Command {
     /// (internal) a worker of a run
     #[command(hide = true)]
     Worker,
+    /// (internal) what keeps a server that a duet started
+    #[command(hide = true)]
+    Keeper { command: String },
     /// (internal) the embedded target of a run
     #[command(hide = true)]
     Target,
@@ -86,6 +95,8 @@ pub(super) struct RunArgs {
     /// What to print when done: a table, or a flat JSON summary and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
@@ -110,6 +121,7 @@ Examples:
   wsbench run scenarios/echo.toml --transport websocket,tcp -c 50 -r 100/s
   wsbench run scenarios/echo.toml --transport tcp --target tcp=tcp://127.0.0.1:7 --format json
   wsbench run scenarios/chat.toml --threshold 'errors == 0' --threshold 'websocket.p50 <= 0.8 * long-polling.p50'
+  wsbench run scenarios/smoke.toml --export junit=junit.xml --export github-summary=\"$GITHUB_STEP_SUMMARY\"
   wsbench run scenarios/echo.toml --trials 10 --save-baseline main
   wsbench run scenarios/echo.toml --trials 10 --baseline main
 
@@ -148,6 +160,8 @@ pub(super) struct CapacityArgs {
     /// What to print when done: a table, or JSON and nothing else
     #[arg(long, value_enum, default_value = "text", env = "WSBENCH_FORMAT")]
     pub format: Format,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long, env = "WSBENCH_NO_CHARTS", value_parser = FalseyValueParser::new())]
     pub no_charts: bool,
@@ -190,7 +204,7 @@ fn precision(text: &str) -> Result<Share, String> {
 }
 
 /// The scenario, and what may be said over it.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct PlanArgs {
     /// Scenario file (TOML)
     pub scenario: PathBuf,
@@ -307,17 +321,36 @@ pub(super) struct CheckArgs {
     pub color: ColorArgs,
 }
 
+/// What else to write, for the tools of CI.
 #[derive(Debug, ClapArgs)]
+pub(super) struct ExportArgs {
+    /// Also write the result to FILE as junit, github-summary, github-smaller, github-bigger or prometheus; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_delimiter = ',', env = "WSBENCH_EXPORT")]
+    pub export: Vec<ExportFlag>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = REPORT_EXAMPLES)]
 pub(super) struct ReportArgs {
     /// A saved result.json, of this or an older version
     pub result: PathBuf,
-    /// Folder to write to [default: the folder of the result]
+    /// Folder to write to [default: the folder of the result; with --export alone nothing is redrawn]
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// Draw no charts
     #[arg(long)]
     pub no_charts: bool,
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  wsbench report reports/chat-…/result.json                                redraw it where it is
+  wsbench report reports/chat-…/result.json --export junit=junit.xml       test cases, for GitLab and Jenkins
+  wsbench report reports/chat-…/result.json --export github-summary=\"$GITHUB_STEP_SUMMARY\"
+  wsbench report reports/chat-…/result.json --export prometheus=wsbench.prom
+docs/verdicts.md has a chapter on CI.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = SERVE_EXAMPLES)]

@@ -3,7 +3,7 @@
 use super::args::{CapacityArgs, Format};
 use super::exit::Exit;
 use super::scenario::{self, Read};
-use super::{run, say, summary, write};
+use super::{export, run, say, summary, write};
 use crate::cluster::{self, Goal, Halt, RunOptions, SearchProgress};
 use crate::plan::{self, Plan};
 use crate::result::{Document, redact_arguments};
@@ -50,9 +50,12 @@ pub(super) fn capacity(args: &CapacityArgs) -> anyhow::Result<Exit> {
     let name = format!("{}-capacity", read.plan.name);
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&name));
     write::prepare(&dir)?;
+    export::check(&args.export.export)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let document = runtime.block_on(measure(&read, &goal, args.quiet, &dir))?;
-    let written = write::save(&document, &dir).and_then(|()| write::render(&document, &dir, read.plan.output.charts));
+    let written = write::save(&document, &dir)
+        .and_then(|()| write::render(&document, &dir, read.plan.output.charts))
+        .and_then(|()| export::write(&document, &args.export.export));
     // Said even where it could not be saved: it may be all that is left of the search.
     match args.format {
         Format::Json => say::out(&crate::export::summary_json(&document))?,

@@ -5,7 +5,7 @@ use super::baseline::{self, Baseline};
 use super::exit::Exit;
 use super::live::Display;
 use super::scenario::{self, Read};
-use super::{compare, say, summary, write};
+use super::{compare, export, say, summary, write};
 use crate::cluster::{self, Halt, Progress, RunOptions};
 use crate::plan;
 use crate::result::{Document, redact_arguments};
@@ -38,9 +38,12 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     };
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&read.plan.name));
     write::prepare(&dir)?;
+    export::check(&args.export.export)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let document = runtime.block_on(measure(&read, &options, args.quiet, &dir))?;
-    let written = write::save(&document, &dir).and_then(|()| write::render(&document, &dir, read.plan.output.charts));
+    let written = write::save(&document, &dir)
+        .and_then(|()| write::render(&document, &dir, read.plan.output.charts))
+        .and_then(|()| export::write(&document, &args.export.export));
     // Said even where it could not be saved: it may be all that is left of the run.
     match args.format {
         Format::Json => say::out(&crate::export::summary_json(&document))?,

@@ -9,11 +9,11 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
-/// A chart to be placed in the page.
+/// A chart to be placed in a page.
 #[derive(Serialize)]
-struct Figure {
-    title: String,
-    svg: String,
+pub(super) struct Figure {
+    pub title: String,
+    pub svg: String,
 }
 
 pub fn files(document: &Document, options: &Options) -> Result<Vec<File>, ExportError> {
@@ -26,16 +26,20 @@ pub fn files(document: &Document, options: &Options) -> Result<Vec<File>, Export
 }
 
 fn page(document: &Document, figures: &[Figure]) -> Result<String, minijinja::Error> {
+    let values = context! {
+        view => Serde(View::of(document)),
+        figures => Serde(figures),
+        scenario_text => document.scenario.text.as_str(),
+    };
+    filled(include_str!("report.html"), values)
+}
+
+/// The template with its values and the style of all pages; what is not marked as safe in it is escaped.
+pub(super) fn filled(template: &str, values: minijinja::Value) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    environment.add_template("report.html", include_str!("report.html"))?;
-    environment.get_template("report.html")?.render(context! {
-        view => Serde(View::of(document)),
-        figures => Serde(figures),
-        style => include_str!("report.css"),
-        scenario_text => document.scenario.text.as_str(),
-    })
+    environment.render_str(template, context! { style => include_str!("report.css"), ..values })
 }
 
 #[cfg(test)]

@@ -39,6 +39,32 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     text
 }
 
+/// The answer alone, the rest folded: for a job's page on GitHub. It has no pictures, which could not be found from there.
+pub(super) fn job_summary(document: &Document) -> String {
+    let view = View::of(document);
+    let mut text = format!("## {}: {}\n", escape(&view.name), escape(&view.headline));
+    invalid_banner(&mut text, &view);
+    view.notices.iter().for_each(|notice| paragraph(&mut text, &format!("> {}", escape(notice))));
+    match &view.capacity {
+        Some(capacity) => search(&mut text, capacity, &[]),
+        None => text += &response_table(&view.arms),
+    }
+    let mut trust = String::new();
+    validity(&mut trust, &view);
+    folded(&mut text, "Could the generator be trusted?", &trust);
+    let mut counts = counts_table(&view.arms);
+    omissions(&mut counts, &view);
+    folded(&mut text, "Counts", &counts);
+    let facts = view.facts.iter().chain(&view.host).map(|(k, v)| vec![escape(k), escape(v)]);
+    folded(&mut text, "What ran, and where", &table(&["", ""], facts));
+    text
+}
+
+/// What only who asks wants to see.
+pub(super) fn folded(text: &mut String, title: &str, inside: &str) {
+    let _ = write!(text, "\n<details><summary>{title}</summary>\n{inside}\n</details>\n");
+}
+
 /// What a search for capacity found.
 fn search(text: &mut String, capacity: &CapacityView, charts: &[(&'static str, String)]) {
     section(text, "Capacity");
@@ -109,7 +135,7 @@ fn section(text: &mut String, title: &str) {
     let _ = write!(text, "\n## {title}\n");
 }
 
-fn paragraph(text: &mut String, words: &str) {
+pub(super) fn paragraph(text: &mut String, words: &str) {
     let _ = write!(text, "\n{words}\n");
 }
 
@@ -237,7 +263,7 @@ fn omissions(text: &mut String, view: &View) {
     }
 }
 
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut text = String::from("\n");
     text += &line(&header.iter().map(|h| h.to_string()).collect::<Vec<_>>());
@@ -246,14 +272,16 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     text
 }
 
-/// Text from outside as plain words: no markup, no HTML, no new line.
-fn escape(text: &str) -> String {
+/// Text from outside as plain words: no markup, no HTML, no new line, and nobody is called by `@`.
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
+            // GitHub looks for names in what is shown, so a backslash would not do.
+            '@' => out.push_str("@<!-- -->"),
             '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '#' | '!' => out.extend(['\\', c]),
             c if c.is_control() => out.push(' '),
             c => out.push(c),
@@ -297,6 +325,7 @@ mod tests {
     #[test]
     fn markup_from_outside_is_shown_and_never_obeyed() {
         assert_eq!(escape("a|b\n<img src=x> [x](y) *z*"), "a\\|b &lt;img src=x&gt; \\[x\\](y) \\*z\\*");
+        assert_eq!(escape("@everyone"), "@<!-- -->everyone");
         let mut document = testing::document();
         document.cells[0].arm = "x | y\n# z".into();
         document.meta.host.cpu_model = "</td><script>".into();

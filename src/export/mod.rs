@@ -1,21 +1,27 @@
 //! Files made from a result: a page, a summary, tables, histograms, charts. Pure: the same document gives the same bytes.
 //!
-//! A new export is one new file and one row in [`EXPORTERS`].
+//! A new export is one new file and one row in [`EXPORTERS`], one for CI a row in [`FORMATS`], one of two runs a row in
+//! `comparison`.
 
 use crate::chart::DrawError;
 use crate::result::{Document, SaveError, write_atomically};
 use std::path::{Path, PathBuf};
 
+mod ci;
 mod comparison;
 mod hlog;
 mod html;
 mod intervals;
+mod junit;
 mod markdown;
 mod names;
 mod pictures;
+mod prometheus;
 mod summary;
+mod tracker;
 mod view;
 
+pub use ci::{FORMATS, Format, write_format};
 pub use comparison::write_comparison;
 pub use summary::summary_json;
 
@@ -52,6 +58,8 @@ pub enum ExportError {
     Chart(#[from] DrawError),
     #[error("cannot fill in the page: {0}")]
     Page(#[from] minijinja::Error),
+    #[error("cannot append to {}: {source}", path.display())]
+    Append { path: PathBuf, source: std::io::Error },
     #[error("cannot write the histograms of {arm:?}: {problem}")]
     Histogram { arm: String, problem: String },
 }
@@ -69,6 +77,17 @@ impl File {
     fn new(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> File {
         File { path: path.into(), bytes: bytes.into() }
     }
+
+    /// Replaces what was there before, and says where it is.
+    fn write(self, folder: &Path) -> Result<PathBuf, ExportError> {
+        let path = folder.join(self.path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)
+                .map_err(|source| ExportError::Folder { path: parent.to_owned(), source })?;
+        }
+        write_atomically(&path, &self.bytes)?;
+        Ok(path)
+    }
 }
 
 /// Writes every export of `document` into `folder`, replacing files of the same name, and returns their paths.
@@ -80,13 +99,7 @@ pub fn write_all(document: &Document, folder: &Path, charts: bool) -> Result<Vec
     let mut written = Vec::new();
     for exporter in EXPORTERS {
         for file in (exporter.files)(document, &Options { charts })? {
-            let path = folder.join(file.path);
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)
-                    .map_err(|source| ExportError::Folder { path: parent.to_owned(), source })?;
-            }
-            write_atomically(&path, &file.bytes)?;
-            written.push(path);
+            written.push(file.write(folder)?);
         }
     }
     Ok(written)

@@ -3,6 +3,8 @@
 mod accounting;
 mod capacity;
 mod compare;
+mod duet;
+mod exports;
 mod harness;
 mod interrupts;
 mod mistakes;

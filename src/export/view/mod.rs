@@ -7,7 +7,7 @@ use crate::verdict::thresholds::{self, Checked};
 use serde::Serialize;
 
 mod capacity;
-mod facts;
+pub(super) mod facts;
 
 pub use capacity::{CapacityRow, CapacityView, LoadRow};
 

@@ -1,0 +1,57 @@
+//! A comparison as test cases: one a gated row.
+
+use super::run::properties;
+use super::{Case, Outcome, Suite};
+use crate::result::Document;
+use crate::verdict::{Comparison, Row, Verdict};
+
+/// `new` is the run that was held against the other.
+pub fn of_comparison(comparison: &Comparison, new: &Document) -> String {
+    let mut properties = properties(new);
+    properties.push(("base", comparison.base.name.clone()));
+    properties.push(("new", comparison.new.name.clone()));
+    properties.extend(comparison.differences.iter().map(|difference| ("differs", difference.to_string())));
+    Suite {
+        name: comparison.scenario.clone(),
+        started: comparison.new.started.clone(),
+        properties,
+        cases: comparison.rows.iter().filter(|row| row.is_gated).map(|row| of_row(comparison, row)).collect(),
+    }
+    .xml()
+}
+
+fn of_row(comparison: &Comparison, row: &Row) -> Case {
+    let note = row.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
+    let words = format!("{}{note}", row.words(comparison.design));
+    Case {
+        class: format!("{}.{}/{}", comparison.scenario, row.workload, row.arm),
+        name: row.metric.name().to_owned(),
+        outcome: match row.verdict {
+            Verdict::Regression => Outcome::Failed(row.verdict.words(), words),
+            Verdict::Inconclusive => Outcome::Skipped(words),
+            Verdict::Improvement | Verdict::NoChange => Outcome::Passed(Some(words)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::comparison::testing;
+    use crate::result::testing::document;
+
+    #[test]
+    fn a_regression_fails_and_what_can_not_be_told_is_skipped() {
+        let xml = of_comparison(&testing::comparison(), &document());
+        assert!(
+            xml.contains("<testsuite name=\"chat\" tests=\"6\" failures=\"2\" errors=\"0\" skipped=\"1\""),
+            "{xml}"
+        );
+        assert!(
+            xml.contains("<failure type=\"REGRESSION\" message=\"REGRESSION chat/websocket p99 +11.8 % ["),
+            "{xml}"
+        );
+        assert!(xml.contains("<skipped message=\"INCONCLUSIVE chat/sse p99 "), "{xml}");
+        assert!(!xml.contains("bytes-per-message"), "{xml}");
+    }
+}
