@@ -45,6 +45,9 @@ pub(super) fn job_summary(document: &Document) -> String {
     let mut text = format!("## {}: {}\n", escape(&view.name), escape(&view.headline));
     invalid_banner(&mut text, &view);
     view.notices.iter().for_each(|notice| paragraph(&mut text, &format!("> {}", escape(notice))));
+    if !view.thresholds.is_empty() {
+        text += &thresholds_table(&view.thresholds);
+    }
     match &view.capacity {
         Some(capacity) => search(&mut text, capacity, &[]),
         None => text += &response_table(&view.arms),

@@ -5,6 +5,7 @@ mod capacity;
 mod compare;
 mod exports;
 mod harness;
+mod history;
 mod interrupts;
 mod mistakes;
 mod processes;

@@ -1,7 +1,9 @@
-//! A run as test cases: for each arm whether it went to its end, and whether the generator could be trusted.
+//! A run as test cases: for each arm whether it went to its end, and whether the generator could be trusted; and every
+//! threshold.
 
 use super::{Case, Outcome, Suite};
 use crate::result::{Cell, Document, Finding};
+use crate::verdict::thresholds::{self, Checked};
 
 pub fn of_run(document: &Document) -> String {
     let name = &document.scenario.name;
@@ -22,6 +24,7 @@ pub fn of_run(document: &Document) -> String {
         })),
         None => cases.extend(document.cells.iter().flat_map(|cell| of_cell(name, cell))),
     }
+    cases.extend(thresholds::check(document).iter().map(|checked| of_threshold(name, checked)));
     Suite { name: name.clone(), started: document.meta.started.clone(), properties: properties(document), cases }.xml()
 }
 
@@ -45,6 +48,21 @@ fn of_cell(scenario: &str, cell: &Cell) -> [Case; 2] {
         outcome,
     };
     [case("messages were answered", answered(cell)), case("the generator could be trusted", trusted(cell))]
+}
+
+fn of_threshold(scenario: &str, checked: &Checked) -> Case {
+    let limit = checked.limit_in_words().map_or(String::new(), |limit| format!("; the limit is {limit}"));
+    let seen = format!("{}{limit}", checked.measured_in_words());
+    Case {
+        class: format!("{scenario}.{}", checked.arm),
+        name: checked.threshold.clone(),
+        outcome: match checked.outcome {
+            thresholds::Outcome::Held => Outcome::Passed(Some(seen)),
+            thresholds::Outcome::Broken => Outcome::Failed("threshold", seen),
+            thresholds::Outcome::NotMeasurable => Outcome::Failed("not-measurable", seen),
+            thresholds::Outcome::Void => Outcome::Skipped(seen),
+        },
+    }
 }
 
 fn answered(cell: &Cell) -> Outcome {
@@ -106,6 +124,16 @@ mod tests {
         let xml = of_run(&document);
         assert!(xml.contains("failures=\"1\" errors=\"2\" skipped=\"1\""), "{xml}");
         assert!(xml.contains("message=\"the worker died; "), "{xml}");
+    }
+
+    #[test]
+    fn thresholds_are_cases_and_one_without_its_arm_is_skipped() {
+        let mut document = testing::document();
+        let hold = |text: &str| crate::threshold::Hold { hold: text.parse().unwrap(), abort: false };
+        document.thresholds = ["tcp: p50 < 1h", "tcp: p50 < 1ns", "tcp: p99.9 < 1h", "no: p50 < 1h"].map(hold).to_vec();
+        let xml = of_run(&document);
+        assert!(xml.contains("tests=\"19\" failures=\"2\" errors=\"1\" skipped=\"1\""), "{xml}");
+        assert!(xml.contains("name=\"tcp: p50 &lt; 1ns\"><failure type=\"threshold\""), "{xml}");
     }
 
     #[test]
