@@ -2,6 +2,7 @@
 //! on the same thread, back to the client's sink. The processor time of both ends, and of the kernel between them.
 
 use divan::{Bencher, black_box};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -12,7 +13,7 @@ use wsbench::clock::Nanos;
 use wsbench::plan::{self, Cell, Overrides};
 use wsbench::reactor::Reactor;
 use wsbench::target::{Config, Ports, Target};
-use wsbench::transport::{self, Ended, Endpoint, Failure, SessionId, Sink, Sources};
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
 use wsbench::units::Span;
 
 const PAYLOAD: [u8; 128] = [b'x'; 128];
@@ -56,12 +57,14 @@ fn round_trip(bencher: Bencher, arm: &str) {
         let target = Target::bind(&config()).expect("a target");
         let endpoint = Rc::new(endpoint(&cell(arm), target.ports()));
         tokio::task::spawn_local(target.run(inbox));
-        transport::open(endpoint, "/echo", 0, arrived.clone()).await.expect("a session").connection
+        transport::open(endpoint, "/echo", 0, arrived.clone());
+        arrived.told.notified().await;
+        arrived.connection.take().expect("a session")
     });
     bencher.bench_local(|| {
         on(&runtime, &local, async {
             connection.send(0, Format::Text, black_box(&PAYLOAD)).expect("room for a message");
-            arrived.0.notified().await;
+            arrived.told.notified().await;
         });
     });
 }
@@ -116,17 +119,27 @@ fn config() -> Config {
     }
 }
 
-/// Told of each message that came back.
+/// Told of the session, and of each message that came back.
 #[derive(Default)]
-struct Arrived(Notify);
+struct Arrived {
+    connection: RefCell<Option<Box<dyn Connection>>>,
+    told: Notify,
+}
 
 impl Sink for Arrived {
+    fn on_opened(&self, _: SessionId, opened: Opened) {
+        self.connection.replace(Some(opened.connection));
+        self.told.notify_one();
+    }
+    fn on_open_failed(&self, _: SessionId, failure: Failure) {
+        panic!("no session: {failure}");
+    }
     fn on_message(&self, _: SessionId, payload: &[u8], _: Option<Format>, _: Nanos) {
         assert_eq!(payload, PAYLOAD, "the target sends back what it got");
-        self.0.notify_one();
+        self.told.notify_one();
     }
     fn on_answer(&self, _: SessionId, _: u64, _: u64, _: Nanos) {
-        self.0.notify_one();
+        self.told.notify_one();
     }
     fn on_sent(&self, _: SessionId, _: u64, _: Nanos) {}
     fn on_pong(&self, _: SessionId, _: Nanos) {}

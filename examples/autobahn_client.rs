@@ -12,7 +12,7 @@ use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, TargetUrl, Tr
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
-use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, SessionId, Sink, Sources};
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,10 +45,9 @@ async fn run_cases(url: &TargetUrl, engine: Engine) -> anyhow::Result<()> {
 /// Connects to `place`, gives back what comes until the session ends, and returns the text of it.
 async fn talk(endpoint: &Rc<Endpoint>, place: &str) -> anyhow::Result<Vec<String>> {
     let echo = Rc::new(Echo::default());
-    let opened =
-        transport::open(endpoint.clone(), place, 0, echo.clone()).await.map_err(|f| anyhow!("{place}: {f}"))?;
-    echo.connection.replace(Some(opened.connection));
+    transport::open(endpoint.clone(), place, 0, echo.clone());
     tokio::time::timeout(PATIENCE, echo.ended.notified()).await.with_context(|| format!("{place} came to no end"))?;
+    echo.failed.take().map_or(Ok(()), |failure| Err(anyhow!("{place}: {failure}")))?;
     Ok(echo.told.take())
 }
 
@@ -86,10 +85,18 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
 struct Echo {
     connection: RefCell<Option<Box<dyn Connection>>>,
     told: RefCell<Vec<String>>,
+    failed: RefCell<Option<Failure>>,
     ended: Notify,
 }
 
 impl Sink for Echo {
+    fn on_opened(&self, _: SessionId, opened: Opened) {
+        self.connection.replace(Some(opened.connection));
+    }
+    fn on_open_failed(&self, _: SessionId, failure: Failure) {
+        self.failed.replace(Some(failure));
+        self.ended.notify_one();
+    }
     fn on_message(&self, _: SessionId, payload: &[u8], format: Option<Format>, _: Nanos) {
         let format = format.expect("a WebSocket says what a message is");
         let mut connection = self.connection.borrow_mut();

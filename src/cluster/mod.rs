@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `coordinator.rs` | blocks and trials, in seeded random order |
 //! | `capacity.rs` | the search for the highest load that each arm holds |
+//! | `duet.rs` | two servers in one run, pair by pair |
+//! | `server.rs`, `keeper.rs` | a server that a command starts, and the process that keeps it |
 //! | `trial.rs` | one trial from the first process to the last |
 //! | `crew.rs`, `targets.rs` | its workers and its embedded targets: started together, heard, summed |
 //! | `loss.rs` | processes that died or hung, and the others went on |
@@ -22,11 +24,14 @@ mod coordinator;
 mod cores;
 mod crew;
 mod document;
+mod duet;
 mod host;
+mod keeper;
 mod kernel;
 mod link;
 mod loss;
 mod ping;
+mod server;
 mod sockets;
 mod targets;
 mod trial;
@@ -36,5 +41,8 @@ mod worker;
 pub use capacity::{Goal, SearchProgress, search};
 pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
 pub use document::begin as unstarted;
+pub use duet::{Duet, DuetError, DuetOrder, DuetProgress, Half, duet};
 pub use host::{host, raise_open_files_limit};
+pub use keeper::keep;
+pub use server::{Ready, ServerCommand, ServerError};
 pub use worker::work;

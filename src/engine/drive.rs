@@ -6,7 +6,7 @@ use crate::catalog::Format;
 use crate::clock::{self, Alarm, Nanos};
 use crate::measure::{Metric, Outcome, Traffic};
 use crate::schedule::{Phase, Window};
-use crate::transport::{self, Connection, Ended, Endpoint, Failure, Sent, SessionId, Sink};
+use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Sent, SessionId, Sink};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
@@ -37,7 +37,7 @@ pub struct Drive {
     is_counted: Cell<bool>,
     payload: RefCell<Vec<u8>>,
     spare: Cell<Vec<Action>>,
-    /// Tasks of connections need to own what they report to.
+    /// Connections need to own what they report to.
     me: Weak<Drive>,
 }
 
@@ -105,7 +105,12 @@ impl Drive {
             self.asleep_until.set(next.unwrap_or(Nanos::MAX));
             match next {
                 // Connections need their turn even when the schedule is behind.
-                Some(at) if at <= now => tokio::task::yield_now().await,
+                Some(at) if at <= now => {
+                    if !self.core.borrow().is_started() {
+                        self.endpoint.reactor.turn()?;
+                    }
+                    tokio::task::yield_now().await;
+                }
                 _ if self.spins && self.core.borrow().is_started() => {
                     self.endpoint.reactor.turn()?;
                     tokio::task::yield_now().await;
@@ -186,6 +191,7 @@ impl Drive {
         let _ = tokio::time::timeout(patience, all_closed).await;
         self.core.borrow_mut().give_up_closing(clock::now());
         self.connections.borrow_mut().clear();
+        self.endpoint.reactor.clear();
         let mut outcome = self.core.borrow_mut().finish(ended_at);
         outcome.traffic = *self.traffic.borrow();
         outcome.standstill = self.standstill.total();
@@ -216,7 +222,7 @@ impl Drive {
 
     fn perform(&self, action: Action) {
         match action {
-            Action::Open { session, place } => self.open(session, place),
+            Action::Open { session, place } => self.open(session, &place),
             Action::Send { session, id, due } => self.send(session, id, due),
             Action::Close { session } => {
                 if let Some(Some(connection)) = self.connections.borrow_mut().get_mut(session as usize) {
@@ -250,18 +256,10 @@ impl Drive {
         }
     }
 
-    fn open(&self, session: SessionId, place: String) {
-        let Some(me) = self.me.upgrade() else { return };
-        tokio::task::spawn_local(async move {
-            match transport::open(me.endpoint.clone(), &place, session, me.clone()).await {
-                Ok(opened) => {
-                    me.keep(session, opened.connection);
-                    me.on(clock::now(), Event::Opened { session, phases: opened.phases });
-                }
-                Err(failure) => me.on(clock::now(), Event::OpenFailed { session, failure: &failure }),
-            }
-            me.changed.notify_one();
-        });
+    fn open(&self, session: SessionId, place: &str) {
+        if let Some(me) = self.me.upgrade() {
+            transport::open(self.endpoint.clone(), place, session, me);
+        }
     }
 
     fn keep(&self, session: SessionId, connection: Box<dyn Connection>) {
@@ -275,6 +273,17 @@ impl Drive {
 }
 
 impl Sink for Drive {
+    fn on_opened(&self, session: SessionId, opened: Opened) {
+        self.keep(session, opened.connection);
+        self.on(clock::now(), Event::Opened { session, phases: opened.phases });
+        self.changed.notify_one();
+    }
+
+    fn on_open_failed(&self, session: SessionId, failure: Failure) {
+        self.on(clock::now(), Event::OpenFailed { session, failure: &failure });
+        self.changed.notify_one();
+    }
+
     fn on_sent(&self, _: SessionId, ticket: u64, at: Nanos) {
         self.on(at, Event::Sent { id: ticket, at });
     }

@@ -1,7 +1,9 @@
 //! From what a person said to what will be done: every default filled in, every meaning checked.
 
 use super::overrides::Overrides;
-use super::{Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, load, oracle, thresholds, workload};
+use super::{
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, load, oracle, sources, thresholds, workload,
+};
 use crate::catalog::TransportKind;
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
 use crate::units::Span;
@@ -60,6 +62,7 @@ fn resolve(name: String, file: &File, overrides: &Overrides, problems: &mut Vec<
     if cells.is_empty() && problems.is_empty() {
         problems.push(nothing_to_run(file, &omitted));
     }
+    sources::check(file.load.source_ips.as_ref(), &cells, problems);
     let reference = reference(file, &cells, overrides, problems);
     let embedded = match &file.target {
         scenario::Target::Embedded(e) => Some(embedded(e, file.seed.value)),

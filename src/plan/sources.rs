@@ -3,6 +3,7 @@
 
 use super::processes::{sessions_of_worker, sockets_of_worker};
 use super::{Cell, Target};
+use crate::scenario::{At, Problem};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Sockets of one source address: half of the usual range of ports, so that a free one is found at once.
@@ -20,6 +21,39 @@ pub fn sources(cell: &Cell, index: u32, workers: u32) -> Vec<IpAddr> {
     (0..mine).map(|n| own(index * of_each + n)).collect()
 }
 
+/// Finds targets that none of the addresses asked for can reach, being of the other family, and addresses that can reach no
+/// target. Of a target that is a name nothing is known yet.
+pub(super) fn check(asked: Option<&At<Vec<IpAddr>>>, cells: &[Cell], problems: &mut Vec<Problem>) {
+    let Some(asked) = asked.filter(|asked| !asked.value.is_empty()) else { return };
+    let targets: Vec<Option<IpAddr>> = cells.iter().map(target_ip).collect();
+    let reach = |from: &IpAddr, to: &IpAddr| from.is_ipv4() == to.is_ipv4();
+    let unreached = cells.iter().zip(&targets).find_map(|(cell, target)| {
+        let target = target.filter(|target| !asked.value.iter().any(|ip| reach(ip, target)))?;
+        let (arm, own) = (&cell.arm, family(target));
+        Some(format!("no session can leave for arm `{arm}` at {target}: none of these addresses is {own}"))
+    });
+    let useless = asked.value.iter().find_map(|ip| {
+        let is_useless = targets.iter().all(|target| target.is_some_and(|target| !reach(ip, &target)));
+        is_useless.then(|| format!("no session would leave from {ip}: no target is {}", family(*ip)))
+    });
+    if let Some(problem) = unreached.or(useless) {
+        let hint = "sessions leave from addresses of the target's own family, IPv4 or IPv6";
+        problems.push(Problem::at(asked, problem).hint(hint));
+    }
+}
+
+/// `None`: a name that has yet to be resolved.
+fn target_ip(cell: &Cell) -> Option<IpAddr> {
+    match &cell.target {
+        Target::Embedded => Some(Ipv4Addr::LOCALHOST.into()),
+        Target::Url(url) => url.host.parse().ok(),
+    }
+}
+
+fn family(ip: IpAddr) -> &'static str {
+    if ip.is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
 /// Whether the sessions leave from addresses of their workers' own.
 pub(super) fn needs_own(cell: &Cell) -> bool {
     let sockets = u64::from(cell.load.sessions) * cell.transport.sockets_per_session();
@@ -27,10 +61,7 @@ pub(super) fn needs_own(cell: &Cell) -> bool {
 }
 
 fn is_on_loopback(cell: &Cell) -> bool {
-    match &cell.target {
-        Target::Embedded => true,
-        Target::Url(url) => url.host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()),
-    }
+    target_ip(cell).is_some_and(|ip| ip.is_ipv4() && ip.is_loopback())
 }
 
 /// The `n`th of them: 127.0.0.2, …, 127.0.0.254, 127.0.1.1, ….
@@ -43,15 +74,19 @@ fn own(n: u32) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Overrides, Processes, build, processes};
+    use crate::plan::{Overrides, Plan, Processes, build, processes};
     use crate::scenario;
     use std::collections::HashSet;
 
-    fn cell(load: &str, rest: &str) -> Cell {
+    fn plan(load: &str, rest: &str) -> Result<Plan, String> {
         let text =
             format!("[workload.echo]\n[load]\nrate = \"1/s\"\nduration = \"2s\"\n{load}\n[transports.tcp]\n{rest}");
         let scenario = scenario::parse("t.toml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
-        build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false))).cells.remove(0)
+        build(&scenario, &Overrides::default()).map_err(|e| e.render(false))
+    }
+
+    fn cell(load: &str, rest: &str) -> Cell {
+        plan(load, rest).unwrap_or_else(|problem| panic!("{problem}")).cells.remove(0)
     }
 
     #[test]
@@ -75,6 +110,18 @@ mod tests {
         }
         assert_eq!(seen.len(), 112);
         assert_eq!([own(0), own(252), own(253)].map(|ip| ip.to_string()), ["127.0.0.2", "127.0.0.254", "127.0.1.1"]);
+    }
+
+    #[test]
+    fn addresses_that_can_not_reach_the_target_are_told_where_they_stand() {
+        let to = |host: &str| format!("[target.urls]\ntcp = \"tcp://{host}:7\"");
+        let from = |ips: &str| format!("source_ips = [{ips}]");
+        let none = plan(&from("\"::1\""), "").unwrap_err();
+        assert!(none.contains("t.toml:5:") && none.contains("arm `tcp` at 127.0.0.1: none of these"), "{none}");
+        let useless = plan(&from("\"127.0.0.2\", \"::1\""), &to("[::1]")).unwrap_err();
+        assert!(useless.contains("no session would leave from 127.0.0.2: no target is IPv4"), "{useless}");
+        assert!(plan(&from("\"::1\""), &to("[::2]")).is_ok());
+        assert!(plan(&from("\"127.0.0.2\", \"::1\""), &to("example.org")).is_ok(), "a name may be either");
     }
 
     #[test]

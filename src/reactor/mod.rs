@@ -6,6 +6,8 @@
 //! | file | what |
 //! |---|---|
 //! | `poll.rs` | the epoll: which descriptors are ready |
+//! | `work.rs` | work of several steps, such as opening a connection |
+//! | `socket.rs` | a TCP connection in the hands of such work |
 //! | `stream.rs` | a TCP connection, with or without TLS, that never waits |
 //! | `timers.rs` | instants that connections asked to be woken at |
 
@@ -18,16 +20,20 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 mod poll;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod work;
 
 use poll::Poll;
 use timers::Timers;
 
 pub use poll::Ready;
+pub use socket::Socket;
 pub use stream::{Io, Received, Stream};
+pub use work::Seat;
 
 /// What is done about a connection. Calls come one at a time, never from within another call of the same handler.
 pub trait Handler {
@@ -93,7 +99,7 @@ impl Reactor {
             again: RefCell::default(),
             buffer: RefCell::new(vec![0; READ_CHUNK]),
             outgoing: RefCell::default(),
-            timers: RefCell::default(),
+            timers: RefCell::new(Timers::new()),
             after_turn: RefCell::default(),
             stirred: Rc::default(),
             sooner: Rc::default(),
@@ -115,12 +121,17 @@ impl Reactor {
 
     /// Watches `descriptor` for `handler`, from now until [`remove`](Reactor::remove).
     pub fn add(&self, descriptor: &impl AsFd, handler: Rc<dyn Handler>) -> io::Result<Token> {
-        let token = self.slots.borrow_mut().insert(handler);
-        if let Err(error) = self.poll.add(descriptor.as_fd(), token.to_u64()) {
-            self.slots.borrow_mut().remove(token);
+        let token = self.slots.borrow_mut().reserve();
+        self.hand_over(token, handler);
+        if let Err(error) = self.watch(descriptor, token) {
+            self.remove(token);
             return Err(error);
         }
         Ok(token)
+    }
+
+    fn watch(&self, descriptor: &impl AsFd, token: Token) -> io::Result<()> {
+        self.poll.add(descriptor.as_fd(), token.to_u64())
     }
 
     /// Lets the handler go. Whoever owns the descriptor closes it, which ends the watching.
@@ -152,6 +163,11 @@ impl Reactor {
         if self.timers.borrow_mut().push(at, token) {
             self.sooner.notify_one();
         }
+    }
+
+    /// Takes back a [`wake_at`](Reactor::wake_at).
+    fn forget(&self, at: Nanos, token: Token) {
+        self.timers.borrow_mut().forget(at, token);
     }
 
     /// Has the handler of `token` called again soon, as if it were ready.
@@ -237,7 +253,7 @@ async fn keep_time(reactor: &Weak<Reactor>, alarm: &Alarm, sooner: &Notify) -> i
         let next = {
             let Some(reactor) = reactor.upgrade() else { return Ok(()) };
             reactor.wake_due(now());
-            reactor.timers.borrow().next_at()
+            reactor.timers.borrow_mut().set_alarm()
         };
         match next {
             Some(at) => tokio::select! {
@@ -262,14 +278,13 @@ struct Slot {
 }
 
 impl Slots {
-    fn insert(&mut self, handler: Rc<dyn Handler>) -> Token {
+    /// A slot without a handler yet.
+    fn reserve(&mut self) -> Token {
         let index = self.free.pop().unwrap_or_else(|| {
             self.all.push(Slot { handler: None, generation: 0 });
             self.all.len() as u32 - 1
         });
-        let slot = &mut self.all[index as usize];
-        slot.handler = Some(handler);
-        Token { index, generation: slot.generation }
+        Token { index, generation: self.all[index as usize].generation }
     }
 
     fn get(&self, token: Token) -> Option<Rc<dyn Handler>> {
@@ -277,7 +292,7 @@ impl Slots {
         slot.handler.clone()
     }
 
-    /// The one whose place `handler` takes; `handler` itself if the connection is gone.
+    /// The one whose place `handler` takes, if there was one; `handler` itself if the connection is gone.
     fn replace(&mut self, token: Token, handler: Rc<dyn Handler>) -> Option<Rc<dyn Handler>> {
         match self.all.get_mut(token.index as usize).filter(|slot| slot.generation == token.generation) {
             Some(slot) => slot.handler.replace(handler),

@@ -3,6 +3,7 @@
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::cell::RefCell;
 use std::io;
+use std::ops::BitOr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
@@ -19,6 +20,8 @@ pub struct Ready {
 }
 
 impl Ready {
+    pub(super) const NONE: Ready = Ready { read: false, write: false, ended: false };
+
     /// To try everything.
     pub const ALL: Ready = Ready { read: true, write: true, ended: true };
 
@@ -29,6 +32,13 @@ impl Ready {
             write: broken || flags.contains(EpollFlags::EPOLLOUT),
             ended: broken || flags.contains(EpollFlags::EPOLLRDHUP),
         }
+    }
+}
+
+impl BitOr for Ready {
+    type Output = Ready;
+    fn bitor(self, other: Ready) -> Ready {
+        Ready { read: self.read | other.read, write: self.write | other.write, ended: self.ended | other.ended }
     }
 }
 

@@ -3,6 +3,7 @@ use crate::clock::MILLI;
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::LocalSet;
 
 /// Runs `test` where a reactor can.
@@ -143,5 +144,108 @@ fn who_is_gone_is_called_no_more_and_its_name_is_nobody_elses() {
         second.until(|reader| reader.woken.borrow().len() == 2 && !reader.seen.borrow().is_empty()).await;
         assert!(second.woken.borrow()[1] >= late && first.woken.borrow().is_empty());
         assert!(first.seen.borrow().is_empty());
+    });
+}
+
+/// Counts how many of it there are.
+struct Guest(Rc<Cell<i32>>);
+
+impl Guest {
+    fn new(guests: &Rc<Cell<i32>>) -> Guest {
+        guests.set(guests.get() + 1);
+        Guest(guests.clone())
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+fn nonblocking() -> socket2::Socket {
+    socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM.nonblocking(), None).unwrap()
+}
+
+#[test]
+fn work_connects_asks_and_hands_over_what_came_too_early() {
+    run(async {
+        let reactor = Reactor::start().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let (reader, told) = (Rc::new(RefCell::new(None)), Rc::new(Notify::new()));
+        let (at_seat, tell) = (reader.clone(), told.clone());
+        reactor.carry_out(async move |seat| {
+            let mut socket = Socket::connect(&seat, nonblocking(), to).await.unwrap();
+            assert_eq!(socket.peer(), to);
+            socket.write_all(b"question").await.unwrap();
+            let mut answer = [0; 6];
+            socket.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"answer");
+            let reader = Reader::new(socket.into_std(), b"");
+            at_seat.replace(Some(reader.clone()));
+            seat.hand_over(reader, false);
+            tell.notify_one();
+        });
+        let (mut peer, _) = listener.accept().await.unwrap();
+        let mut question = [0; 8];
+        peer.read_exact(&mut question).await.unwrap();
+        assert_eq!(&question, b"question");
+        // The answer, what follows it, and the end are there before anything of it is read.
+        peer.write_all(b"answer and more").await.unwrap();
+        drop(peer);
+        told.notified().await;
+        let reader = reader.take().unwrap();
+        reader.until(|reader| reader.ended.get()).await;
+        assert_eq!(*reader.seen.borrow(), b" and more");
+    });
+}
+
+#[test]
+fn work_ends_at_its_time_and_leaves_no_timer_behind() {
+    run(async {
+        let reactor = Reactor::start().unwrap();
+        let late = Rc::new(Cell::new(0));
+        let (told, tell) = (Rc::new(Notify::new()), late.clone());
+        let at = now() + 2 * MILLI;
+        let done = told.clone();
+        reactor.carry_out(async move |seat| {
+            assert_eq!(seat.until(now() + 60 * crate::clock::SECOND, seat.turn()).await, Some(()));
+            assert_eq!(seat.until(at, std::future::pending::<()>()).await, None);
+            tell.set(now());
+            done.notify_one();
+        });
+        assert_eq!(late.get(), 0, "it waits without a task");
+        told.notified().await;
+        assert!(late.get() >= at);
+        assert!(reactor.timers.borrow_mut().set_alarm().is_none(), "the minute was forgotten");
+    });
+}
+
+#[test]
+fn nobody_listening_is_an_error_and_clearing_drops_what_is_under_way() {
+    run(async {
+        let reactor = Reactor::start().unwrap();
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (refused, told) = (Rc::new(Cell::new(None)), Rc::new(Notify::new()));
+        let (tell, done) = (refused.clone(), told.clone());
+        reactor.carry_out(async move |seat| {
+            tell.set(Socket::connect(&seat, nonblocking(), gone).await.err().map(|error| error.kind()));
+            done.notify_one();
+        });
+        told.notified().await;
+        assert_eq!(refused.get(), Some(io::ErrorKind::ConnectionRefused));
+        let guests = Rc::new(Cell::new(0));
+        let guest = Guest::new(&guests);
+        let weak = Rc::downgrade(&reactor);
+        reactor.carry_out(async move |seat| {
+            let _guest = guest;
+            seat.until(Nanos::MAX, std::future::pending::<()>()).await;
+        });
+        assert_eq!(guests.get(), 1);
+        reactor.clear();
+        assert_eq!(guests.get(), 0);
+        drop(reactor);
+        assert!(weak.upgrade().is_none(), "nothing holds on to the reactor");
     });
 }

@@ -2,26 +2,38 @@
 
 use super::Token;
 use crate::clock::Nanos;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 
-#[derive(Default)]
-pub(super) struct Timers(BinaryHeap<Reverse<(Nanos, Token)>>);
+pub(super) struct Timers {
+    waiting: BTreeSet<(Nanos, Token)>,
+    /// What the alarm is set for: earlier than what waits, where that was forgotten since.
+    alarm_at: Nanos,
+}
 
 impl Timers {
-    /// Whether `at` is now the earliest.
-    pub(super) fn push(&mut self, at: Nanos, token: Token) -> bool {
-        let is_first = self.next_at().is_none_or(|first| at < first);
-        self.0.push(Reverse((at, token)));
-        is_first
+    pub(super) fn new() -> Timers {
+        Timers { waiting: BTreeSet::new(), alarm_at: Nanos::MAX }
     }
 
-    pub(super) fn next_at(&self) -> Option<Nanos> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+    /// Whether the alarm has to be set anew.
+    pub(super) fn push(&mut self, at: Nanos, token: Token) -> bool {
+        self.waiting.insert((at, token));
+        at < self.alarm_at
+    }
+
+    pub(super) fn forget(&mut self, at: Nanos, token: Token) {
+        self.waiting.remove(&(at, token));
+    }
+
+    /// What the alarm is to be set for; `None`: nobody waits.
+    pub(super) fn set_alarm(&mut self) -> Option<Nanos> {
+        let next = self.waiting.first().map(|(at, _)| *at);
+        self.alarm_at = next.unwrap_or(Nanos::MAX);
+        next
     }
 
     pub(super) fn pop_due(&mut self, now: Nanos) -> Option<Token> {
-        self.next_at().filter(|at| *at <= now)?;
-        self.0.pop().map(|Reverse((_, token))| token)
+        self.waiting.first().filter(|(at, _)| *at <= now)?;
+        self.waiting.pop_first().map(|(_, token)| token)
     }
 }

@@ -3,10 +3,10 @@
 //! Both halves and the meter share it by reference count: everything runs on one thread, so nothing locks, and the
 //! kernel's counters are read for the last time while the socket is still open.
 
-use super::io::{Io, Read, poll_read_with};
+use super::io::{Io, Read, Socket, poll_read_with};
 use super::joining::{Handshake, Joined};
 use super::meter::{Direction, Meter};
-use super::tcp_info::{TcpCounts, WireBytes};
+use super::tcp_info::{self, TcpCounts, WireBytes};
 use crate::clock::Nanos;
 use crate::measure::{KernelBytes, Traffic};
 use bytes::{Buf, Bytes};
@@ -52,11 +52,11 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Of one connection, `before` being what the kernel had counted when the session was joined.
-    pub fn new(sent: u64, received: u64, counts: Option<TcpCounts>, before: WireBytes) -> Reading {
+    pub fn new(sent: u64, received: u64, counts: Option<(TcpCounts, u64)>, before: WireBytes) -> Reading {
         let mut reading = Reading { sent, received, ..Reading::default() };
-        if let Some(counts) = counts {
+        if let Some((counts, unread)) = counts {
             reading.wire = counts.wire - before;
-            let (received, unread) = (counts.received().saturating_sub(counts.unread), counts.unread);
+            let received = counts.received().saturating_sub(unread);
             reading.kernel = KernelBytes { sent: counts.sent, received, unread };
             reading.wire_known = 1;
         }
@@ -164,7 +164,8 @@ impl Counted {
 
 impl Inner {
     fn reading(&self, wire: bool) -> Reading {
-        let counts = wire.then(|| self.io.borrow().kernel()).flatten();
+        let io = self.io.borrow();
+        let counts = wire.then(|| tcp_info::read_with_unread(io.socket(), io.socket().is_ipv6())).flatten();
         Reading::new(self.sent.get(), self.received.get(), counts, self.before.get())
     }
 }

@@ -10,9 +10,8 @@ use super::{Connection, Ended, Endpoint, Failure, Opening, Sent, SessionId, Sink
 use crate::catalog::Format;
 use crate::clock::{Nanos, now};
 use crate::measure::{Traffic, Volume};
-use crate::reactor::{Handler, Ready, Received, Stream, Token, Turn};
+use crate::reactor::{Handler, Ready, Received, Seat, Socket, Stream, Token, Turn};
 use crate::seed;
-use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -65,7 +64,7 @@ pub(super) struct Direct<P: Protocol> {
     decoder: RefCell<P::Decoder>,
     stream: Stream,
     handshake: Handshake,
-    token: Cell<Option<Token>>,
+    token: Token,
     queue: RefCell<Queue>,
     sent: Cell<Volume>,
     received: Cell<Volume>,
@@ -90,23 +89,24 @@ enum Listening {
     Over,
 }
 
-/// Starts a session on a joined connection.
+/// Starts a session on a joined connection, which stays where it was opened.
 pub(super) fn start<P: Protocol>(
+    seat: &Seat,
     opening: &Opening,
-    joined: Joined,
+    joined: Joined<Socket>,
     protocol: P,
     decoder: P::Decoder,
     close_code: Option<u16>,
-) -> Result<Box<dyn Connection>, Failure> {
+) -> Box<dyn Connection> {
     let direct = Rc::new(Direct {
         id: opening.id,
         sink: opening.sink.clone(),
         endpoint: opening.endpoint.clone(),
         protocol,
         decoder: RefCell::new(decoder),
-        stream: Stream::new(joined.io.into_reactor()?, joined.early),
+        stream: Stream::new(joined.io.into_reactor(), joined.early),
         handshake: joined.handshake,
-        token: Cell::new(None),
+        token: seat.token(),
         queue: RefCell::new(Queue::new()),
         sent: Cell::default(),
         received: Cell::default(),
@@ -116,14 +116,10 @@ pub(super) fn start<P: Protocol>(
         overdue_at: Cell::new(0),
         ping_at: Cell::new(0),
     });
-    let token = opening.endpoint.reactor.add(direct.stream.socket(), direct.clone())?;
-    direct.token.set(Some(token));
     // What came with the handshake is told by no readiness.
-    if direct.stream.has_early() {
-        opening.endpoint.reactor.again(token);
-    }
+    seat.hand_over(direct.clone(), direct.stream.has_early());
     direct.start_pinging();
-    Ok(Box::new(Handle(direct)))
+    Box::new(Handle(direct))
 }
 
 impl<P: Protocol> Direct<P> {
@@ -261,12 +257,10 @@ impl<P: Protocol> Direct<P> {
 
     /// The session should end soon, and is ended if it doesn't.
     fn expect_end(&self) {
-        if let Some(token) = self.token.get()
-            && self.overdue_at.get() == 0
-        {
+        if self.overdue_at.get() == 0 {
             let at = now() + CLOSE_PATIENCE.as_nanos() as Nanos;
             self.overdue_at.set(at);
-            self.endpoint.reactor.wake_at(at, token);
+            self.endpoint.reactor.wake_at(at, self.token);
         }
     }
 
@@ -286,9 +280,7 @@ impl<P: Protocol> Direct<P> {
             return;
         }
         self.queue.borrow_mut().shut();
-        if let Some(token) = self.token.get() {
-            self.endpoint.reactor.remove(token);
-        }
+        self.endpoint.reactor.remove(self.token);
         self.sink.on_ended(self.id, ended);
     }
 
@@ -301,9 +293,7 @@ impl<P: Protocol> Direct<P> {
 
     fn ping_from(&self, at: Nanos) {
         self.ping_at.set(at);
-        if let Some(token) = self.token.get() {
-            self.endpoint.reactor.wake_at(at, token);
-        }
+        self.endpoint.reactor.wake_at(at, self.token);
     }
 }
 
@@ -373,7 +363,8 @@ impl<P: Protocol> Connection for Handle<P> {
     fn traffic(&self, wire: bool) -> Traffic {
         let session = &*self.0;
         let (sent, received) = session.stream.counts();
-        let counts = wire.then(|| tcp_info::read(&SockRef::from(session.stream.socket()))).flatten();
+        let is_ipv6 = session.endpoint.address.is_ipv6();
+        let counts = wire.then(|| tcp_info::read_with_unread(session.stream.socket(), is_ipv6)).flatten();
         let reading = Reading::new(sent, received, counts, session.handshake.before);
         let mut traffic = Traffic {
             sent: session.sent.get(),
@@ -394,9 +385,7 @@ impl<P: Protocol> Connection for Handle<P> {
 
 impl<P: Protocol> Drop for Handle<P> {
     fn drop(&mut self) {
-        if let Some(token) = self.0.token.get() {
-            self.0.endpoint.reactor.remove(token);
-        }
+        self.0.endpoint.reactor.remove(self.0.token);
     }
 }
 

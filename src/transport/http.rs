@@ -8,6 +8,7 @@
 //! | http-streaming | `streaming.rs`: an endless chunked response of length-prefixed messages |
 
 use super::headers::{self, Purpose};
+use super::net::{Ground, Runtime};
 use super::session::Session;
 use super::{Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::{Http, TransportKind};
@@ -16,6 +17,7 @@ use crate::dialect::{HttpFace, Receive, speak};
 use hyper::HeaderMap;
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue};
 use lane::Lane;
+use std::convert::Infallible;
 use std::future::pending;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
@@ -26,42 +28,44 @@ mod polling;
 mod publish;
 mod streaming;
 
-pub(super) async fn open(opening: Opening, settings: &Http) -> Result<Opened, Failure> {
+pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, Failure> {
     let session = opening.session(None);
     let Opening { endpoint, place, deadline, began, .. } = opening;
     let kind = endpoint.transport.kind();
     let receive =
         Receive { transport: kind, batch: settings.batch, headers: settings.headers, format: endpoint.format };
-    let face = speak(endpoint.dialect, &endpoint.token).http(&place, new_sid(), receive);
+    let face = speak(endpoint.dialect, &endpoint.token).http(place, new_sid(), receive);
     let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
-    let mut lane = Lane::new(Requests::new(&endpoint, settings, purpose)?, session.meter.clone());
-    let mut posts = Lane::new(Requests::new(&endpoint, settings, Purpose::Publish)?, session.meter.clone());
+    let mut lane = Lane::new(Requests::new(endpoint, settings, purpose)?, session.meter.clone());
+    let mut posts = Lane::new(Requests::new(endpoint, settings, Purpose::Publish)?, session.meter.clone());
     // Both at once, as a browser would: neither waits for the other's round trip.
-    let (connected, warmed) = tokio::join!(lane.connect(deadline), async {
+    let (connected, warmed) = tokio::join!(lane.connect(*deadline), async {
         match endpoint.publishes && settings.keep_alive {
-            true => posts.warm(deadline).await,
+            true => posts.warm(*deadline).await,
             false => Ok(()),
         }
     });
     let mut phases = connected?;
     warmed?;
-    let connected = began + phases.tcp.unwrap_or(0) + phases.tls.unwrap_or(0);
+    let connected = *began + phases.tcp.unwrap_or(0) + phases.tls.unwrap_or(0);
     let paths = publish::Paths::of(&*face);
     let join = Join { session: session.clone(), lane, face };
     let strategy = match kind {
         TransportKind::Sse | TransportKind::HttpStreaming => {
-            let streaming = deadline.bound(ErrorClass::HandshakeTimeout, "joining", streaming::join(join, receive));
+            let streaming =
+                deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", streaming::join(join, receive));
             Strategy::Streaming(streaming.await?)
         }
         _ => {
             let interval = settings.interval.filter(|_| kind == TransportKind::ShortPolling).map(|span| span.0);
-            let polling = deadline.bound(ErrorClass::HandshakeTimeout, "joining", polling::join(join, interval));
+            let polling =
+                deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", polling::join(join, interval));
             Strategy::Polling(polling.await?)
         }
     };
     let joined = now();
     phases.upgrade = Some(joined - connected);
-    phases.total = joined - began;
+    phases.total = joined - *began;
     let publisher = publish::Publisher::new(paths, posts);
     Ok(Opened { connection: session.clone().run(live(session, strategy, publisher)), phases })
 }
@@ -147,10 +151,11 @@ impl Backoff {
     }
 
     /// Notes a failure and waits. Returns how many there were in a row.
-    pub async fn failed(&mut self) -> u32 {
+    pub async fn failed(&mut self, ground: &impl Ground) -> u32 {
         let pause = Backoff::FIRST * 2u32.saturating_pow(self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        tokio::time::sleep(pause.min(Backoff::LONGEST)).await;
+        let until = now() + pause.min(Backoff::LONGEST).as_nanos() as Nanos;
+        ground.until(until, pending::<Infallible>()).await;
         self.failures
     }
 }

@@ -1,21 +1,37 @@
 //! The bytes of one connection, with or without TLS, and the buffer that all connections of a thread read through.
 
-use super::tcp_info::{self, TcpCounts};
 use crate::clock::{Nanos, now};
 use crate::reactor;
-use socket2::SockRef;
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+/// A TCP connection, in the hands of the runtime or of the reactor.
+pub(super) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin {
+    fn is_ipv6(&self) -> bool;
+}
+
+impl Socket for TcpStream {
+    fn is_ipv6(&self) -> bool {
+        self.peer_addr().is_ok_and(|peer| peer.is_ipv6())
+    }
+}
+
+impl Socket for reactor::Socket {
+    fn is_ipv6(&self) -> bool {
+        self.peer().is_ipv6()
+    }
+}
+
 /// A connection that is up.
-pub(super) enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+pub(super) enum Io<S = TcpStream> {
+    Plain(S),
+    Tls(Box<TlsStream<S>>),
 }
 
 /// One read.
@@ -47,32 +63,33 @@ pub(super) fn poll_read_with<T>(
     })
 }
 
-impl Io {
-    /// The kernel's counts, where it tells.
-    pub fn kernel(&self) -> Option<TcpCounts> {
-        tcp_info::read(&SockRef::from(match self {
-            Io::Plain(stream) => stream,
+impl<S: Socket> Io<S> {
+    pub fn socket(&self) -> &S {
+        match self {
+            Io::Plain(socket) => socket,
             Io::Tls(stream) => stream.get_ref().0,
-        }))
+        }
     }
 
     pub fn is_tls(&self) -> bool {
         matches!(self, Io::Tls(_))
     }
+}
 
-    /// Takes the connection away from the runtime.
-    pub fn into_reactor(self) -> io::Result<reactor::Io> {
-        Ok(match self {
-            Io::Plain(stream) => reactor::Io::Plain(stream.into_std()?),
+impl Io<reactor::Socket> {
+    /// Takes the connection from the work that opened it.
+    pub fn into_reactor(self) -> reactor::Io {
+        match self {
+            Io::Plain(socket) => reactor::Io::Plain(socket.into_std()),
             Io::Tls(stream) => {
-                let (stream, tls) = stream.into_inner();
-                reactor::Io::Tls(stream.into_std()?, Box::new(tls))
+                let (socket, tls) = stream.into_inner();
+                reactor::Io::Tls(socket.into_std(), Box::new(tls))
             }
-        })
+        }
     }
 }
 
-impl AsyncRead for Io {
+impl<S: Socket> AsyncRead for Io<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Io::Plain(stream) => Pin::new(stream).poll_read(cx, into),
@@ -81,7 +98,7 @@ impl AsyncRead for Io {
     }
 }
 
-impl AsyncWrite for Io {
+impl<S: Socket> AsyncWrite for Io<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Io::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),

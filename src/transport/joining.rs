@@ -1,22 +1,23 @@
 //! A connection on its way from connected to joined: one question, one answer, and the exact count of both.
 
-use super::io::{Io, Read, poll_read_with};
-use super::tcp_info::WireBytes;
+use super::io::{Io, Read, Socket, poll_read_with};
+use super::tcp_info::{self, WireBytes};
 use super::{ErrorClass, Failure};
 use std::future::poll_fn;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 
 /// A connection being joined.
-pub(super) struct Joining {
-    io: Io,
+pub(super) struct Joining<S> {
+    io: Io<S>,
     asked: u64,
     answer: Vec<u8>,
 }
 
 /// A connection that is joined.
-pub(super) struct Joined {
-    pub io: Io,
+pub(super) struct Joined<S = TcpStream> {
+    pub io: Io<S>,
     /// What came behind the answer.
     pub early: Vec<u8>,
     pub handshake: Handshake,
@@ -35,8 +36,8 @@ pub(super) struct Handshake {
 impl Handshake {
     /// Of a connection that sent `asked` bytes and whose answer was the first `head` of what came, with `after` bytes
     /// read behind it.
-    pub fn of(io: &Io, asked: u64, head: u64, after: u64) -> Handshake {
-        let counts = io.kernel().unwrap_or_default();
+    pub fn of(io: &Io<impl Socket>, asked: u64, head: u64, after: u64) -> Handshake {
+        let counts = tcp_info::read(io.socket(), io.socket().is_ipv6()).unwrap_or_default();
         if io.is_tls() {
             let answered = counts.received().saturating_sub(after).max(head);
             Handshake { asked: counts.sent.max(asked), answered, before: counts.until_joined_by_tls(after) }
@@ -46,8 +47,8 @@ impl Handshake {
     }
 }
 
-impl Joining {
-    pub fn new(io: Io) -> Joining {
+impl<S: Socket> Joining<S> {
+    pub fn new(io: Io<S>) -> Joining<S> {
         Joining { io, asked: 0, answer: Vec::new() }
     }
 
@@ -82,7 +83,7 @@ impl Joining {
     }
 
     /// The answer was the first `head` bytes of what came; 0 where nothing was asked.
-    pub fn joined(self, head: usize) -> Joined {
+    pub fn joined(self, head: usize) -> Joined<S> {
         let early = self.answer[head..].to_vec();
         let handshake = Handshake::of(&self.io, self.asked, head as u64, early.len() as u64);
         Joined { io: self.io, early, handshake }

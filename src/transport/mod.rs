@@ -11,13 +11,14 @@
 //! | http | `requests.rs` |
 //! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
 
-use crate::catalog::{DialectKind, Format, Transport};
+use crate::catalog::{DialectKind, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, Seat};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::task::spawn_local;
 
 mod closing;
 mod counted;
@@ -104,6 +105,10 @@ pub struct Ended {
 /// Receives what happens on connections. Calls come in order for each session, never from two places at once, and never
 /// from within [`Connection::send`] or [`Connection::close`].
 pub trait Sink {
+    /// The session is open. First of its calls, but for [`Sink::on_fault`].
+    fn on_opened(&self, session: SessionId, opened: Opened);
+    /// The session couldn't be opened; the last call.
+    fn on_open_failed(&self, session: SessionId, failure: Failure);
     /// Message `ticket` is about to be written, at `at`.
     fn on_sent(&self, session: SessionId, ticket: u64, at: Nanos);
     /// A payload was read. Control frames and the dialect's own messages never come here. `format` is what the sender
@@ -162,26 +167,32 @@ pub struct Opened {
     pub phases: ConnectPhases,
 }
 
-/// Connects and joins. `place` is the path (and query) of what to join, such as `/room/7`. Messages may reach `sink`
-/// before this returns. Never takes longer than the endpoint's `connect_timeout`. Must run within a `LocalSet` or a local
-/// runtime.
-pub async fn open(
-    endpoint: Rc<Endpoint>,
-    place: &str,
-    session: SessionId,
-    sink: Rc<dyn Sink>,
-) -> Result<Opened, Failure> {
-    let opening = Opening::new(endpoint.clone(), place, session, sink);
-    // Boxed, so that no transport's opening takes as much memory as the largest one's.
-    match &endpoint.transport {
-        Transport::Tcp(settings) => Box::pin(tcp::open(opening, settings)).await,
-        Transport::Websocket(settings) => Box::pin(websocket::open(opening, settings)).await,
-        Transport::Udp(settings) => Box::pin(udp::open(opening, settings)).await,
+/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. `place`
+/// is the path (and query) of what to join, such as `/room/7`. Never takes longer than the endpoint's `connect_timeout`.
+/// Must run within a `LocalSet` or a local runtime.
+pub fn open(endpoint: Rc<Endpoint>, place: &str, session: SessionId, sink: Rc<dyn Sink>) {
+    let transport = endpoint.transport.clone();
+    let opening = Opening::new(endpoint, place, session, sink);
+    match transport {
+        Transport::Tcp(settings) => {
+            opening.on_reactor(async move |seat, opening| tcp::open(seat, opening, &settings).await);
+        }
+        Transport::Http(settings) => {
+            opening.on_reactor(async move |seat, opening| requests::open(seat, opening, &settings).await);
+        }
+        Transport::Websocket(settings) if settings.engine == Engine::Native => {
+            opening.on_reactor(async move |seat, opening| websocket::native::open(seat, opening, &settings).await);
+        }
+        Transport::Websocket(settings) => {
+            opening.on_runtime(async move |opening| websocket::open(opening, &settings).await);
+        }
+        Transport::Udp(settings) => opening.on_runtime(async move |opening| udp::open(opening, &settings).await),
         Transport::LongPolling(settings)
         | Transport::ShortPolling(settings)
         | Transport::Sse(settings)
-        | Transport::HttpStreaming(settings) => Box::pin(http::open(opening, settings)).await,
-        Transport::Http(settings) => Box::pin(requests::open(opening, settings)).await,
+        | Transport::HttpStreaming(settings) => {
+            opening.on_runtime(async move |opening| http::open(opening, &settings).await);
+        }
     }
 }
 
@@ -199,6 +210,34 @@ impl Opening {
     fn new(endpoint: Rc<Endpoint>, place: &str, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
         let deadline = Deadline::after(endpoint.connect_timeout);
         Opening { endpoint, place: place.to_owned(), id, sink, deadline, began: now() }
+    }
+
+    /// Has it opened by the reactor.
+    fn on_reactor(self, open: impl AsyncFnOnce(&Rc<Seat>, &Opening) -> Result<Opened, Failure> + 'static) {
+        let reactor = self.endpoint.reactor.clone();
+        reactor.carry_out(async move |seat| {
+            let opened = open(&seat, &self).await;
+            if opened.is_err() {
+                // It may have failed within the call that began it.
+                seat.turn().await;
+            }
+            self.tell(opened);
+        });
+    }
+
+    /// Has it opened by a task.
+    fn on_runtime(self, open: impl AsyncFnOnce(&Opening) -> Result<Opened, Failure> + 'static) {
+        spawn_local(async move {
+            let opened = open(&self).await;
+            self.tell(opened);
+        });
+    }
+
+    fn tell(&self, opened: Result<Opened, Failure>) {
+        match opened {
+            Ok(opened) => self.sink.on_opened(self.id, opened),
+            Err(failure) => self.sink.on_open_failed(self.id, failure),
+        }
     }
 
     /// The session with a task of its own; `close_code` where the transport has one.

@@ -1,12 +1,17 @@
-//! Connecting: one TCP connection, with TLS where the URL asks for it, within a deadline.
+//! Connecting: one TCP connection, with TLS where the URL asks for it, within a deadline; on the reactor, or in a task of
+//! the runtime.
 
-use super::io::Io;
+use super::io::{self, Io};
 use super::{Endpoint, ErrorClass, Failure, tls};
 use crate::clock::{Nanos, now};
+use crate::reactor::{self, Seat};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How long the system may take to resolve a name.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +34,44 @@ pub async fn resolve(host: &str, port: u16) -> Result<(SocketAddr, Nanos), Failu
     Ok((address, now() - began))
 }
 
+/// Who moves a future on, and what it may wait for.
+pub(super) trait Ground {
+    type Socket: io::Socket;
+
+    /// Connects `socket`, which doesn't block.
+    async fn connect(&self, socket: Socket, to: SocketAddr) -> std::io::Result<Self::Socket>;
+
+    /// Waits for `work` until `at`; `None`: it wasn't done by then.
+    async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T>;
+}
+
+/// A task of the runtime.
+pub(super) struct Runtime;
+
+impl Ground for Runtime {
+    type Socket = TcpStream;
+
+    async fn connect(&self, socket: Socket, to: SocketAddr) -> std::io::Result<TcpStream> {
+        TcpSocket::from_std_stream(socket.into()).connect(to).await
+    }
+
+    async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(Duration::from_nanos(at.saturating_sub(now())), work).await.ok()
+    }
+}
+
+impl Ground for Rc<Seat> {
+    type Socket = reactor::Socket;
+
+    async fn connect(&self, socket: Socket, to: SocketAddr) -> std::io::Result<reactor::Socket> {
+        reactor::Socket::connect(self, socket, to).await
+    }
+
+    async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T> {
+        Seat::until(self, at, work).await
+    }
+}
+
 /// When connecting and joining must be done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
@@ -42,43 +85,50 @@ impl Deadline {
         Deadline { at: now().saturating_add(nanos), patience }
     }
 
-    /// Bounds `work`, which is what `class` is the timeout of.
+    /// Bounds `work`, which is what `class` is the timeout of. Takes less memory of what is pinned already.
     pub async fn bound<T>(
         self,
+        ground: &impl Ground,
         class: ErrorClass,
         what: &str,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let left = Duration::from_nanos(self.at.saturating_sub(now()));
-        let late = |_| Failure::new(class, format!("{what} took longer than {:?}", self.patience));
-        tokio::time::timeout(left, work).await.map_err(late)?
+        let late = || Failure::new(class, format!("{what} took longer than {:?}", self.patience));
+        ground.until(self.at, work).await.unwrap_or_else(|| Err(late()))
     }
 }
 
 /// A connection that is ready to carry bytes, and how long each phase took.
-pub(super) struct Dialed {
-    pub io: Io,
+pub(super) struct Dialed<S> {
+    pub io: Io<S>,
     pub tcp: Nanos,
     pub tls: Option<Nanos>,
 }
 
 /// Connects to the endpoint. `nodelay` switches Nagle's algorithm off.
-pub(super) async fn dial(endpoint: &Endpoint, nodelay: bool, deadline: Deadline) -> Result<Dialed, Failure> {
+pub(super) async fn dial<G: Ground>(
+    ground: &G,
+    endpoint: &Endpoint,
+    nodelay: bool,
+    deadline: Deadline,
+) -> Result<Dialed<G::Socket>, Failure> {
     let began = now();
-    let connecting = async {
-        let socket = if endpoint.address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
-        socket.set_nodelay(nodelay)?;
+    let connecting = pin!(async {
+        let socket =
+            Socket::new(Domain::for_address(endpoint.address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(nodelay)?;
         endpoint.sources.leave(&socket, endpoint.address)?;
-        Ok(socket.connect(endpoint.address).await?)
-    };
-    let stream = deadline.bound(ErrorClass::ConnectTimeout, "the TCP connect", connecting).await?;
+        Ok(ground.connect(socket, endpoint.address).await?)
+    });
+    let stream = deadline.bound(ground, ErrorClass::ConnectTimeout, "the TCP connect", connecting).await?;
     let connected = now();
     let tcp = connected - began;
     let Some(name) = &endpoint.tls_name else {
         return Ok(Dialed { io: Io::Plain(stream), tcp, tls: None });
     };
-    let handshake = tls::handshake(stream, name);
-    let stream = deadline.bound(ErrorClass::HandshakeTimeout, "the TLS handshake", handshake).await?;
+    // Boxed, so that those who need none aren't as large as a handshake.
+    let handshake = Box::pin(tls::handshake(stream, name));
+    let stream = deadline.bound(ground, ErrorClass::HandshakeTimeout, "the TLS handshake", handshake).await?;
     Ok(Dialed { io: Io::Tls(Box::new(stream)), tcp, tls: Some(now() - connected) })
 }
 

@@ -9,16 +9,17 @@ use super::closing::{CLOSE_PATIENCE, Closing};
 use super::counted::Reading;
 use super::direct::add_message;
 use super::http::Backoff;
+use super::io::Io;
 use super::net::{Deadline, dial};
 use super::queue::{Item, Message, Queue};
 use super::{
-    ConnectPhases, Connection, Ended, Endpoint, ErrorClass, Failure, Opened, Opening, Sent, SessionId, Sink, Unsent, io,
+    ConnectPhases, Connection, Ended, Endpoint, ErrorClass, Failure, Opened, Opening, Sent, SessionId, Sink, Unsent,
 };
 use crate::catalog::{Format, HttpRequests};
 use crate::clock::{Nanos, now};
 use crate::codec::response::Response;
 use crate::measure::{Traffic, Volume};
-use crate::reactor::{Handler, Ready, Received, Turn};
+use crate::reactor::{Handler, Ready, Received, Seat, Socket, Turn};
 use line::Line;
 use request::Request;
 use std::cell::{Cell, RefCell};
@@ -33,11 +34,11 @@ const READS: usize = 8;
 /// What a session keeps of the memory in which it held a request, bytes.
 const KEPT: usize = 4096;
 
-pub(super) async fn open(opening: Opening, settings: &HttpRequests) -> Result<Opened, Failure> {
-    let dialed = dial(&opening.endpoint, settings.nodelay, opening.deadline).await?;
+pub(super) async fn open(seat: &Rc<Seat>, opening: &Opening, settings: &HttpRequests) -> Result<Opened, Failure> {
+    let dialed = dial(seat, &opening.endpoint, settings.nodelay, opening.deadline).await?;
     let phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, upgrade: None, total: now() - opening.began };
-    let session = Session::new(&opening, settings);
-    session.keep(dialed.io)?;
+    let session = Session::new(opening, settings);
+    session.keep(seat, dialed.io);
     Ok(Opened { connection: Box::new(Handle(session)), phases })
 }
 
@@ -100,15 +101,14 @@ impl Session {
     }
 
     /// Takes a connection that is up.
-    fn keep(&self, io: io::Io) -> Result<(), Failure> {
+    fn keep(&self, seat: &Seat, io: Io<Socket>) {
         // Only whoever was dropped meanwhile is no more.
-        let Some(me) = self.me.upgrade() else { return Ok(()) };
-        let (line, handshake) = Line::new(io, &self.endpoint.reactor, me)?;
+        let Some(me) = self.me.upgrade() else { return };
+        let (line, handshake) = Line::new(io, seat, me);
         self.connections.set(self.connections.get() + 1);
         let (asked, both) = self.handshake.get();
         self.handshake.set((asked + handshake.asked, both + handshake.asked + handshake.answered));
         *self.line.borrow_mut() = Some(line);
-        Ok(())
     }
 
     /// Lets the connection go.
@@ -178,13 +178,16 @@ impl Session {
             return;
         }
         let (me, endpoint, nodelay) = (self.me.clone(), self.endpoint.clone(), self.nodelay);
-        spawn_local(async move {
+        self.endpoint.reactor.carry_out(async move |seat| {
+            // What comes of it can't be told from within the call that asks for it.
+            seat.turn().await;
             let mut backoff = Backoff::default();
             loop {
-                let dialed = dial(&endpoint, nodelay, Deadline::after(endpoint.connect_timeout)).await;
+                let dialed = dial(&seat, &endpoint, nodelay, Deadline::after(endpoint.connect_timeout)).await;
                 let Some(session) = me.upgrade().filter(|session| !session.is_over.get()) else { return };
-                match dialed.and_then(|dialed| session.keep(dialed.io)) {
-                    Ok(()) => {
+                match dialed {
+                    Ok(dialed) => {
+                        session.keep(&seat, dialed.io);
                         session.is_dialing.set(false);
                         return session.connected();
                     }
@@ -196,7 +199,7 @@ impl Session {
                     }
                 }
                 drop(session);
-                backoff.failed().await;
+                backoff.failed(&seat).await;
             }
         });
     }

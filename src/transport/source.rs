@@ -38,7 +38,12 @@ impl Sources {
             // Where the system doesn't know it, it chooses as it always did.
             let _ = set(socket.as_fd(), LOCAL_PORT_RANGE, ports);
         }
-        let Some(address) = self.next_address(target) else { return Ok(()) };
+        if self.addresses.is_empty() {
+            return Ok(());
+        }
+        let Some(address) = self.next_address(target) else {
+            return Err(io::Error::other(format!("no address to leave from is of the family of {}", target.ip())));
+        };
         set(socket.as_fd(), libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
         let socket = socket2::SockRef::from(socket);
         socket.bind(&SocketAddr::new(address, 0).into())
@@ -121,6 +126,8 @@ mod tests {
         let open: Vec<Socket> = (0..4).map(|_| connect(&sources, target).unwrap()).collect();
         let seen: Vec<String> = open.iter().map(|socket| from(socket).ip().to_string()).collect();
         assert_eq!(seen, ["127.0.0.5", "127.0.0.6", "127.0.0.5", "127.0.0.6"]);
+        let none_fits = connect(&Sources::new(vec!["::1".parse().unwrap()]), target).unwrap_err();
+        assert!(none_fits.to_string().contains("the family of 127.0.0.1"), "{none_fits}");
         let anywhere = connect(&Sources::new(Vec::new()), target).unwrap();
         assert_eq!(from(&anywhere).ip().to_string(), "127.0.0.1");
     }

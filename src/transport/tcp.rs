@@ -11,16 +11,19 @@ use crate::clock::{Nanos, now};
 use crate::codec::stream::StreamCodec;
 use crate::codec::{CodecError, Decode};
 use crate::dialect::{Refusal, speak};
+use crate::reactor::{Seat, Socket};
+use std::pin::pin;
+use std::rc::Rc;
 
 /// The longest line with which a target may answer a join, bytes.
 const MAX_ANSWER: usize = 1024;
 
-pub(super) async fn open(opening: Opening, settings: &Tcp) -> Result<Opened, Failure> {
+pub(super) async fn open(seat: &Rc<Seat>, opening: &Opening, settings: &Tcp) -> Result<Opened, Failure> {
     let endpoint = &*opening.endpoint;
-    let dialed = dial(endpoint, settings.nodelay, opening.deadline).await?;
+    let dialed = dial(seat, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let join = join(endpoint, settings, &opening.place, Joining::new(dialed.io));
-    let (joined, was_asked) = opening.deadline.bound(ErrorClass::HandshakeTimeout, "joining", join).await?;
+    let join = pin!(join(endpoint, settings, &opening.place, Joining::new(dialed.io)));
+    let (joined, was_asked) = opening.deadline.bound(seat, ErrorClass::HandshakeTimeout, "joining", join).await?;
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
         tls: dialed.tls,
@@ -28,7 +31,7 @@ pub(super) async fn open(opening: Opening, settings: &Tcp) -> Result<Opened, Fai
         total: now() - opening.began,
     };
     let codec = StreamCodec::new(settings.framing, endpoint.fixed_size);
-    let connection = direct::start(&opening, joined, Framed(codec.clone()), codec, None)?;
+    let connection = direct::start(seat, opening, joined, Framed(codec.clone()), codec, None);
     Ok(Opened { connection, phases })
 }
 
@@ -37,8 +40,8 @@ async fn join(
     endpoint: &Endpoint,
     settings: &Tcp,
     place: &str,
-    mut joining: Joining,
-) -> Result<(Joined, bool), Failure> {
+    mut joining: Joining<Socket>,
+) -> Result<(Joined<Socket>, bool), Failure> {
     let dialect = speak(endpoint.dialect, &endpoint.token);
     let Some(line) = dialect.stream_join(place, settings.framing, endpoint.fixed_size) else {
         return Ok((joining.joined(0), false));

@@ -5,8 +5,8 @@
 //! IPv6, 20 of TCP, and 12 more where timestamps were negotiated; a SYN has options besides (8 bytes, as a rule). Not seen:
 //! segments after the socket was closed, and Ethernet.
 
-use socket2::{SockAddr, SockRef};
 use std::ops::{AddAssign, Sub};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Bytes from the IP header up, each direction, as seen by this end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,8 +35,6 @@ pub(super) struct TcpCounts {
     pub wire: WireBytes,
     /// Payload that TCP took from us, every byte once.
     pub sent: u64,
-    /// Of what was received, bytes that nobody has read yet.
-    pub unread: u64,
     /// The same received, with one more for the peer's FIN.
     with_fin: u64,
     /// Headers of IP and TCP, bytes.
@@ -98,21 +96,29 @@ impl TcpCounts {
 
 /// Reads the connection's counters; `None` where the system doesn't tell (not Linux, or older than 4.19).
 #[cfg(target_os = "linux")]
-pub(super) fn read(socket: &SockRef) -> Option<TcpCounts> {
+pub(super) fn read(socket: &impl AsFd, is_ipv6: bool) -> Option<TcpCounts> {
+    info(socket.as_fd()).map(|info| counts(&info, is_ipv6))
+}
+
+/// The same, and how many of the bytes received nobody has read yet.
+#[cfg(target_os = "linux")]
+pub(super) fn read_with_unread(socket: &impl AsFd, is_ipv6: bool) -> Option<(TcpCounts, u64)> {
+    at_one_moment(socket.as_fd()).map(|(info, unread)| (counts(&info, is_ipv6), unread))
+}
+
+#[cfg(target_os = "linux")]
+fn counts(info: &libc::tcp_info, is_ipv6: bool) -> TcpCounts {
     use state::{CLOSE, CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT};
 
-    let (info, unread) = at_one_moment(socket)?;
-    let is_ipv6 = socket.peer_addr().as_ref().is_ok_and(SockAddr::is_ipv6);
     let header = header(is_ipv6, info.tcpi_options & TIMESTAMPS != 0);
     // Either direction began with a SYN.
     let wire = |bytes: u64, segments: u32| bytes + u64::from(segments) * header + syn_options(info.tcpi_options);
-    Some(TcpCounts {
+    TcpCounts {
         wire: WireBytes {
             sent: wire(info.tcpi_bytes_sent, info.tcpi_segs_out),
             received: wire(info.tcpi_bytes_received, info.tcpi_segs_in),
         },
         sent: info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans) + u64::from(info.tcpi_notsent_bytes),
-        unread,
         with_fin: info.tcpi_bytes_received,
         header,
         mss: info.tcpi_advmss.into(),
@@ -122,12 +128,12 @@ pub(super) fn read(socket: &SockRef) -> Option<TcpCounts> {
         fin: matches!(info.tcpi_state, TIME_WAIT | CLOSE | CLOSE_WAIT | LAST_ACK | CLOSING),
         own_fin: matches!(info.tcpi_state, TIME_WAIT | CLOSE | LAST_ACK | CLOSING),
         own_fin_acknowledged: matches!(info.tcpi_state, TIME_WAIT | CLOSE),
-    })
+    }
 }
 
 /// The counters, and how much waits to be read: what comes between the two readings would make them disagree.
 #[cfg(target_os = "linux")]
-fn at_one_moment(socket: &SockRef) -> Option<(libc::tcp_info, u64)> {
+fn at_one_moment(socket: BorrowedFd) -> Option<(libc::tcp_info, u64)> {
     const ATTEMPTS: usize = 4;
     let mut before = unread(socket)?;
     let mut info = info(socket)?;
@@ -143,9 +149,7 @@ fn at_one_moment(socket: &SockRef) -> Option<(libc::tcp_info, u64)> {
 
 /// Bytes in the receive queue.
 #[cfg(target_os = "linux")]
-fn unread(socket: &SockRef) -> Option<u64> {
-    use std::os::fd::AsRawFd;
-
+fn unread(socket: BorrowedFd) -> Option<u64> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the descriptor is open while `socket` is borrowed, and FIONREAD writes one int.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, std::ptr::from_mut(&mut bytes)) };
@@ -153,9 +157,7 @@ fn unread(socket: &SockRef) -> Option<u64> {
 }
 
 #[cfg(target_os = "linux")]
-fn info(socket: &SockRef) -> Option<libc::tcp_info> {
-    use std::os::fd::AsRawFd;
-
+fn info(socket: BorrowedFd) -> Option<libc::tcp_info> {
     // SAFETY: `tcp_info` is plain numbers, for which zero is a value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -173,7 +175,12 @@ fn info(socket: &SockRef) -> Option<libc::tcp_info> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn read(_socket: &SockRef) -> Option<TcpCounts> {
+pub(super) fn read(_socket: &impl AsFd, _is_ipv6: bool) -> Option<TcpCounts> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn read_with_unread(_socket: &impl AsFd, _is_ipv6: bool) -> Option<(TcpCounts, u64)> {
     None
 }
 
@@ -216,7 +223,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     fn read(stream: &TcpStream) -> Option<TcpCounts> {
-        super::read(&SockRef::from(stream))
+        super::read(stream, false)
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -234,11 +241,11 @@ mod tests {
         assert_eq!((after.sent, after.received()), (before.sent + 100, 0));
         // Every byte once and a FIN for none, on either side.
         assert_eq!(read(&server).unwrap().received(), 100);
-        assert_eq!(read(&server).unwrap().unread, 0);
+        assert_eq!(read_with_unread(&server, false).unwrap().1, 0);
         server.write_all(&[7; 10]).await.unwrap();
         drop(server);
         client.readable().await.unwrap();
-        assert_eq!(read(&client).unwrap().unread, 10);
+        assert_eq!(read_with_unread(&client, false).unwrap().1, 10);
         assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 10);
         assert_eq!(read(&client).unwrap().received(), 10);
     }

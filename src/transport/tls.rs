@@ -8,7 +8,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -18,7 +18,10 @@ thread_local! {
 }
 
 /// Shakes hands as a client that expects `name`. Sessions are never resumed: each handshake is a whole one.
-pub(super) async fn handshake(stream: TcpStream, name: &str) -> Result<TlsStream<TcpStream>, Failure> {
+pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    name: &str,
+) -> Result<TlsStream<S>, Failure> {
     let failure = |detail: String| Failure::new(ErrorClass::Tls, detail);
     let config = CONFIG.with(|config| config.get_or_init(configured).clone());
     let config = config.map_err(|e| failure(format!("the system's certificates can't be used: {e}")))?;

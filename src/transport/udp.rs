@@ -1,5 +1,6 @@
 //! UDP: one connected socket a session, one message a datagram. The kernel passes on only what comes from the target.
 
+use super::net::Runtime;
 use super::{ConnectPhases, ErrorClass, Failure, Opened, Opening, Sources};
 use crate::catalog::Udp;
 use crate::clock::now;
@@ -22,7 +23,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// The longest answer to a join that is understood, bytes.
 const LONGEST_ANSWER: usize = 1024;
 
-pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Failure> {
+pub(super) async fn open(opening: &Opening, settings: &Udp) -> Result<Opened, Failure> {
     let endpoint = &*opening.endpoint;
     let mut joining = Joining {
         socket: bind(endpoint.address, settings, &endpoint.sources)?,
@@ -30,10 +31,10 @@ pub(super) async fn open(opening: Opening, settings: &Udp) -> Result<Opened, Fai
         asked: 0,
         answered: 0,
     };
-    let joined = joining.join(&opening).await?;
+    let joined = joining.join(opening).await?;
     let total = now() - opening.began;
     let phases = ConnectPhases { upgrade: joined.then_some(total), total, ..ConnectPhases::default() };
-    Ok(Opened { connection: session::start(&opening, joining)?, phases })
+    Ok(Opened { connection: session::start(opening, joining)?, phases })
 }
 
 fn bind(target: SocketAddr, settings: &Udp, sources: &Sources) -> Result<UdpSocket, Failure> {
@@ -77,7 +78,7 @@ impl Joining {
                 }
             }
         };
-        opening.deadline.bound(ErrorClass::HandshakeTimeout, "joining", asking).await
+        opening.deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", asking).await
     }
 
     /// The target's answer to a join. Anything else that it sends meanwhile is not ours to count.

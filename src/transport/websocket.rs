@@ -3,9 +3,9 @@
 use super::closing::{Closing, Stop};
 use super::counted::Counted;
 use super::headers::{self, Purpose};
-use super::io::Read;
+use super::io::{Read, Socket};
 use super::joining::{Joined, Joining};
-use super::net::dial;
+use super::net::{Ground, Runtime, dial};
 use super::session::Session;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::{Engine, Websocket};
@@ -15,20 +15,39 @@ use crate::dialect::speak;
 use crate::seed;
 use std::convert::Infallible;
 use std::future::pending;
-use std::rc::Rc;
+use std::pin::pin;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 mod fast;
-mod native;
+pub(super) mod native;
 mod tungstenite;
 
-pub(super) async fn open(opening: Opening, settings: &Websocket) -> Result<Opened, Failure> {
+/// Opens a session of an engine that needs a task.
+pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Opened, Failure> {
+    let (joined, phases) = upgraded(&Runtime, opening, settings).await?;
+    let frames = Frames::new(settings);
+    let session = opening.session(Some(settings.close_code));
+    let stream = Counted::joined_by(joined, session.meter.clone());
+    let connection = match settings.engine {
+        Engine::Tungstenite => session.clone().run(async move { tungstenite::live(&session, stream, frames).await }),
+        _ => session.clone().run(async move { fast::live(&session, stream, frames).await }),
+    };
+    Ok(Opened { connection, phases })
+}
+
+/// Connects and shakes hands.
+async fn upgraded<G: Ground>(
+    ground: &G,
+    opening: &Opening,
+    settings: &Websocket,
+) -> Result<(Joined<G::Socket>, ConnectPhases), Failure> {
     let endpoint = &*opening.endpoint;
-    let dialed = dial(endpoint, settings.nodelay, opening.deadline).await?;
+    let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let shake = shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io));
-    let joined = opening.deadline.bound(ErrorClass::HandshakeTimeout, "the WebSocket handshake", shake).await?;
+    let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io)));
+    let what = "the WebSocket handshake";
+    let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
@@ -36,35 +55,16 @@ pub(super) async fn open(opening: Opening, settings: &Websocket) -> Result<Opene
         upgrade: Some(ended - connected),
         total: ended - opening.began,
     };
-    let frames = Frames::new(settings);
-    let connection = match settings.engine {
-        Engine::Native => native::start(&opening, joined, frames, settings.close_code)?,
-        Engine::Fastwebsockets => {
-            let (session, stream) = with_task(&opening, joined, settings);
-            session.clone().run(async move { fast::live(&session, stream, frames).await })
-        }
-        Engine::Tungstenite => {
-            let (session, stream) = with_task(&opening, joined, settings);
-            session.clone().run(async move { tungstenite::live(&session, stream, frames).await })
-        }
-    };
-    Ok(Opened { connection, phases })
-}
-
-/// The session of an engine that needs a task, and its stream.
-fn with_task(opening: &Opening, joined: Joined, settings: &Websocket) -> (Rc<Session>, Counted) {
-    let session = opening.session(Some(settings.close_code));
-    let stream = Counted::joined_by(joined, session.meter.clone());
-    (session, stream)
+    Ok((joined, phases))
 }
 
 /// Upgrades the connection.
-async fn shake_hands(
+async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
     place: &str,
-    mut joining: Joining,
-) -> Result<Joined, Failure> {
+    mut joining: Joining<S>,
+) -> Result<Joined<S>, Failure> {
     let request = Request {
         path: speak(endpoint.dialect, &endpoint.token).upgrade_path(place),
         key: generate_key(),

@@ -37,11 +37,25 @@ pub struct Seen {
     /// Messages of each poll, and whether it had a gap before it.
     pub polls: RefCell<Vec<(u64, bool)>>,
     pub faults: RefCell<Vec<(Option<u64>, ErrorClass)>>,
+    /// Sent from within the opening, before anything can have been read.
+    first: Vec<Vec<u8>>,
+    opened: RefCell<Option<Result<Opened, Failure>>>,
     ended: RefCell<Option<Ended>>,
     changed: Notify,
 }
 
 impl Sink for Seen {
+    fn on_opened(&self, _session: SessionId, mut opened: Opened) {
+        for (ticket, payload) in self.first.iter().enumerate() {
+            opened.connection.send(ticket as u64, Format::Binary, payload).unwrap();
+        }
+        assert!(self.opened.borrow_mut().replace(Ok(opened)).is_none(), "opened twice");
+        self.changed.notify_one();
+    }
+    fn on_open_failed(&self, _session: SessionId, failure: Failure) {
+        assert!(self.opened.borrow_mut().replace(Err(failure)).is_none(), "failed twice");
+        self.changed.notify_one();
+    }
     fn on_sent(&self, _session: SessionId, ticket: u64, _at: Nanos) {
         self.sent.borrow_mut().push(ticket);
         self.changed.notify_one();
@@ -76,6 +90,11 @@ impl Sink for Seen {
 }
 
 impl Seen {
+    /// Whether anything came of opening.
+    pub fn was_told(&self) -> bool {
+        self.opened.borrow().is_some()
+    }
+
     /// Waits until `condition` holds.
     pub async fn until(&self, what: &str, condition: impl Fn(&Seen) -> bool) {
         let waiting = async {
@@ -147,10 +166,22 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
 }
 
 pub async fn try_open(endpoint: Endpoint, place: &str) -> Result<Client, Failure> {
-    let seen = Rc::new(Seen::default());
+    open_as(endpoint, place, Seen::default()).await
+}
+
+/// Opens a session that sends these at once.
+pub async fn open_sending(endpoint: Endpoint, first: Vec<Vec<u8>>) -> Client {
+    let seen = Seen { first, ..Seen::default() };
+    open_as(endpoint, "/echo", seen).await.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, Failure> {
+    let seen = Rc::new(seen);
     let format = endpoint.format;
-    let opening = open(Rc::new(endpoint), place, 7, seen.clone());
-    let opened = tokio::time::timeout(PATIENCE, opening).await.expect("open outlived its timeout")?;
+    open(Rc::new(endpoint), place, 7, seen.clone());
+    assert!(!seen.was_told(), "told from within the call");
+    seen.until("an opened session", |seen| seen.opened.borrow().is_some()).await;
+    let opened = seen.opened.take().expect("it was told")?;
     Ok(Client { seen, connection: opened.connection, phases: opened.phases, format })
 }
 

@@ -1,10 +1,16 @@
 //! TCP, TLS and UDP targets that misbehave.
 
 use crate::harness::*;
+use crate::requests::requests;
+use socket2::{Domain, Socket, Type};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
-use wsbench::catalog::{DialectKind, Framing, Transport, Udp};
-use wsbench::transport::{ErrorClass, Unsent};
+use tokio::sync::Notify;
+use wsbench::catalog::{DialectKind, Engine, Framing, Transport, Udp};
+use wsbench::transport::{ErrorClass, Sources, Unsent, open};
 use wsbench::units::ByteSize;
 
 /// How a raw length-framed session ends whose target sends `bytes`, and then closes if `close`.
@@ -87,12 +93,85 @@ fn a_tcp_join_that_fails_says_how() {
 #[test]
 fn nobody_listening_is_refused() {
     run(async {
-        for transport in [tcp(Framing::Length), udp(), Transport::LongPolling(http()), Transport::Sse(http())] {
+        let of_streams = each_way_to_open();
+        for transport in of_streams.into_iter().chain([udp(), Transport::Sse(http())]) {
             let mut endpoint = endpoint(transport, nobody().await);
             endpoint.dialect = DialectKind::Wsbench;
             let what = format!("{:?}", endpoint.transport);
             assert_eq!(refusal(endpoint).await, ErrorClass::Refused, "{what}");
         }
+    });
+}
+
+/// By the reactor, and by a task.
+fn each_way_to_open() -> Vec<Transport> {
+    let websocket = |engine| Transport::Websocket(websocket(engine));
+    let by_task = [websocket(Engine::Fastwebsockets), Transport::LongPolling(http())];
+    let by_reactor = [tcp(Framing::Length), Transport::Http(requests()), websocket(Engine::Native)];
+    by_task.into_iter().chain(by_reactor).collect()
+}
+
+/// An address whose listener takes nobody in any more, and what keeps it so.
+fn full() -> (SocketAddr, Vec<std::net::TcpStream>, Socket) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        waiting.push(stream);
+    }
+    (address, waiting, listener)
+}
+
+#[test]
+fn a_target_that_takes_nobody_in_is_a_connect_timeout() {
+    run(async {
+        let (address, _waiting, _listener) = full();
+        for transport in each_way_to_open() {
+            let mut endpoint = endpoint(transport, address);
+            endpoint.connect_timeout = Duration::from_millis(50);
+            let what = format!("{:?}", endpoint.transport);
+            assert_eq!(refusal(endpoint).await, ErrorClass::ConnectTimeout, "{what}");
+        }
+    });
+}
+
+#[test]
+fn an_address_to_leave_from_of_the_other_family_is_told() {
+    run(async {
+        for transport in each_way_to_open() {
+            let mut endpoint = endpoint(transport, nobody().await);
+            endpoint.sources = Sources::new(vec!["::1".parse().unwrap()]);
+            let failure = try_open(endpoint, "/echo").await.err().expect("it has nowhere to leave from");
+            assert!(failure.class == ErrorClass::Io && failure.detail.contains("family"), "{failure}");
+        }
+    });
+}
+
+#[test]
+fn clearing_the_reactor_leaves_nothing_of_a_session_that_was_being_opened() {
+    run(async {
+        let came = Rc::new(Notify::new());
+        let (tell, left) = (came.clone(), Rc::new(Notify::new()));
+        let gone = left.clone();
+        let address = listen(move |mut stream| {
+            let (tell, gone) = (tell.clone(), gone.clone());
+            async move {
+                stream.read_u8().await.unwrap();
+                tell.notify_one();
+                while stream.read_u8().await.is_ok() {}
+                gone.notify_one();
+            }
+        });
+        let endpoint = Rc::new(endpoint(Transport::Websocket(websocket(Engine::Native)), address.await));
+        let seen = Rc::new(Seen::default());
+        open(endpoint.clone(), "/echo", 7, seen.clone());
+        came.notified().await;
+        endpoint.reactor.clear();
+        assert_eq!((Rc::strong_count(&endpoint), Rc::strong_count(&seen)), (1, 1), "something holds on to them");
+        left.notified().await;
+        assert!(!seen.was_told());
     });
 }
 

@@ -53,8 +53,8 @@ fn named(name: &str, endpoint: Endpoint) -> Endpoint {
 fn a_certificate_that_nobody_vouches_for_is_a_tls_error() {
     run(async {
         let address = in_front_of(nobody().await, acceptor(&own_certificate())).await;
-        let websocket = Transport::Websocket(websocket(Engine::Fastwebsockets));
-        for transport in [websocket, tcp(Framing::Length), Transport::LongPolling(http())] {
+        let websockets = [Engine::Native, Engine::Fastwebsockets].map(|engine| Transport::Websocket(websocket(engine)));
+        for transport in websockets.into_iter().chain([tcp(Framing::Length), Transport::LongPolling(http())]) {
             assert_eq!(refusal(named("localhost", endpoint(transport, address))).await, ErrorClass::Tls);
         }
     });

@@ -439,8 +439,8 @@ fn a_target_that_breaks_the_rules_is_told_so_behind_what_waits_on_both_engines()
                         silence(stream).await;
                     }
                 });
-                let mut client = open_at(endpoint(Transport::Websocket(websocket(*engine)), address.await)).await;
-                client.send(1, b"waits");
+                let endpoint = endpoint(Transport::Websocket(websocket(*engine)), address.await);
+                let client = open_sending(endpoint, vec![b"waits".to_vec()]).await;
                 let (waited, close) = told.await.unwrap();
                 assert_eq!(waited, Some((0x82, b"waits".to_vec())), "{engine}: {what}");
                 let (opcode, payload) = close.unwrap_or_else(|| panic!("{engine}: {what}: no Close"));
@@ -467,8 +467,7 @@ fn a_target_that_breaks_the_rules_and_reads_nothing_is_left_for_breaking_them_on
                 outbox_limit: 16 << 20,
                 ..endpoint(Transport::Websocket(websocket(*engine)), address.await)
             };
-            let mut client = open_at(endpoint).await;
-            (0..16).for_each(|ticket| client.send(ticket, &vec![0; 1 << 20]));
+            let client = open_sending(endpoint, vec![vec![0; 1 << 20]; 16]).await;
             assert_eq!(client.seen.failure().await, ErrorClass::Protocol, "{engine}");
         }
     });

@@ -8,9 +8,11 @@ use crate::plan::{Target, Workload};
 use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
 use crate::workload::{self, Roster};
 
-/// Sessions of the ramp that are being opened at once, per worker: what opening takes of memory is not given back for long,
-/// and should not be counted as what sessions take.
-const MOST_OPENING: u64 = 1024;
+/// Sessions of the ramp that are being opened at once, per worker: fewer than a server usually lets wait to be accepted (511), since
+/// one that stands still for a moment drops the others' SYNs, and they try again a second later.
+const MOST_OPENING: u64 = 256;
+/// Sessions opened in one go by a ramp that is behind: answers to those that were are looked at before there are more.
+const AT_ONCE: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -166,7 +168,10 @@ impl Sessions {
 
 impl Core {
     pub(super) fn open_due_sessions(&mut self, now: Nanos, actions: &mut Vec<Action>) {
-        while self.sessions.next_opening().is_some_and(|at| at <= now) {
+        for _ in 0..AT_ONCE {
+            if self.sessions.next_opening().is_none_or(|at| at > now) {
+                break;
+            }
             let session = self.sessions.next;
             self.sessions.next += 1;
             self.sessions.set(session, State::Opening);

@@ -7,7 +7,7 @@ use super::Requests;
 use crate::transport::counted::Counted;
 use crate::transport::failure::class_of;
 use crate::transport::meter::Meter;
-use crate::transport::net::{Deadline, dial};
+use crate::transport::net::{Deadline, Runtime, dial};
 use crate::transport::{ConnectPhases, ErrorClass, Failure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -67,7 +67,7 @@ impl Lane {
 
     /// Opens the connection; how long that took.
     pub async fn connect(&mut self, deadline: Deadline) -> Result<ConnectPhases, Failure> {
-        let dialed = dial(&self.requests.endpoint, self.requests.nodelay, deadline).await?;
+        let dialed = dial(&Runtime, &self.requests.endpoint, self.requests.nodelay, deadline).await?;
         let stream = Counted::new(dialed.io, self.meter.clone());
         let io = TokioIo::new(stream.clone());
         let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(classify)?;

@@ -10,6 +10,7 @@ use crate::dialect::HttpFace;
 use crate::seed;
 use crate::transport::closing::CLOSE_PATIENCE;
 use crate::transport::counted::Counted;
+use crate::transport::net::Runtime;
 use crate::transport::session::Session;
 use crate::transport::tcp::garbage;
 use crate::transport::{Ended, ErrorClass, Failure};
@@ -75,7 +76,7 @@ impl Polling {
                     if is_given_up {
                         return self.session.closing.broken(failure);
                     }
-                    self.backoff.failed().await;
+                    self.backoff.failed(&Runtime).await;
                 }
             }
         }

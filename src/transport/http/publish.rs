@@ -5,6 +5,7 @@ use super::Backoff;
 use super::lane::{Lane, Lost};
 use crate::clock::now;
 use crate::dialect::HttpFace;
+use crate::transport::net::Runtime;
 use crate::transport::queue::{Item, Message};
 use crate::transport::session::Session;
 use crate::transport::{Ended, ErrorClass, Failure};
@@ -67,7 +68,7 @@ impl Publisher {
             Err(failure) => failure,
         };
         session.fault(Some(ticket), failure);
-        self.backoff.failed().await;
+        self.backoff.failed(&Runtime).await;
     }
 
     /// Tells the target, where the dialect does. The closing lasts from that request to its answer.

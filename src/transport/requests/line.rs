@@ -2,13 +2,12 @@
 
 use crate::codec::CodecError;
 use crate::codec::response::{Response, ResponseDecoder};
-use crate::reactor::{Handler, Reactor, Received, Stream, Token};
+use crate::reactor::{Handler, Reactor, Received, Seat, Socket, Stream, Token};
 use crate::transport::Failure;
 use crate::transport::counted::Reading;
 use crate::transport::io::Io;
 use crate::transport::joining::{Handshake, Joining};
 use crate::transport::tcp_info::{self, WireBytes};
-use socket2::SockRef;
 use std::io;
 use std::rc::Rc;
 
@@ -17,6 +16,7 @@ pub(super) struct Line {
     /// Writing failed; what the target had said before may still be read, and says better what happened.
     pub broken: Option<Failure>,
     stream: Stream,
+    is_ipv6: bool,
     decoder: ResponseDecoder,
     before: WireBytes,
     is_used: bool,
@@ -26,15 +26,14 @@ pub(super) struct Line {
 
 impl Line {
     /// Puts a connection under `handler`'s care; also what it cost so far.
-    pub fn new(io: Io, reactor: &Reactor, handler: Rc<dyn Handler>) -> Result<(Line, Handshake), Failure> {
+    pub fn new(io: Io<Socket>, seat: &Seat, handler: Rc<dyn Handler>) -> (Line, Handshake) {
+        let is_ipv6 = io.socket().peer().is_ipv6();
         let joined = Joining::new(io).joined(0);
-        let stream = Stream::new(joined.io.into_reactor()?, joined.early);
-        let token = reactor.add(stream.socket(), handler)?;
-        if stream.has_early() {
-            reactor.again(token);
-        }
+        let stream = Stream::new(joined.io.into_reactor(), joined.early);
+        seat.hand_over(handler, stream.has_early());
         let line = Line {
-            token,
+            token: seat.token(),
+            is_ipv6,
             broken: None,
             stream,
             decoder: ResponseDecoder::default(),
@@ -42,7 +41,7 @@ impl Line {
             is_used: false,
             has_begun: false,
         };
-        Ok((line, joined.handshake))
+        (line, joined.handshake)
     }
 
     /// A request is about to be written: whether there was one before.
@@ -98,7 +97,7 @@ impl Line {
     /// With `wire`, also what the system counted.
     pub fn reading(&self, wire: bool) -> Reading {
         let (sent, received) = self.stream.counts();
-        let counts = wire.then(|| tcp_info::read(&SockRef::from(self.stream.socket()))).flatten();
+        let counts = wire.then(|| tcp_info::read_with_unread(self.stream.socket(), self.is_ipv6)).flatten();
         Reading::new(sent, received, counts, self.before)
     }
 }

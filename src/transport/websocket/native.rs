@@ -1,29 +1,33 @@
 //! The engine of our own: `codec::websocket` on the reactor. Pings and closing are here and in `direct.rs`.
 
-use super::{Frames, Pings};
+use super::{Frames, Pings, upgraded};
+use crate::catalog::Websocket;
 use crate::clock::Nanos;
 use crate::codec::websocket::{Arrival, Decoder, Encoder, Role};
+use crate::reactor::Seat;
 use crate::transport::closing::{Closing, Stop};
 use crate::transport::direct::{self, Direct, Outgoing, Protocol};
-use crate::transport::joining::Joined;
 use crate::transport::stream::CloseBy;
-use crate::transport::{Connection, Ended, Failure, Opening};
+use crate::transport::{Ended, Failure, Opened, Opening};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 thread_local! {
     /// One for all sessions of a worker: what it keeps is the masks that it has drawn already.
     static ENCODER: RefCell<Encoder> = RefCell::new(Encoder::new(Role::Client));
 }
 
-pub(super) fn start(
+pub(in crate::transport) async fn open(
+    seat: &Rc<Seat>,
     opening: &Opening,
-    joined: Joined,
-    frames: Frames,
-    close_code: u16,
-) -> Result<Box<dyn Connection>, Failure> {
-    let native = Native { frames, pings: Pings::default() };
-    direct::start(opening, joined, native, Decoder::new(Role::Client), Some(close_code))
+    settings: &Websocket,
+) -> Result<Opened, Failure> {
+    let (joined, phases) = upgraded(seat, opening, settings).await?;
+    let native = Native { frames: Frames::new(settings), pings: Pings::default() };
+    let decoder = Decoder::new(Role::Client);
+    let connection = direct::start(seat, opening, joined, native, decoder, Some(settings.close_code));
+    Ok(Opened { connection, phases })
 }
 
 struct Native {
