@@ -35,6 +35,10 @@ performance FILE *NAMES:
     benches/peers/install.sh
     bash benches/performance/all.sh {{FILE}} {{NAMES}}
 
+# This revision's target against the parent's, pair by pair: advisory
+duet-parent *FLAGS:
+    bash benches/duet-parent.sh {{FLAGS}}
+
 # Licences and sources of dependencies (needs cargo-deny)
 deny:
     cargo deny check

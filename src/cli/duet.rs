@@ -13,11 +13,11 @@ pub(super) use sides::fill;
 use super::args::{DuetArgs, Format};
 use super::exit::Exit;
 use super::live::Display;
-use super::{compare, run, say, scenario, write};
+use super::{compare, run, say, scenario, summary, write};
 use crate::cluster::{self, Duet, DuetOrder, DuetProgress, Half, Halt, Progress, RunOptions};
 use crate::plan::{self, Plan};
 use crate::result::{Document, ScenarioText, redact_arguments};
-use crate::verdict::{self, Design, Options};
+use crate::verdict::{self, Design, Options, thresholds};
 use anyhow::Context;
 use looks::Looks;
 use sides::{Picker, Side};
@@ -167,7 +167,10 @@ fn conclude(duet: &Duet, args: &DuetArgs, looks: &Looks, options: &Options, dir:
             // Said even where it could not be saved: it may be all that is left.
             match args.format {
                 Format::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
-                Format::Text => say::out(&format!("{}{}\n", compare::text(&comparison), dir.display()))?,
+                Format::Text => {
+                    let kept = summary::limits_kept(candidate);
+                    say::out(&format!("{}{kept}{}\n", compare::text(&comparison), dir.display()))?;
+                }
             }
             written?;
             exit = exit.or(Exit::of_verdict(comparison.verdict, args.judge.strict));
@@ -176,8 +179,15 @@ fn conclude(duet: &Duet, args: &DuetArgs, looks: &Looks, options: &Options, dir:
         Err(_) if duet.broken.is_some() || base.partial => {}
         Err(problem) => exit = exit.or(compare::refuse(&problem)),
     }
+    // They are of one server: the one that is judged.
+    if thresholds::check(candidate).iter().any(|checked| checked.outcome.fails()) {
+        exit = exit.or(Exit::Threshold);
+    }
     if duet.is_decided_early {
-        say::err(&format!("decided at the first look, at a chance of {} of a false alarm", options.rules.alpha));
+        say::err(&format!(
+            "decided at the first look, at a chance of {:.2} % of a false alarm",
+            options.rules.alpha * 100.0
+        ));
     }
     for (arm, pairs) in &duet.short {
         say::err(&format!("{arm}: only {pairs} of {} pairs can be trusted, though pairs were run again", args.pairs));

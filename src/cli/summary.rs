@@ -96,7 +96,7 @@ fn row(cell: &CellSummary) -> Vec<String> {
 }
 
 /// Every threshold with what was measured.
-fn limits_kept(document: &Document) -> String {
+pub(super) fn limits_kept(document: &Document) -> String {
     let checked = thresholds::check(document);
     if checked.is_empty() {
         return String::new();

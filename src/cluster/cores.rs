@@ -11,7 +11,7 @@ use std::collections::HashSet;
 const SELF: Pid = Pid::from_raw(0);
 
 /// Cores that this process may run on, ascending: a container or `taskset` may have left it only some.
-fn allowed() -> Vec<usize> {
+pub(super) fn allowed() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(SELF) else { return Vec::new() };
     (0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap_or(false)).collect()
 }

@@ -187,6 +187,10 @@ impl Running<'_> {
                 if self.halt.is_wanted() {
                     return Ok(());
                 }
+                // Half a pair is none: the other trial could prove nothing.
+                if !is_valid {
+                    break;
+                }
             }
             self.arms[index].tried += 1;
             self.arms[index].valid += u32::from(is_valid);
@@ -223,6 +227,7 @@ impl Running<'_> {
             run: seed::mix(plan.seed, (u64::from(self.number) << 32) | rand::random::<u64>() >> 32) as u32,
             token: &self.token,
             interval: plan.output.interval.nanos(),
+            group: self.servers[half as usize].as_ref().map(Server::group),
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |live| {
             progress(DuetProgress::Run(half, Progress::Live { arm: &name, live }));

@@ -1,8 +1,8 @@
 //! A process that keeps the server which a command started, and never leaves any of it behind.
 //!
 //! The command runs in a process group of its own. The keeper holds on until its standard input ends, which it does when
-//! whoever started it lets go of it or dies in whatever way: then the group is asked to end, and killed if it doesn't. If the
-//! command ends by itself, the keeper says how, in a line, and ends too. Processes that the command left behind are the
+//! whoever started it lets go of it or dies in whatever way: then the group is asked to end, and killed if it doesn't. It says
+//! the group's id, in a line, and if the command ends by itself how it did, in another. Processes that the command left behind are the
 //! keeper's to bury (`PR_SET_CHILD_SUBREAPER`), so that it knows when the last of the group is gone.
 
 use crate::clock::{self, MILLI, Nanos, SECOND};
@@ -46,6 +46,7 @@ pub fn keep(command: &str) -> io::Result<()> {
         .process_group(0)
         .spawn()?;
     let group = Group(Pid::from_raw(shell.id() as i32));
+    writeln!(io::stdout(), "{}", group.0)?;
     let (tell, events) = mpsc::channel();
     let ended = tell.clone();
     thread::spawn(move || ended.send(Event::Ended(shell.wait())));

@@ -65,6 +65,7 @@ pub(super) struct Server {
     output: Lines<BufReader<ChildStdout>>,
     /// Where in the log its own output begins.
     log_from: u64,
+    group: u32,
 }
 
 impl Server {
@@ -76,6 +77,9 @@ impl Server {
     ) -> Result<Option<Server>, ServerError> {
         let failed = |source| ServerError::Start { command: order.command.clone(), source };
         let mut server = Server::spawn(program, order).map_err(failed)?;
+        let first = server.end().await;
+        let Ok(group) = first.parse() else { return Err(server.ended(first)) };
+        server.group = group;
         let deadline = tokio::time::sleep(order.within.0);
         tokio::pin!(deadline);
         loop {
@@ -119,7 +123,13 @@ impl Server {
             output: BufReader::new(keeper.stdout.take().ok_or_else(missing)?).lines(),
             keeper,
             log_from,
+            group: 0,
         })
+    }
+
+    /// Its process group.
+    pub(super) fn group(&self) -> u32 {
+        self.group
     }
 
     /// Whether the command has ended by itself, which says that it has.
@@ -130,7 +140,7 @@ impl Server {
         }
     }
 
-    /// Until the command ends by itself, and how. Safe to cancel.
+    /// Until the command ends by itself, and how; before that, its group. Safe to cancel.
     async fn end(&mut self) -> String {
         match self.output.next_line().await {
             Ok(Some(how)) => how,

@@ -10,6 +10,7 @@ use super::link::{FromWorker, Link, Slice, ToWorker};
 use super::loss::Loss;
 use super::sockets;
 use super::targets::Targets;
+use super::usage::Meter;
 use crate::catalog::{DialectKind, TargetUrl};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
@@ -42,6 +43,8 @@ pub(super) struct Assignment<'a> {
     pub run: u32,
     pub token: &'a str,
     pub interval: Nanos,
+    /// The process group of the server that a command started, whose usage is taken; `None`: nothing is known of it.
+    pub group: Option<u32>,
 }
 
 /// What came of it.
@@ -94,10 +97,11 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
         (Target::Url(_), _) => Targets::default(),
     };
     let kernel = kernel::Watch::before_connecting();
+    let server = order.group.map(Meter::of_group);
     let slices = slices(order, &processes, &targets)?;
     let ports = slices.iter().filter_map(|(slice, _)| slice.url.parse().ok()).map(|url: TargetUrl| url.port).collect();
     let crew = Crew::start(order.program, slices).await?;
-    let mut trial = Running { order, processes, ports, crew, targets, kernel, held: None, is_halted: false };
+    let mut trial = Running { order, processes, ports, crew, targets, kernel, server, held: None, is_halted: false };
     let is_deserted = trial.drive(halt, live).await?;
     trial.finish(is_deserted).await
 }
@@ -145,6 +149,8 @@ struct Running<'a> {
     crew: Crew,
     targets: Targets,
     kernel: kernel::Watch,
+    /// Of a server that a command started.
+    server: Option<Meter>,
     held: Option<Held>,
     is_halted: bool,
 }
@@ -244,6 +250,9 @@ impl Running<'_> {
             self.crew.tell(&ToWorker::Stop).await;
             return false;
         }
+        if let Some(server) = &mut self.server {
+            server.start();
+        }
         let others = u64::from(self.processes.workers + self.processes.targets).saturating_sub(2);
         let at = clock::now() + REST + REST_EACH * others;
         self.targets.begin(self.order, &self.processes, at).await;
@@ -259,7 +268,8 @@ impl Running<'_> {
     /// Stops the targets and sums what everyone saw.
     async fn finish(mut self, is_deserted: bool) -> Result<Tried, TrialError> {
         self.kernel.look();
-        let target = self.targets.stop().await?;
+        let usage = self.server.as_ref().map(Meter::read);
+        let target = self.targets.stop().await?.or_else(|| usage.map(of_server));
         let workers = cores::workers(self.processes.workers, self.processes.targets);
         let (mut outcome, mut generator) = self.crew.merged()?;
         generator.cores = cores::used(&workers);
@@ -277,6 +287,11 @@ impl Running<'_> {
         losses.append(&mut self.targets.losses);
         Ok(Tried { outcome, generator, target, kernel: self.kernel.seen(), failure, is_broken: false, losses })
     }
+}
+
+/// Nothing but its usage is known of a server that a command started, and it may run on every core.
+fn of_server(usage: Usage) -> TargetFacts {
+    TargetFacts { usage: Usage { cores: cores::allowed().len() as u64, ..usage }, ..TargetFacts::default() }
 }
 
 /// The instant that is `time` from now.

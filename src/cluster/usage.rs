@@ -3,10 +3,19 @@
 use crate::clock::{self, Nanos};
 use crate::result::Usage;
 
-/// A process seen from outside or inside: what it had used before connecting, and at the start.
+/// Whose usage it is.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    /// `None`: this process.
+    Process(Option<u32>),
+    /// Those that are in this process group at the moment.
+    Group(u32),
+}
+
+/// Processes seen from outside or inside: what they had used before connecting, and at the start.
 #[derive(Debug)]
 pub(super) struct Meter {
-    pid: Option<u32>,
+    of: Of,
     rss_before: u64,
     rss_ramped: Option<u64>,
     cpu_at_start: Nanos,
@@ -24,9 +33,18 @@ struct Ticks {
 impl Meter {
     /// Takes the memory before connecting. `None`: this process.
     pub(super) fn before_connecting(pid: Option<u32>) -> Meter {
+        Meter::of(Of::Process(pid))
+    }
+
+    /// The same of a process group.
+    pub(super) fn of_group(group: u32) -> Meter {
+        Meter::of(Of::Group(group))
+    }
+
+    fn of(of: Of) -> Meter {
         Meter {
-            pid,
-            rss_before: memory(pid, "VmRSS:"),
+            of,
+            rss_before: of.sum(|pid| memory(pid, "VmRSS:")),
             rss_ramped: None,
             cpu_at_start: 0,
             ticks_at_start: Ticks::default(),
@@ -36,16 +54,16 @@ impl Meter {
 
     /// Every session is open, and the schedule starts.
     pub(super) fn start(&mut self) {
-        self.rss_ramped = Some(memory(self.pid, "VmRSS:"));
-        self.cpu_at_start = cpu(self.pid);
-        self.ticks_at_start = ticks(self.pid);
+        self.rss_ramped = Some(self.of.sum(|pid| memory(pid, "VmRSS:")));
+        self.cpu_at_start = self.of.sum(cpu);
+        self.ticks_at_start = self.of.ticks();
         self.started = clock::now();
     }
 
     /// The drain is over.
     pub(super) fn read(&self) -> Usage {
-        let cpu_nanos = cpu(self.pid).saturating_sub(self.cpu_at_start);
-        let now = ticks(self.pid);
+        let cpu_nanos = self.of.sum(cpu).saturating_sub(self.cpu_at_start);
+        let now = self.of.ticks();
         let user = now.user.saturating_sub(self.ticks_at_start.user);
         let both = user + now.system.saturating_sub(self.ticks_at_start.system);
         let share = |part: u64| (u128::from(cpu_nanos) * u128::from(part) / u128::from(both.max(1))) as Nanos;
@@ -55,11 +73,48 @@ impl Meter {
             wall_nanos: clock::now().saturating_sub(self.started),
             rss_before_connecting: self.rss_before,
             rss_ramped: self.rss_ramped,
-            rss_peak: memory(self.pid, "VmHWM:"),
-            processes: 1,
+            rss_peak: self.rss_peak(),
+            processes: self.of.pids().len() as u64,
             cores: 1,
         }
     }
+
+    /// A group may have lived before this trial: its own peak says nothing of it.
+    fn rss_peak(&self) -> u64 {
+        match self.of {
+            Of::Process(pid) => memory(pid, "VmHWM:"),
+            Of::Group(_) => self.of.sum(|pid| memory(pid, "VmRSS:")).max(self.rss_ramped.unwrap_or(0)),
+        }
+    }
+}
+
+impl Of {
+    fn pids(self) -> Vec<Option<u32>> {
+        match self {
+            Of::Process(pid) => vec![pid],
+            Of::Group(group) => members(group).into_iter().map(Some).collect(),
+        }
+    }
+
+    fn sum(self, what: impl Fn(Option<u32>) -> u64) -> u64 {
+        self.pids().into_iter().map(what).sum()
+    }
+
+    fn ticks(self) -> Ticks {
+        let add = |sum: Ticks, one: Ticks| Ticks { user: sum.user + one.user, system: sum.system + one.system };
+        self.pids().into_iter().map(ticks).fold(Ticks::default(), add)
+    }
+}
+
+/// The processes of a group; its id is the third field behind the program's name.
+fn members(group: u32) -> Vec<u32> {
+    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let is_member = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let field = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(2));
+        field.and_then(|field| field.parse().ok()) == Some(group)
+    };
+    all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_member).collect()
 }
 
 /// From `stat`, whose second field is the program's name in brackets.
@@ -113,6 +168,36 @@ mod tests {
         assert!(usage.rss_peak >= usage.rss_before_connecting + (32 << 20), "{usage:?}");
         assert!(usage.cpu_nanos > 0 && usage.wall_nanos > 0);
         assert!(usage.rss_ramped.is_some_and(|ramped| ramped > 0));
+    }
+
+    #[test]
+    fn a_group_is_all_that_is_in_it() {
+        use std::os::unix::process::CommandExt;
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 600 & read line; while :; do :; done"])
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let group = nix::unistd::Pid::from_raw(shell.id() as i32);
+        while members(shell.id()).len() < 2 {
+            std::thread::yield_now();
+        }
+        let mut meter = Meter::of_group(shell.id());
+        meter.start();
+        let idle = meter.read();
+        shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        while meter.read().cpu_nanos < idle.cpu_nanos + 50_000_000 {
+            std::thread::yield_now();
+        }
+        assert_eq!(idle.processes, 2);
+        assert!(idle.rss_before_connecting > 0 && idle.rss_peak >= idle.rss_ramped.unwrap());
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
+        shell.wait().unwrap();
+        while !members(shell.id()).is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(meter.read().processes, 0);
     }
 
     #[test]

@@ -250,7 +250,7 @@ pub struct Usage {
     pub cores: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TargetFacts {
     pub usage: Usage,
     /// Push: events originated in the measured window, and how late the target was.

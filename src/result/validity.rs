@@ -190,7 +190,7 @@ fn busy_target(e: &Evidence) -> Option<Finding> {
     let share = e.target?.usage.share().filter(|s| *s > BUSY_SHARE)?;
     finding(
         "busy-target",
-        format!("the embedded target used {:.0} % of its core", share * 100.0),
+        format!("the target used {:.0} % of the cores that it may run on", share * 100.0),
         "latencies are those of a saturated server; lower the rate to compare transports below saturation",
     )
 }

@@ -30,12 +30,13 @@ impl Looks {
 
     /// `options` with what the first or the last look may spend.
     pub(super) fn options(&self, options: &Options, is_first: bool) -> Options {
-        let share = match (self.first_after(), is_first) {
-            (None, _) => 1.0,
-            (Some(_), true) => FIRST,
-            (Some(_), false) => 1.0 - FIRST,
+        let first = self.alpha * FIRST;
+        let alpha = match (self.first_after(), is_first) {
+            (None, _) => self.alpha,
+            (Some(_), true) => first,
+            (Some(_), false) => self.alpha - first,
         };
-        Options { rules: Rules { alpha: self.alpha * share, ..options.rules }, ..options.clone() }
+        Options { rules: Rules { alpha, ..options.rules }, ..options.clone() }
     }
 }
 
