@@ -1,9 +1,11 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
 mod compare;
+mod duet;
 mod history;
 
 pub(super) use compare::{CompareArgs, JudgeArgs};
+pub(super) use duet::{DuetArgs, UrlFlag};
 pub(super) use history::HistoryArgs;
 
 use super::baseline;
@@ -39,6 +41,7 @@ Examples:
   wsbench run scenarios/echo.toml --transport websocket --target websocket=ws://127.0.0.1:9001/echo
   wsbench capacity scenarios/echo.toml --slo 'p99 < 50ms'
   wsbench compare before after              what changed between two runs
+  wsbench duet scenarios/echo.toml --base './old --port {port}' --candidate './new --port {port}'
   wsbench report reports/chat-…/result.json redraw a saved result";
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,8 @@ pub(super) enum Command {
     Capacity(Box<CapacityArgs>),
     /// Judge one saved run by another: regression, improvement, no change, or inconclusive
     Compare(CompareArgs),
+    /// Run a scenario on two servers, pair by pair, and judge one by the other
+    Duet(Box<DuetArgs>),
     /// Show many saved runs over time, and where a figure seems to have changed
     History(HistoryArgs),
     /// Validate a scenario and show what it would run; starts nothing
@@ -72,6 +77,9 @@ pub(super) enum Command {
     /// (internal) a worker of a run
     #[command(hide = true)]
     Worker,
+    /// (internal) what keeps a server that a duet started
+    #[command(hide = true)]
+    Keeper { command: String },
     /// (internal) the embedded target of a run
     #[command(hide = true)]
     Target,
@@ -99,6 +107,8 @@ pub(super) struct RunArgs {
     /// Show no progress
     #[arg(short, long, env = "WSBENCH_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
+    #[command(flatten)]
+    pub color: ColorArgs,
     /// Judge this run by a baseline: its name, a result.json, or a report's folder
     #[arg(long, value_name = "NAME|FILE", env = "WSBENCH_BASELINE", help_heading = "Baselines")]
     pub baseline: Option<String>,
@@ -107,8 +117,6 @@ pub(super) struct RunArgs {
     pub save_baseline: Option<baseline::Name>,
     #[command(flatten, next_help_heading = "Baselines")]
     pub judge: JudgeArgs,
-    #[command(flatten)]
-    pub color: ColorArgs,
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -122,9 +130,10 @@ Examples:
   wsbench run scenarios/echo.toml --trials 10 --baseline main
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
-Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline (nothing was run),
-95 the generator was the bottleneck, 96 regression against the baseline, 97 inconclusive (with --strict),
-99 a threshold was broken or could not be measured, 104 scenario invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline
+(nothing was run), 95 the generator was the bottleneck, 96 regression against the baseline,
+97 inconclusive (with --strict), 99 a threshold was broken or could not be measured, 104 scenario
+invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = CAPACITY_EXAMPLES)]
@@ -199,7 +208,7 @@ fn precision(text: &str) -> Result<Share, String> {
 }
 
 /// The scenario, and what may be said over it.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct PlanArgs {
     /// Scenario file (TOML)
     pub scenario: PathBuf,

@@ -123,6 +123,26 @@ mod tests {
     use crate::result::testing;
 
     #[test]
+    fn of_two_the_first_in_the_order_applies() {
+        let order = [104, 1, 105, 95, 94, 99, 96, 97, 0];
+        let all = [
+            Exit::Done,
+            Exit::Failed,
+            Exit::NotComparable,
+            Exit::Invalid,
+            Exit::Regression,
+            Exit::Inconclusive,
+            Exit::Threshold,
+            Exit::BadScenario,
+            Exit::Interrupted,
+        ];
+        let place = |exit: Exit| order.iter().position(|code| *code == exit as u8).unwrap();
+        for (one, other) in all.iter().flat_map(|one| all.map(|other| (*one, other))) {
+            assert_eq!(place(one.or(other)), place(one).min(place(other)), "{one:?}, {other:?}");
+        }
+    }
+
+    #[test]
     fn a_broken_threshold_comes_after_everything_that_spoils_a_run() {
         let mut document = testing::document();
         let cells = document.cells.iter_mut();

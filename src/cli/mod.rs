@@ -5,6 +5,7 @@ mod baseline;
 mod capacity;
 mod check;
 mod compare;
+mod duet;
 mod exit;
 mod export;
 mod history;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::run(*run),
         Command::Capacity(args) => capacity::capacity(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Duet(args) => duet::duet(&args),
         Command::History(args) => history::history(&args),
         Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
             say::out(&String::from_utf8_lossy(&script)).map(|()| Exit::Done).map_err(Into::into)
         }
         Command::Worker => crate::cluster::work().map(|()| Exit::Done).map_err(Into::into),
+        Command::Keeper { command } => crate::cluster::keep(&command).map(|()| Exit::Done).map_err(Into::into),
         Command::Target => crate::target::controlled().map(|()| Exit::Done).map_err(Into::into),
         Command::Capture => crate::accounting::work().map(|()| Exit::Done).map_err(Into::into),
     };

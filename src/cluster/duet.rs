@@ -91,7 +91,7 @@ pub async fn duet(
     progress(DuetProgress::Run(Half::Base, Progress::Calibrating));
     let calibration = trial::calibrate(&options.program).await.ok();
     for (document, plan) in documents.iter_mut().zip(&order.plans) {
-        document.calibration = calibration.clone();
+        document.calibration = calibration;
         document.network_floor = coordinator::floors(plan, &halt).await;
     }
     let arms = vec![Pairs::default(); order.plans[0].cells.len()];

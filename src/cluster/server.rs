@@ -224,3 +224,43 @@ async fn answer(url: &TargetUrl) -> io::Result<u16> {
     let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.trim().parse().ok());
     status.ok_or_else(|| io::Error::other("no answer of HTTP"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_of_2xx_is_ready_and_nothing_else_is() {
+        for (status, is_ready) in
+            [("200 OK", true), ("204 No Content", true), ("503 Not Yet", false), ("301 Gone", false)]
+        {
+            let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/health?a=b", server.local_addr().unwrap()).parse().unwrap();
+            let answering = async {
+                let (stream, _) = server.accept().await.unwrap();
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                assert_eq!(line, "GET /health?a=b HTTP/1.1\r\n");
+                stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).await.unwrap();
+                // Until it was read.
+                let _ = stream.read_to_string(&mut line).await;
+            };
+            let ready = Ready::Answers(url);
+            let (is_met, ()) = tokio::join!(ready.is_met(), answering);
+            assert_eq!(is_met, is_ready, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_is_ready_once_it_is_listened_on() {
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (tcp_port, udp_port) = (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port());
+        let ready = Ready::Listens { tcp: vec![tcp_port], udp: vec![udp_port] };
+        assert!(ready.is_met().await);
+        drop(tcp);
+        assert!(!ready.is_met().await);
+        assert!(!Ready::Listens { tcp: Vec::new(), udp: vec![tcp_port] }.is_met().await);
+    }
+}

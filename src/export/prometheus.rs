@@ -3,6 +3,7 @@
 
 use crate::measure::Metric;
 use crate::result::{CellSummary, Document, Quantiles};
+use crate::verdict::thresholds::{self, Outcome};
 use std::fmt::Write as _;
 
 /// Metrics that are written one after the other, each with all its samples.
@@ -138,6 +139,19 @@ pub fn of_run(document: &Document) -> String {
     let errors = arms
         .iter()
         .flat_map(|arm| arm.summary.errors.iter().map(|(class, n)| (with(&arm.labels, "class", class), *n as f64)));
+    let mut checked = thresholds::check(document);
+    checked.sort_by(|a, b| (&a.arm, &a.threshold).cmp(&(&b.arm, &b.threshold)));
+    // The same may stand in the scenario and on the command line.
+    checked.dedup_by(|a, b| (&a.arm, &a.threshold) == (&b.arm, &b.threshold));
+    let held = checked.iter().filter(|one| one.outcome != Outcome::Void).map(|one| {
+        let labels = vec![
+            ("scenario", document.scenario.name.as_str()),
+            ("arm", one.arm.as_str()),
+            ("threshold", one.threshold.as_str()),
+        ];
+        (labels, f64::from(u8::from(!one.outcome.fails())))
+    });
+    page.gauge("wsbench_threshold_held", "1: the threshold held; 0: it was broken, or nobody can tell.", held);
     page.gauge("wsbench_errors", "Errors of the run, by class.", errors);
     page.text
 }
@@ -314,8 +328,12 @@ mod tests {
 
     #[test]
     fn every_line_is_well_formed_and_in_base_units() {
-        let document = testing::document();
+        let mut document = testing::document();
+        let hold = |text: &str| crate::threshold::Hold { hold: text.parse().unwrap(), abort: false };
+        document.thresholds = vec![hold("tcp: p50 < 1us"), hold("websocket: p50 < 1h"), hold("tcp: p50 < 1us")];
         let samples = parsed(&of_run(&document));
+        let held = |s: &&Sample| s.name == "wsbench_threshold_held";
+        assert_eq!(samples.iter().filter(held).map(|s| s.value).collect::<Vec<_>>(), [0.0, 1.0]);
         let find = |name: &str, arm: &str, label: &str, value: &str| {
             let is_it = |s: &&Sample| s.name == name && s.labels["arm"] == arm && s.labels[label] == value;
             samples.iter().find(is_it).unwrap_or_else(|| panic!("no {name} of {arm}")).value

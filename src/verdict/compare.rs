@@ -212,6 +212,7 @@ fn left_out(base: &Document, new: &Document, options: &Options) -> Vec<String> {
         if document.partial {
             words.push(format!("{name} is partial: it was interrupted, or lost a process of its own"));
         }
+        words.extend(document.aborted.iter().map(|why| format!("{name} ended early: {why}")));
     }
     words
 }

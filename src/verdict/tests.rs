@@ -5,6 +5,7 @@ use super::*;
 use crate::measure::Counters;
 use crate::result::{Document, KernelMemory, testing};
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 fn judged(base: &Document, new: &Document) -> Comparison {
     compare(base, new, Design::Separate, &Options::default()).unwrap()
@@ -309,6 +310,7 @@ fn trials_that_cant_be_trusted_are_left_out_and_listed() {
     new.cells[0].trials[2].outcome.interrupted = true;
     new.cells[0].trials[3].failure = Some("no session could be opened".to_owned());
     new.partial = true;
+    new.aborted = Some("errors == 0 was broken".to_owned());
     let comparison = judged(&base, &new);
     assert_eq!((comparison.base.trials, comparison.new.trials), (10, 6));
     assert_eq!(
@@ -318,6 +320,7 @@ fn trials_that_cant_be_trusted_are_left_out_and_listed() {
             "websocket: 1 of 10 trials of new: interrupted",
             "websocket: 1 of 10 trials of new: failed: no session could be opened",
             "new is partial: it was interrupted, or lost a process of its own",
+            "new ended early: errors == 0 was broken",
         ]
     );
     assert_eq!(comparison.verdict, Verdict::NoChange);
@@ -515,14 +518,14 @@ fn a_comparison_survives_its_file() {
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["rows"][1]["effect"]["ci95"], json!([1.5, null]));
 }
 
-/// Rows of nothing but noise and, of every `changed`th, an effect.
+/// Rows of nothing but noise, and of an effect that all of them have.
 fn drawn(gated: usize, n: usize, noise: f64, effect: f64, seed: u64) -> Vec<(Row, judge::By)> {
-    let template = judged(&about(1.0, 1), &about(1.0, 2)).rows.remove(0);
+    static TEMPLATE: LazyLock<Row> = LazyLock::new(|| judged(&about(1.0, 1), &about(1.0, 2)).rows.remove(0));
     (0..gated as u64)
         .map(|at| {
             let base = noisy(n, noise, 1_000_003 * seed + 2 * at);
             let new = noisy(n, noise, 1_000_003 * seed + 2 * at + 1).iter().map(|value| value * effect).collect();
-            (Row { base, new, ..template.clone() }, judge::By::Ranks)
+            (Row { base, new, ..TEMPLATE.clone() }, judge::By::Ranks)
         })
         .collect()
 }
@@ -540,7 +543,7 @@ fn share(verdict: Verdict, times: u64, draw: impl Fn(u64) -> Vec<(Row, judge::By
 #[test]
 fn of_runs_that_differ_in_nothing_few_are_called_regressions() {
     for (gated, n, noise, times, design) in
-        [(4, 10, 0.1, 300, Design::Paired), (1, 12, 0.05, 300, Design::Paired), (3, 7, 0.2, 100, Design::Separate)]
+        [(4, 10, 0.1, 600, Design::Paired), (1, 12, 0.05, 600, Design::Paired), (3, 7, 0.2, 200, Design::Separate)]
     {
         // The bound is 5 % and three standard errors.
         let margin = 3.0 * (0.05f64 * 0.95 / times as f64).sqrt();

@@ -57,6 +57,10 @@ fn a_regression_is_96_with_its_wording_and_its_files() {
     let written = fs::read_to_string(ran.out.join("comparison.json")).unwrap();
     let comparison: Comparison = serde_json::from_str(&written).unwrap();
     assert_eq!((comparison.verdict, comparison.base.name.as_str()), (Verdict::Regression, "base.json"));
+    let of = |file: &str| fs::read_to_string(ran.out.join(file)).unwrap();
+    assert!(of("comparison.md").starts_with("## ✗ REGRESSION: "), "{}", of("comparison.md"));
+    assert!(of("junit.xml").contains("<failure type=\"REGRESSION\" message=\"REGRESSION chat/websocket p99 +1"));
+    assert!(of("comparison.html").contains("<svg") && of("charts/comparison-effects.svg").contains("REGRESSION"));
     bench.say(&["compare", "base.json", "new.json", "-o", "out"]).with_code(1);
 }
 

@@ -3,6 +3,7 @@
 mod accounting;
 mod capacity;
 mod compare;
+mod duet;
 mod exports;
 mod harness;
 mod history;

@@ -32,8 +32,8 @@ Examples:
   wsbench compare before/result.json after/result.json --metrics p99 --noise 5% -o comparison
 
 docs/verdicts.md says how it is judged, and what to do about each outcome.
-Exit codes: 0 no regression, 1 a file can't be read or every trial failed, 2 command line wrong, 94 not comparable,
-95 no trial of an arm can be trusted, 96 regression, 97 inconclusive (with --strict).";
+Exit codes: 0 no regression, 1 a file can't be read or every trial failed, 2 command line wrong,
+94 not comparable, 95 no trial of an arm can be trusted, 96 regression, 97 inconclusive (with --strict).";
 
 /// How one run is judged by another.
 #[derive(Debug, ClapArgs)]

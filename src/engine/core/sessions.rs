@@ -8,9 +8,9 @@ use crate::plan::{Target, Workload};
 use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
 use crate::workload::{self, Roster};
 
-/// Sessions of the ramp that are being opened at once, per worker: what opening takes of memory is not given back for long,
-/// and should not be counted as what sessions take.
-const MOST_OPENING: u64 = 1024;
+/// Sessions of the ramp that are being opened at once, per worker: fewer than a server usually lets wait to be accepted (511), since
+/// one that stands still for a moment drops the others' SYNs, and they try again a second later.
+const MOST_OPENING: u64 = 256;
 /// Sessions opened in one go by a ramp that is behind: answers to those that were are looked at before there are more.
 const AT_ONCE: usize = 32;
 

@@ -1,6 +1,6 @@
-//! A comparison as test cases: one a gated row.
+//! A comparison as test cases: one a gated row, and one a threshold of the new run.
 
-use super::run::properties;
+use super::run::{of_thresholds, properties};
 use super::{Case, Outcome, Suite};
 use crate::result::Document;
 use crate::verdict::{Comparison, Row, Verdict};
@@ -11,11 +11,12 @@ pub fn of_comparison(comparison: &Comparison, new: &Document) -> String {
     properties.push(("base", comparison.base.name.clone()));
     properties.push(("new", comparison.new.name.clone()));
     properties.extend(comparison.differences.iter().map(|difference| ("differs", difference.to_string())));
+    let gated = comparison.rows.iter().filter(|row| row.is_gated);
     Suite {
         name: comparison.scenario.clone(),
         started: comparison.new.started.clone(),
         properties,
-        cases: comparison.rows.iter().filter(|row| row.is_gated).map(|row| of_row(comparison, row)).collect(),
+        cases: gated.map(|row| of_row(comparison, row)).chain(of_thresholds(new)).collect(),
     }
     .xml()
 }
@@ -42,9 +43,11 @@ mod tests {
 
     #[test]
     fn a_regression_fails_and_what_can_not_be_told_is_skipped() {
-        let xml = of_comparison(&testing::comparison(), &document());
+        let mut new = document();
+        new.thresholds = vec![crate::threshold::Hold { hold: "tcp: p50 < 1h".parse().unwrap(), abort: false }];
+        let xml = of_comparison(&testing::comparison(), &new);
         assert!(
-            xml.contains("<testsuite name=\"chat\" tests=\"6\" failures=\"2\" errors=\"0\" skipped=\"1\""),
+            xml.contains("<testsuite name=\"chat\" tests=\"7\" failures=\"2\" errors=\"0\" skipped=\"1\""),
             "{xml}"
         );
         assert!(

@@ -1,18 +1,21 @@
-//! A run as test cases: for each arm whether it went to its end, and whether the generator could be trusted; and every
+//! A run as test cases: for each arm whether messages were answered and whether the generator could be trusted, and each
 //! threshold.
 
 use super::{Case, Outcome, Suite};
 use crate::result::{Cell, Document, Finding};
-use crate::verdict::thresholds::{self, Checked};
+use crate::verdict::thresholds::{self, Outcome as Kept};
 
 pub fn of_run(document: &Document) -> String {
     let name = &document.scenario.name;
     let mut cases = vec![Case {
         class: name.clone(),
         name: "the run went to its end".to_owned(),
-        outcome: match document.partial {
-            true => Outcome::Error("partial", "the run was interrupted, or lost a process of its own".to_owned()),
-            false => Outcome::Passed(None),
+        outcome: match &document.aborted {
+            _ if document.partial => {
+                Outcome::Error("partial", "the run was interrupted, or lost a process of its own".to_owned())
+            }
+            Some(why) => Outcome::Failed("aborted", why.clone()),
+            None => Outcome::Passed(None),
         },
     }];
     match &document.capacity {
@@ -24,7 +27,7 @@ pub fn of_run(document: &Document) -> String {
         })),
         None => cases.extend(document.cells.iter().flat_map(|cell| of_cell(name, cell))),
     }
-    cases.extend(thresholds::check(document).iter().map(|checked| of_threshold(name, checked)));
+    cases.extend(of_thresholds(document));
     Suite { name: name.clone(), started: document.meta.started.clone(), properties: properties(document), cases }.xml()
 }
 
@@ -41,6 +44,26 @@ pub(super) fn properties(document: &Document) -> Vec<(&'static str, String)> {
     properties
 }
 
+/// A case for each threshold and arm.
+pub(super) fn of_thresholds(document: &Document) -> impl Iterator<Item = Case> {
+    let checked = thresholds::check(document).into_iter();
+    checked.map(|checked| {
+        let words = checked.measured_in_words();
+        Case {
+            class: format!("{}.thresholds/{}", document.scenario.name, checked.arm),
+            outcome: match checked.outcome {
+                Kept::Held => Outcome::Passed(Some(words)),
+                Kept::Broken | Kept::NotMeasurable => {
+                    let kind = checked.outcome.words();
+                    Outcome::Failed(kind, format!("{kind}: {}: {words}", checked.threshold))
+                }
+                Kept::Void => Outcome::Skipped(words),
+            },
+            name: checked.threshold,
+        }
+    })
+}
+
 fn of_cell(scenario: &str, cell: &Cell) -> [Case; 2] {
     let case = |name: &str, outcome| Case {
         class: format!("{scenario}.{}/{}", cell.workload, cell.arm),
@@ -48,21 +71,6 @@ fn of_cell(scenario: &str, cell: &Cell) -> [Case; 2] {
         outcome,
     };
     [case("messages were answered", answered(cell)), case("the generator could be trusted", trusted(cell))]
-}
-
-fn of_threshold(scenario: &str, checked: &Checked) -> Case {
-    let limit = checked.limit_in_words().map_or(String::new(), |limit| format!("; the limit is {limit}"));
-    let seen = format!("{}{limit}", checked.measured_in_words());
-    Case {
-        class: format!("{scenario}.{}", checked.arm),
-        name: checked.threshold.clone(),
-        outcome: match checked.outcome {
-            thresholds::Outcome::Held => Outcome::Passed(Some(seen)),
-            thresholds::Outcome::Broken => Outcome::Failed("threshold", seen),
-            thresholds::Outcome::NotMeasurable => Outcome::Failed("not-measurable", seen),
-            thresholds::Outcome::Void => Outcome::Skipped(seen),
-        },
-    }
 }
 
 fn answered(cell: &Cell) -> Outcome {
@@ -127,13 +135,18 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_are_cases_and_one_without_its_arm_is_skipped() {
+    fn thresholds_are_cases_and_what_nobody_can_tell_fails() {
         let mut document = testing::document();
         let hold = |text: &str| crate::threshold::Hold { hold: text.parse().unwrap(), abort: false };
-        document.thresholds = ["tcp: p50 < 1h", "tcp: p50 < 1ns", "tcp: p99.9 < 1h", "no: p50 < 1h"].map(hold).to_vec();
+        document.thresholds = ["websocket: p50 < 1h", "tcp: p50 < 1us", "sse: p99.9 < 1h"].map(hold).to_vec();
         let xml = of_run(&document);
-        assert!(xml.contains("tests=\"19\" failures=\"2\" errors=\"1\" skipped=\"1\""), "{xml}");
-        assert!(xml.contains("name=\"tcp: p50 &lt; 1ns\"><failure type=\"threshold\""), "{xml}");
+        assert!(xml.contains("tests=\"18\" failures=\"2\" errors=\"1\""), "{xml}");
+        assert!(xml.contains("<failure type=\"BROKEN\" message=\"BROKEN: tcp: p50 &lt; 1us: 20.2 ms\">"), "{xml}");
+        assert!(xml.contains("<failure type=\"NOT MEASURABLE\""), "{xml}");
+        assert!(
+            xml.contains("<testcase classname=\"chat.thresholds/websocket\" name=\"websocket: p50 &lt; 1h\">"),
+            "{xml}"
+        );
     }
 
     #[test]

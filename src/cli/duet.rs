@@ -1,0 +1,196 @@
+//! `wsbench duet`: two servers in one run, pair by pair, and what changed from one to the other.
+//!
+//! | file | what |
+//! |---|---|
+//! | `sides.rs` | what was typed for either: a URL, or a command and its ports |
+//! | `looks.rs` | when it is judged, and by how much chance of a false alarm |
+
+mod looks;
+mod sides;
+
+pub(super) use sides::fill;
+
+use super::args::{DuetArgs, Format};
+use super::exit::Exit;
+use super::live::Display;
+use super::{compare, run, say, scenario, write};
+use crate::cluster::{self, Duet, DuetOrder, DuetProgress, Half, Halt, Progress, RunOptions};
+use crate::plan::{self, Plan};
+use crate::result::{Document, ScenarioText, redact_arguments};
+use crate::verdict::{self, Design, Options};
+use anyhow::Context;
+use looks::Looks;
+use sides::{Picker, Side};
+use std::path::Path;
+use tokio::sync::watch;
+
+pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
+    let color = args.color.on_stderr();
+    let read = match misused(args) {
+        Some(problem) => return Ok(usage(problem)),
+        None => match scenario::read(&args.plan, false, color) {
+            Ok(read) => read,
+            Err(exit) => return Ok(exit),
+        },
+    };
+    if let Some(problem) = unknown_arm(args, &read.plan) {
+        return Ok(usage(&problem));
+    }
+    let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&format!("{}-duet", read.plan.name)));
+    let mut picker = Picker::new();
+    let mut side = |half| Side::read(half, args, &read.plan, &dir, &mut picker);
+    let sides = match (side(Half::Base), side(Half::Candidate)) {
+        (Ok(base), Ok(candidate)) => [base, candidate],
+        (Err(problem), _) | (_, Err(problem)) => return Ok(usage(&problem)),
+    };
+    let mut plans = Vec::new();
+    for side in &sides {
+        let mut at_side = args.plan.clone();
+        at_side.target.clone_from(&side.targets);
+        match scenario::read(&at_side, false, color) {
+            Ok(read) => plans.push(Plan { trials: args.pairs.get(), ..read.plan }),
+            Err(exit) => return Ok(exit),
+        }
+    }
+    let shortages = plan::shortages(&plans[0], &scenario::limits());
+    if !shortages.is_empty() {
+        shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
+        return Ok(Exit::Failed);
+    }
+    write::prepare(&dir)?;
+    for half in Half::BOTH {
+        write::prepare(&dir.join(half.name()))?;
+    }
+    let options = args.judge.options((sides[0].name.clone(), sides[1].name.clone()));
+    let looks = Looks::of(args.pairs.get(), options.rules.alpha);
+    let [base, candidate] = sides;
+    let [base_plan, candidate_plan] = <[Plan; 2]>::try_from(plans).expect("a plan for each side");
+    let order = DuetOrder {
+        plans: [base_plan, candidate_plan],
+        servers: [base.command, candidate.command],
+        pairs: args.pairs.get(),
+        first_look: looks.first_after(),
+        restart: args.restart,
+    };
+    // The ports were held until now, that both might be told apart.
+    drop(picker);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let duet = runtime.block_on(measure(&order, read.text, &options, &looks, args.quiet, &dir))?;
+    conclude(&duet, args, &looks, &options, &dir)
+}
+
+fn usage(problem: &str) -> Exit {
+    say::err(&format!("error: {problem}"));
+    Exit::Usage
+}
+
+/// What `run` takes and a duet doesn't.
+fn misused(args: &DuetArgs) -> Option<&'static str> {
+    match () {
+        () if args.plan.trials.is_some() => Some("a duet counts in pairs: `--pairs` says how many, not `--trials`"),
+        () if !args.plan.target.is_empty() => {
+            Some("the servers are --base and --candidate; `--url` says where, not `--target`")
+        }
+        () => None,
+    }
+}
+
+/// An arm of `--url` that doesn't run.
+fn unknown_arm(args: &DuetArgs, plan: &Plan) -> Option<String> {
+    let named = args.url.iter().filter_map(|flag| flag.arm.as_ref());
+    let is_unknown = |arm: &&String| plan.cells.iter().all(|cell| cell.arm != **arm);
+    named.into_iter().find(is_unknown).map(|arm| {
+        let arms: Vec<&str> = plan.cells.iter().map(|cell| cell.arm.as_str()).collect();
+        format!("--url: no arm `{arm}` is run; those that are: {}", arms.join(", "))
+    })
+}
+
+/// Measures; saves after each trial, so that nothing that was measured is ever lost.
+async fn measure(
+    order: &DuetOrder,
+    scenario: ScenarioText,
+    options: &Options,
+    looks: &Looks,
+    is_quiet: bool,
+    dir: &Path,
+) -> anyhow::Result<Duet> {
+    let (want, wanted) = watch::channel(false);
+    run::watch_signals(want)?;
+    // Two trials a pair: what the bar counts.
+    let display = Display::new(&Plan { trials: order.pairs * 2, ..order.plans[0].clone() }, is_quiet);
+    let display = std::cell::RefCell::new(display);
+    let run = RunOptions {
+        program: std::env::current_exe().context("this program can't find itself to start its workers")?,
+        command_line: redact_arguments(&std::env::args().collect::<Vec<_>>()),
+        scenario,
+    };
+    let mut is_saved = true;
+    let mut progress = |progress: DuetProgress| match &progress {
+        DuetProgress::Starting(command) if !is_quiet => display.borrow().note(&format!("starting {}", command.command)),
+        DuetProgress::Starting(_) => {}
+        DuetProgress::Run(half, progress) => {
+            display.borrow_mut().show(progress);
+            if let Progress::TrialEnded { document, .. } = progress
+                && let Err(error) = write::save(document, &dir.join(half.name()))
+                && std::mem::replace(&mut is_saved, false)
+            {
+                // Said once: the duet goes on, and the last save will fail aloud if the disk is still full.
+                let why = say::chain(error.as_ref());
+                display.borrow().note(&format!("warning: what was measured so far could not be saved: {why}"));
+            }
+        }
+    };
+    let mut look = |[base, candidate]: &[Document; 2]| {
+        let comparison = verdict::compare(base, candidate, Design::Paired, &looks.options(options, true));
+        let Ok(comparison) = comparison else { return false };
+        if !is_quiet {
+            display.borrow().note(&format!("first look: {}", comparison.headline()));
+        }
+        looks::is_decided(&comparison)
+    };
+    let duet = cluster::duet(order, &run, Halt::new(wanted), &mut progress, &mut look).await;
+    display.borrow().finish();
+    Ok(duet)
+}
+
+/// Judges, saves, and says what came of it.
+fn conclude(duet: &Duet, args: &DuetArgs, looks: &Looks, options: &Options, dir: &Path) -> anyhow::Result<Exit> {
+    let [base, candidate] = &duet.documents;
+    let mut exit = Exit::Done;
+    for (half, document) in Half::BOTH.into_iter().zip(&duet.documents) {
+        write::save(document, &dir.join(half.name()))?;
+    }
+    let options = looks.options(options, duet.is_decided_early);
+    match verdict::compare(base, candidate, Design::Paired, &options) {
+        Ok(comparison) => {
+            let written = compare::write(&comparison, base, candidate, dir);
+            // Said even where it could not be saved: it may be all that is left.
+            match args.format {
+                Format::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
+                Format::Text => say::out(&format!("{}{}\n", compare::text(&comparison), dir.display()))?,
+            }
+            written?;
+            exit = exit.or(Exit::of_verdict(comparison.verdict, args.judge.strict));
+        }
+        // Why there is nothing to judge is said below.
+        Err(_) if duet.broken.is_some() || base.partial => {}
+        Err(problem) => exit = exit.or(compare::refuse(&problem)),
+    }
+    if duet.is_decided_early {
+        say::err(&format!("decided at the first look, at a chance of {} of a false alarm", options.rules.alpha));
+    }
+    for (arm, pairs) in &duet.short {
+        say::err(&format!("{arm}: only {pairs} of {} pairs can be trusted, though pairs were run again", args.pairs));
+        exit = exit.or(Exit::Invalid);
+    }
+    if let Some(error) = &duet.broken {
+        say::err(&format!(
+            "error: {error}\n  = help: `--url` says where an arm finds its server, docs/verdicts.md how duets work"
+        ));
+        exit = exit.or(Exit::Failed);
+    } else if base.partial {
+        say::err("PARTIAL: interrupted; what was measured is saved");
+        exit = exit.or(Exit::Interrupted);
+    }
+    Ok(exit)
+}
