@@ -2,9 +2,9 @@
 //! likely arrangements, ties and all.
 //!
 //! The counts are kept as probabilities in `f64`. Nothing overflows, since they sum to 1; nothing cancels, since only
-//! positive terms are added; each of at most 400 steps rounds thrice, so that a p-value is right to 1e-12 of itself. Beyond
-//! [`EXACT`] values a side, where counting would take seconds, the normal curve stands in, within 3e-4 of the count; beyond
-//! [`MOST`] nothing is computed, since a document from elsewhere must not take all memory.
+//! positive terms are added; each of at most [`MOST`] steps rounds thrice, so that a p-value is right to 1e-11 of itself.
+//! Beyond [`EXACT`] values a side, where counting would take seconds, the normal curve stands in, within 2e-3 of the count;
+//! beyond [`MOST`] nothing is computed, since a document from elsewhere must not take all memory.
 
 mod holm;
 mod normal;
@@ -21,7 +21,8 @@ pub use power::{POWER, detectable, needed};
 pub use shift::{Shift, shift, shift_of_pairs};
 pub use test::{Test, rank_sum, signed_rank};
 
-/// Up to so many values a side every p-value and every interval is counted out.
+/// Up to so many values a side every p-value and every interval is counted out, and with more on one side as long as the
+/// product of both is no larger.
 pub const EXACT: usize = 200;
 
 /// With more values than this a side nothing is computed.

@@ -27,7 +27,8 @@ impl Null {
     pub fn of_choice(ranks: &[u32], chosen: usize) -> Null {
         let mut ranks = ranks.to_vec();
         ranks.sort_unstable();
-        let is_few = chosen.max(ranks.len() - chosen) <= EXACT;
+        // So that a few beside very many are counted too.
+        let is_few = chosen * (ranks.len() - chosen) <= EXACT * EXACT;
         let chances = if is_few { counted_choices(&ranks, chosen) } else { curve_of_choices(&ranks, chosen) };
         Null { least: ranks[..chosen].iter().sum(), chances }
     }
@@ -144,9 +145,11 @@ fn half_step(ranks: &[u32], origin: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MOST;
     use super::*;
 
-    /// Where counting ends the curve is as good: over all sums, with ties and without, a p-value differs by less than 3e-4.
+    /// Where counting ends the curve is nearly as good: over all sums, with ties and without, a p-value differs by less than
+    /// 2e-3. Of two samples that are not counted the smaller has more than twenty values.
     #[test]
     fn counting_and_the_curve_meet() {
         let untied: Vec<u32> = (1..=EXACT as u32).map(|rank| 2 * rank).collect();
@@ -154,7 +157,7 @@ mod tests {
         for ranks in [untied, tied] {
             let both = [counted_signs(&ranks), curve_of_signs(&ranks)];
             are_alike(both.map(|chances| Null { least: 0, chances }), ranks.iter().sum());
-            let chosen = EXACT / 3;
+            let chosen = EXACT * EXACT / MOST;
             let both = [counted_choices(&ranks, chosen), curve_of_choices(&ranks, chosen)];
             let reach = ranks[EXACT - chosen..].iter().sum::<u32>() - ranks[..chosen].iter().sum::<u32>();
             are_alike(both.map(|chances| Null { least: 0, chances }), reach);
@@ -167,7 +170,7 @@ mod tests {
         for sum in (0..=reach).filter(|&sum| chances[sum as usize] > 0.0) {
             let ((above, below), (near_above, near_below)) = (counted.tails(sum), curve.tails(sum));
             let worst = (above - near_above).abs().max((below - near_below).abs());
-            assert!(worst < 3e-4, "{sum} of {reach}: {above} {near_above}, {below} {near_below}");
+            assert!(worst < 2e-3, "{sum} of {reach}: {above} {near_above}, {below} {near_below}");
         }
     }
 
