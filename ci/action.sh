@@ -52,8 +52,11 @@ run() {
     [ -z "$INPUT_BASELINE" ] || args+=(--baseline "$INPUT_BASELINE")
     # It is inconclusive to wsbench only where asked.
     case " $INPUT_FAIL_ON " in *" inconclusive "*) args+=(--strict) ;; esac
-    "$WSBENCH" run "$INPUT_SCENARIO" --out "$INPUT_OUT" --export "github-summary=$INPUT_OUT/job-summary.md" \
-        --export "junit=$INPUT_OUT/run-junit.xml" "${args[@]}" 2> >(tee "$RUNNER_TEMP/wsbench-stderr" >&2) || code=$?
+    # Standard error is shown and kept; the status is wsbench's, since pipefail is set and tee does not fail.
+    {
+        "$WSBENCH" run "$INPUT_SCENARIO" --out "$INPUT_OUT" --export "github-summary=$INPUT_OUT/job-summary.md" \
+            --export "junit=$INPUT_OUT/run-junit.xml" "${args[@]}" 2>&1 >&3 | tee "$RUNNER_TEMP/wsbench-stderr" >&2
+    } 3>&1 || code=$?
     output exit-code "$code"
     output outcome "$(outcome_of "$code")"
     output report "$INPUT_OUT"

@@ -3,11 +3,11 @@
 
 use super::axis::{self, TimeUnit};
 use super::palette::NEUTRAL;
-use super::spec::{Align, Axis, ChartSpec, Entry, Mark, Panel, Scale, Swatch, Tick};
+use super::spec::{Axis, ChartSpec, Entry, Mark, Panel, Scale, Swatch, Tick};
 use super::{Inks, layered};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use crate::verdict::Metric;
-use crate::verdict::history::{Group, Series};
+use crate::verdict::history::{Change, Group, Series};
 
 /// How far over the highest figure that is finite an infinite one is drawn.
 const INFINITE: f64 = 2.0;
@@ -40,31 +40,21 @@ fn of_metric(group: &Group, metric: Metric) -> Option<ChartSpec> {
         let points = series.present().map(|(run, value)| (x(run), place(value))).collect();
         Mark::Line { points, ink: ink(series), dots: true }
     }));
-    let mut changes = 0;
     for series in &series {
-        let value_at = |run: usize| series.values[run].map_or(0.0, place);
-        for change in &series.changes {
-            changes += 1;
-            let (at, y) = (x(change.run), value_at(change.run));
-            // Words beside the last runs would leave the picture.
-            let align = if at > 0.75 * x(group.runs.len() - 1) { Align::Right } else { Align::Left };
-            marks.push(Mark::Target { x: at, y, ink: ink(series).colour });
-            marks.push(Mark::Text { x: at, y: y * 1.03, text: format!("  {}  ", change.words()), align });
-        }
+        let target =
+            |run: usize| Some(Mark::Target { x: x(run), y: place(series.values[run]?), ink: ink(series).colour });
+        marks.extend(series.changes.iter().filter_map(|change| target(change.run)));
     }
     let mut legend: Vec<Entry> =
-        series.iter().map(|series| Entry { label: series.arm.clone(), swatch: Swatch::Line(ink(series)) }).collect();
-    if changes > 0 {
+        series.iter().map(|series| Entry { label: entry(series), swatch: Swatch::Line(ink(series)) }).collect();
+    if series.iter().any(|series| !series.changes.is_empty()) {
         legend.push(Entry { label: "seems to have changed".to_owned(), swatch: Swatch::Target(NEUTRAL) });
     }
-    let runs = group.runs.len();
+    let runs = group.count();
     let at_top = if is_infinite { "; at the top: infinite" } else { "" };
     Some(ChartSpec {
         title: title(group, metric, &series),
-        subtitle: format!(
-            "{runs} runs of {} by their start, UTC · median over a run's valid trials{at_top}",
-            group.name
-        ),
+        subtitle: format!("{runs} of {} by their start, UTC · median over a run's valid trials{at_top}", group.name),
         panels: vec![Panel {
             x: times(group),
             y: axis::positive(label, unit, lowest / divisor, top / divisor),
@@ -74,6 +64,12 @@ fn of_metric(group: &Group, metric: Metric) -> Option<ChartSpec> {
         legend,
         height: 420,
     })
+}
+
+/// An arm, and by how much it changed.
+fn entry(series: &Series) -> String {
+    let changes: Vec<String> = series.changes.iter().map(Change::words).collect();
+    if changes.is_empty() { series.arm.clone() } else { format!("{}: {}", series.arm, changes.join(", ")) }
 }
 
 /// What an axis says, its unit, and what to divide by.
@@ -128,18 +124,21 @@ pub fn show(metric: Metric, value: f64) -> String {
 fn times(group: &Group) -> Axis {
     let first = group.runs[0].time;
     let last = group.runs.last().map_or(first, |run| run.time);
-    let length = (last - first).max(60);
+    let length = last - first;
     let format = if length >= TICKS * DAY { "%Y-%m-%d" } else { "%b %d %H:%M" };
     let tick = |n: i64| {
         let at = length * n / TICKS;
         let label = jiff::Timestamp::from_second(first.saturating_add(at));
         Tick { at: at as f64, label: label.map_or(String::new(), |time| time.strftime(format).to_string()) }
     };
-    let margin = length as f64 * 0.04;
+    // Runs within a minute have one name.
+    let mut ticks: Vec<Tick> = (0..=TICKS).map(tick).collect();
+    ticks.dedup_by(|later, tick| later.label == tick.label);
+    let margin = (length as f64 * 0.04).max(1.0);
     Axis {
         label: "start of the run (UTC)".to_owned(),
         scale: Scale::Linear { from: -margin, to: length as f64 + margin },
-        ticks: (0..=TICKS).map(tick).collect(),
+        ticks,
         grid: true,
     }
 }
@@ -174,6 +173,7 @@ mod tests {
             ["p50", "p99", "delivered-rate", "cpu-per-message", "bytes-per-message"]
         );
         assert_eq!(targets(&charts[0].1), 1);
+        assert!(charts[0].1.legend[0].label.contains(": +"), "{:?}", charts[0].1.legend);
         assert!(charts[0].1.title.contains("seems to have changed by +"), "{}", charts[0].1.title);
         assert_eq!(targets(&charts[4].1), 0);
         for (name, chart) in &charts {
@@ -186,6 +186,7 @@ mod tests {
     fn one_run_and_infinite_figures_are_drawn_as_well() {
         let mut few = group(&[1.0]);
         assert!(spec(&few)[0].1.title.contains("too few runs"));
+        assert_eq!(spec(&few)[0].1.panels[0].x.ticks.len(), 1);
         few.series[0].values[0] = Some(f64::INFINITY);
         assert!(spec(&few).iter().all(|(name, _)| *name != "p50"), "nothing finite, no scale");
         let mut some = group(&[1.0, 1.1]);

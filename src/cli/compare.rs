@@ -22,7 +22,10 @@ pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<Exit> {
     }
     match args.format {
         Format::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
-        Format::Text => say::out(&text(&comparison))?,
+        Format::Text => {
+            let page = args.out.as_ref().map(|dir| format!("{}\n", dir.join("comparison.html").display()));
+            say::out(&format!("{}{}", text(&comparison), page.unwrap_or_default()))?;
+        }
     }
     Ok(Exit::of_verdict(comparison.verdict, args.judge.strict))
 }

@@ -105,7 +105,7 @@ fn text(groups: &[Group]) -> String {
     let mut text = String::new();
     for group in groups {
         let (first, last) = (&group.runs[0].started, &group.runs[group.runs.len() - 1].started);
-        text += &format!("\n{}: {} runs, {first} to {last}\n  {}\n", group.name, group.runs.len(), group.host);
+        text += &format!("\n{}: {}, {first} to {last}\n  {}\n", group.name, group.count(), group.host);
         for what in &group.differences {
             text += &format!("  not comparable with the runs before: {}: {} → {}\n", what.what, what.base, what.new);
         }

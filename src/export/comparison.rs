@@ -13,8 +13,11 @@ mod view;
 
 use view::View;
 
+/// One kind of output.
+type Exporter = fn(Compared) -> Result<Vec<File>, ExportError>;
+
 /// In the order in which they are written.
-const EXPORTERS: &[fn(Compared) -> Result<Vec<File>, ExportError>] = &[
+const EXPORTERS: &[Exporter] = &[
     |c| Ok(vec![File::new("comparison.json", json(c.comparison))]),
     |c| Ok(vec![File::new("comparison.md", markdown::page(&View::of(c)))]),
     |c| Ok(vec![File::new("junit.xml", junit::of_comparison(c.comparison, c.new))]),

@@ -7,7 +7,7 @@ use super::{ExportError, File};
 use crate::chart::{draw, history_charts, show};
 use crate::result::write_atomically;
 use crate::verdict::Metric;
-use crate::verdict::history::{Group, Series};
+use crate::verdict::history::{Change, FEWEST, Group, Series};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -46,10 +46,10 @@ nothing controls what else changed in between. To know, run both revisions in tu
 ";
 
 fn section(group: &Group, charts: &[String]) -> String {
-    let mut text = format!("\n## {}: {} runs\n\n{}", escape(&group.name), group.runs.len(), escape(&group.host));
+    let mut text = format!("\n## {}: {}\n\n{}", escape(&group.name), group.count(), escape(&group.host));
     let (first, last) = (group.runs.first(), group.runs.last());
     if let (Some(first), Some(last)) = (first, last) {
-        let _ = write!(text, "; {} to {}\n", escape(&first.started), escape(&last.started));
+        let _ = writeln!(text, "; {} to {}", escape(&first.started), escape(&last.started));
     }
     if !group.differences.is_empty() {
         text += "\nNot comparable with the runs before:\n\n";
@@ -79,7 +79,7 @@ pub struct HistoryRow {
 impl HistoryRow {
     pub fn of(group: &Group, series: &Series) -> HistoryRow {
         let shown = |value: Option<(usize, f64)>| value.map_or_else(String::new, |(_, v)| show(series.metric, v));
-        let change = |change: &crate::verdict::history::Change| {
+        let change = |change: &Change| {
             let run = &group.runs[change.run];
             let revision = run.git_revision.as_deref().map_or(String::new(), |revision| {
                 format!(", revision {}", revision.chars().take(10).collect::<String>())
@@ -94,7 +94,11 @@ impl HistoryRow {
             runs: series.present().count().to_string(),
             first: shown(series.present().next()),
             last: shown(series.present().last()),
-            changes: if changes.is_empty() { "none seen".to_owned() } else { changes.join("; ") },
+            changes: match changes.is_empty() {
+                true if series.present().count() < 2 * FEWEST => "too few runs to see any".to_owned(),
+                true => "none seen".to_owned(),
+                false => changes.join("; "),
+            },
         }
     }
 

@@ -1,9 +1,10 @@
 //! Many runs over time: what is comparable with what, and where a figure seems to have changed for good.
 //!
 //! A run is one value for each figure: the median of its valid trials. Runs are grouped with those that they can be held
-//! against. Within a group a series is cut where the ranks before and after differ most, if that is more than chance makes of
-//! so many places to cut: the exact rank-sum test, two-sided, times the number of places (Holm's first step); and again in
-//! either half. That is advice: nothing controls what else changed on the machine in between.
+//! against. Within a group the stretch of a series is sought whose ranks stand out most from the rest. Is that more than chance
+//! makes of so many stretches (the exact rank-sum test, two-sided, times their number, which is Holm's first step), the series
+//! is cut at its ends, and its parts are searched likewise. That is advice: nothing controls what else changed on the machine
+//! in between.
 
 use super::{Difference, Metric, Rules, comparable, values::Trials};
 use crate::result::Document;
@@ -72,7 +73,7 @@ pub struct Change {
     /// Medians of the stretches before and after.
     pub before: f64,
     pub after: f64,
-    /// Chance of such a cut anywhere in this stretch, if nothing had changed.
+    /// Chance of such a cut anywhere in what was searched, if nothing had changed.
     pub p: f64,
     pub is_worse: bool,
 }
@@ -86,6 +87,13 @@ impl Change {
     /// Such as `+12.3 %`.
     pub fn words(&self) -> String {
         self.share().map_or_else(|| "to or from ∞".to_owned(), |share| format!("{:+.1} %", share * 100.0))
+    }
+}
+
+impl Group {
+    /// Such as `12 runs`.
+    pub fn count(&self) -> String {
+        format!("{} run{}", self.runs.len(), if self.runs.len() == 1 { "" } else { "s" })
     }
 }
 
@@ -212,6 +220,7 @@ fn changes(values: &[Option<f64>], metric: Metric) -> Vec<Change> {
     let mut cuts = Vec::new();
     cut(&plain, 0, &mut cuts);
     cuts.sort_by_key(|(at, _)| *at);
+    let cuts = pruned(&plain, cuts);
     // Levels are those between the cuts that were found, on either side.
     let ends: Vec<usize> = cuts.iter().map(|(at, _)| *at).chain([plain.len()]).collect();
     let mut from = 0;
@@ -233,29 +242,65 @@ fn changes(values: &[Option<f64>], metric: Metric) -> Vec<Change> {
     found
 }
 
-/// Cuts `values`, which begin at `from` of the whole, in two where that is more than chance, and then either part.
+/// Cuts `values`, which begin at `from` of the whole, at both ends of the stretch that stands out most from what is around
+/// it, if that is more than chance, and then every part. A step is a stretch that goes on to the end.
 fn cut(values: &[f64], from: usize, cuts: &mut Vec<(usize, f64)>) {
-    if values.len() < 2 * FEWEST {
+    let ranks = ranks(values);
+    let mut sums = vec![0.0];
+    ranks.iter().for_each(|rank| sums.push(sums[sums.len() - 1] + rank));
+    let (all, middle) = (values.len(), (values.len() as f64 + 1.0) / 2.0);
+    let standing_out = |start: usize, end: usize| {
+        let inside = (end - start) as f64;
+        (sums[end] - sums[start] - inside * middle).abs() / (inside * (all as f64 - inside)).sqrt()
+    };
+    let (mut places, mut best) = (0, (f64::MIN, 0, 0));
+    for (start, end) in stretches(all) {
+        places += 1;
+        let out = standing_out(start, end);
+        if out > best.0 {
+            best = (out, start, end);
+        }
+    }
+    let (_, start, end) = best;
+    let (inside, around) = (&values[start..end], [&values[..start], &values[end..]].concat());
+    let p = (chance(&around, inside) * f64::from(places)).min(1.0);
+    if places == 0 || p > Rules::default().alpha {
         return;
     }
-    let places = FEWEST..=values.len() - FEWEST;
-    let count = places.clone().count() as f64;
-    // Infinity ranks above everything, and the test takes finite values.
-    let finite: Vec<f64> = values.iter().map(|value| value.min(f64::MAX)).collect();
-    let ranks = ranks(&finite);
-    let middle = (values.len() as f64 + 1.0) / 2.0;
-    let standing_out = |at: usize| {
-        let sum: f64 = ranks[..at].iter().sum();
-        (sum - at as f64 * middle).abs() / (at as f64 * (values.len() - at) as f64).sqrt()
-    };
-    let Some(at) = places.max_by(|a, b| standing_out(*a).total_cmp(&standing_out(*b)).then(b.cmp(a))) else { return };
-    let Some(test) = rank_sum(&finite[..at], &finite[at..]) else { return };
-    let p = (2.0 * test.p_greater.min(test.p_less) * count).min(1.0);
-    if p <= Rules::default().alpha {
-        cuts.push((from + at, p));
-        cut(&values[..at], from, cuts);
-        cut(&values[at..], from + at, cuts);
+    let edges = [start, end].into_iter().filter(|at| *at > 0 && *at < all);
+    cuts.extend(edges.map(|at| (from + at, p)));
+    for (start, end) in [(0, start), (start, end), (end, all)] {
+        cut(&values[start..end], from + start, cuts);
     }
+}
+
+/// The stretches that are held against the rest: neither they nor what is beside them is shorter than a change can be. One
+/// that begins at the start says the same as what is behind it.
+fn stretches(all: usize) -> impl Iterator<Item = (usize, usize)> {
+    let starts = std::iter::once(0).chain(FEWEST..all);
+    starts.flat_map(move |start| (start + FEWEST..(all + 1).saturating_sub(FEWEST)).map(move |end| (start, end)))
+}
+
+/// Without the cuts on whose two sides nothing differs after all, the least certain first.
+fn pruned(values: &[f64], mut cuts: Vec<(usize, f64)>) -> Vec<(usize, f64)> {
+    loop {
+        let ends = |n: usize| cuts.get(n).map_or(values.len(), |(at, _)| *at);
+        let start = |n: usize| if n == 0 { 0 } else { cuts[n - 1].0 };
+        let p = |n: usize| chance(&values[start(n)..cuts[n].0], &values[cuts[n].0..ends(n + 1)]);
+        let weakest = (0..cuts.len()).map(|n| (n, p(n))).max_by(|a, b| a.1.total_cmp(&b.1));
+        match weakest.filter(|(_, p)| *p > Rules::default().alpha) {
+            Some((n, _)) => drop(cuts.remove(n)),
+            None => return cuts,
+        }
+    }
+}
+
+/// How often chance makes the values of two sides differ as much, either way.
+fn chance(base: &[f64], new: &[f64]) -> f64 {
+    // Infinity ranks above everything, and the test takes finite values.
+    let finite = |values: &[f64]| values.iter().map(|value| value.min(f64::MAX)).collect::<Vec<_>>();
+    let test = rank_sum(&finite(base), &finite(new));
+    test.map_or(1.0, |test| (2.0 * test.p_greater.min(test.p_less)).min(1.0))
 }
 
 /// The rank of each value from 1 on; equal ones share theirs.

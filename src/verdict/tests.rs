@@ -216,6 +216,9 @@ fn framing_that_depends_on_how_messages_meet_is_judged_but_gates_nothing() {
     assert_eq!((bytes.verdict, bytes.is_gated), (Verdict::Regression, false));
     assert!(bytes.words(Design::Separate).contains(" p<0.001 "), "{}", bytes.words(Design::Separate));
     assert_eq!(comparison.verdict, Verdict::NoChange);
+    let itself = judged(&new, &new);
+    let words = row(&itself, Metric::BytesPerMessage).words(Design::Separate);
+    assert!(words.contains("95 % CI") && !words.contains("to the byte"), "{words}");
 }
 
 #[test]

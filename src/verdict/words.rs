@@ -34,8 +34,13 @@ impl Row {
         format!("{} → {}", self.metric.show(base), self.metric.show(new))
     }
 
+    /// Whether the verdict rests on no statistics: every trial of a side had the same framing.
     fn is_exact(&self, effect: &Effect) -> bool {
-        self.metric == Metric::BytesPerMessage && effect.ci95.0 == effect.ci95.1 && effect.ci95.0.is_some()
+        let is_same = |values: &[f64]| values.windows(2).all(|pair| pair[0] == pair[1]);
+        self.metric == Metric::BytesPerMessage
+            && effect.trials_needed.is_none()
+            && is_same(&self.base)
+            && is_same(&self.new)
     }
 
     fn count(&self, design: Design) -> String {

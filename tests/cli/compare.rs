@@ -52,7 +52,8 @@ fn a_regression_is_96_with_its_wording_and_its_files() {
     let line = ran.stdout.lines().find(|line| line.contains("p99")).unwrap();
     assert!(line.starts_with("REGRESSION chat/websocket p99 +1"), "{line}");
     assert!(line.contains(" % [95 % CI +") && line.contains("] adj-p<0.001 n=10+10 trials  2"), "{line}");
-    assert!(ran.stdout.trim_end().lines().last().unwrap().starts_with("REGRESSION: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n\nREGRESSION: 3 of 5 gated rows\nout/comparison.html\n"), "{}", ran.stdout);
+    assert!(ran.out.join("comparison.html").exists());
     assert!(ran.stdout.contains("drift"), "{}", ran.stdout);
     let written = fs::read_to_string(ran.out.join("comparison.json")).unwrap();
     let comparison: Comparison = serde_json::from_str(&written).unwrap();

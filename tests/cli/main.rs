@@ -6,6 +6,7 @@ mod compare;
 mod duet;
 mod exports;
 mod harness;
+mod history;
 mod interrupts;
 mod mistakes;
 mod processes;

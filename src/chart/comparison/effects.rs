@@ -35,14 +35,15 @@ pub fn spec(compared: Compared) -> Option<ChartSpec> {
     Some(ChartSpec {
         title: words::headline(comparison),
         subtitle: format!(
-            "{}: effect with its 95 % interval, {} against {} · {} · in brackets: not gated",
+            "{}: effect with its 95 % interval, {} against {} · {}{}",
             comparison.scenario,
             comparison.new.name,
             comparison.base.name,
             match comparison.design {
                 Design::Paired => "trials in pairs",
                 Design::Separate => "one run after the other: drift of the machine isn't controlled",
-            }
+            },
+            if rows.iter().all(|row| row.is_gated) { "" } else { " · in brackets: not gated" }
         ),
         panels: vec![Panel { x, y: axis::rows(rows.iter().map(label)), bands: vec![band], marks }],
         legend: legend(noise),

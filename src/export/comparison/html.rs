@@ -42,6 +42,12 @@ mod tests {
     }
 
     #[test]
+    fn a_comparison_of_nothing_has_a_page_all_the_same() {
+        let page = rendered(&Comparison { rows: Vec::new(), ..testing::comparison() });
+        assert!(page.contains("Nothing that was measured on both sides is gated") && !page.contains("Not gated"));
+    }
+
+    #[test]
     fn what_came_from_outside_is_escaped() {
         let evil = "\"><script>alert(1)</script><!--";
         let mut comparison = testing::many_rows(6);

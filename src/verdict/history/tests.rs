@@ -14,7 +14,7 @@ fn days(factors: &[f64]) -> Vec<Run> {
     factors.iter().enumerate().map(|(n, factor)| run(n as u32 + 1, *factor, |_| ())).collect()
 }
 
-fn of<'a>(group: &'a Group, metric: Metric) -> &'a Series {
+fn of(group: &Group, metric: Metric) -> &Series {
     group.series.iter().find(|series| series.metric == metric).unwrap()
 }
 
@@ -34,8 +34,8 @@ fn a_step_is_found_where_it_is_with_its_size_and_direction() {
     let change = &p50.changes[0];
     assert_eq!((change.run, change.is_worse), (8, true));
     assert!((change.share().unwrap() - 0.3).abs() < 0.03 && change.words().starts_with('+'), "{change:?}");
-    // 2 of 12870 ways to split, at 9 places.
-    assert!((change.p - 9.0 * 2.0 / 12870.0).abs() < 1e-9, "{change:?}");
+    // 2 of 12870 ways to split, in 9 stretches from the start and 15 amid the others.
+    assert!((change.p - 24.0 * 2.0 / 12870.0).abs() < 1e-9, "{change:?}");
 }
 
 #[test]
@@ -50,9 +50,7 @@ fn two_steps_are_two_and_a_spike_is_none() {
 
 #[test]
 fn what_is_less_than_noise_or_too_short_to_tell_is_no_change() {
-    let step = |n: usize, by: f64| -> Vec<f64> {
-        (0..2 * n).map(|i| if i < n { 1.0 } else { by } + i as f64 * 1e-6).collect()
-    };
+    let step = |n: usize, by: f64| -> Vec<f64> { (0..2 * n).map(|i| if i < n { 1.0 } else { by }).collect() };
     assert_eq!(places(&step(4, 1.1)), [4], "one way in 35 of eight runs");
     assert!(places(&step(3, 1.1)).is_empty());
     assert!(places(&step(10, 1.02)).is_empty());
@@ -60,6 +58,13 @@ fn what_is_less_than_noise_or_too_short_to_tell_is_no_change() {
     assert_eq!(changes(&bytes, Metric::BytesPerMessage).len(), 1, "bytes are counted exactly");
     let never: Vec<f64> = (0..12).map(|i| if i < 6 { 1.0 } else { f64::INFINITY }).collect();
     assert_eq!(places(&never), [6]);
+}
+
+#[test]
+fn every_stretch_is_long_enough_and_there_once() {
+    assert_eq!(stretches(7).count(), 0);
+    assert_eq!(stretches(9).collect::<Vec<_>>(), [(0, 4), (0, 5)]);
+    assert_eq!(stretches(12).collect::<Vec<_>>(), [(0, 4), (0, 5), (0, 6), (0, 7), (0, 8), (4, 8)]);
 }
 
 #[test]
