@@ -26,7 +26,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-METRICS = ["p50", "p99", "delivered-rate"]
+METRICS = ["p50", "p99", "delivered-rate", "cpu-per-message"]
 
 
 def arguments():
