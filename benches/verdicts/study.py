@@ -44,7 +44,7 @@ def arguments():
 def server(args, percent):
     """What starts a server that holds each reply so much longer than the other."""
     hold = round(args.hold * (1 + percent / 100) * 1000)
-    return f"{args.wsbench} serve --websocket {{port}} --open --oracle reply_delay={hold}us"
+    return f"{args.wsbench} serve --websocket {{port}} --open --oracle 'reply_delay=constant({hold}us)'"
 
 
 def duet(args, percent, seed):
