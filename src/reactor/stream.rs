@@ -70,6 +70,13 @@ impl Stream {
         self.waiting.borrow().len() - self.taken.get()
     }
 
+    /// Whether [`flush`](Stream::flush) has anything to do.
+    pub fn has_to_flush(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+            || self.closes.get()
+            || self.tls.as_ref().is_some_and(|tls| tls.borrow().wants_write())
+    }
+
     /// Whether there may be something to read that the socket doesn't know of: TLS may have decrypted it already.
     pub fn has_early(&self) -> bool {
         self.tls.is_some() || !self.early.borrow().is_empty()
@@ -243,7 +250,7 @@ mod tests {
         let (first, second) = bytes.split_at(700_000);
         stream.write(first).unwrap();
         stream.write(second).unwrap();
-        assert!(stream.waiting() > second.len());
+        assert!(stream.waiting() > second.len() && stream.has_to_flush());
         let mut got = vec![0; bytes.len()];
         for piece in got.chunks_mut(10_000) {
             peer.read_exact(piece).unwrap();
@@ -252,6 +259,7 @@ mod tests {
         }
         assert!(got == bytes);
         assert_eq!((stream.waiting(), stream.counts().0), (0, bytes.len() as u64));
+        assert!(!stream.has_to_flush());
     }
 
     #[test]

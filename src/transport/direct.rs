@@ -302,7 +302,8 @@ impl<P: Protocol> Handler for Direct<P> {
         if self.listening.get() == Listening::Over {
             return Turn::Done;
         }
-        if ready.write {
+        // Every readiness is one to write as well, as long as the socket takes more.
+        if ready.write && (self.stream.has_to_flush() || !self.queue.borrow().is_idle()) {
             match self.stream.flush() {
                 Ok(_) => self.write(),
                 Err(error) => self.write_failed(error.into()),
