@@ -163,8 +163,11 @@ impl Core {
         if self.is_settled || self.roster.is_publisher(session) {
             return;
         }
-        // An event may be here before our own timer said that it is due; and who waited too long must be told first.
-        self.advance(now, actions);
+        // Who waited too long must be told first; and an event may be here before our own timer said that it is due.
+        match self.pacer {
+            Some(Pacer::Closed(_)) => self.give_up_waiting(now),
+            _ => self.advance(now, actions),
+        }
         let Some(tag) = Tag::find(payload).filter(|tag| tag.run == self.setup.run) else {
             self.recorder.counters(now).unmatched += 1;
             return;
