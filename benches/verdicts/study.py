@@ -11,7 +11,7 @@
     --wsbench PATH [target/release/wsbench]
 
 The order is drawn: alike and slowed duets take turns, so that no hour of the machine belongs to one of them. A study that is
-broken off goes on where it was, by FILE.jsonl. Everything runs on 127.0.0.1. With the defaults it takes some two hours of a
+broken off goes on where it was, by FILE.jsonl. Everything runs on 127.0.0.1. With the defaults it takes more than an hour of a
 machine that does nothing else.
 """
 import argparse
@@ -140,7 +140,7 @@ def percent(part, whole):
 
 def tables(args, outcomes, slower):
     judged = [outcome for outcome in outcomes if "verdict" in outcome]
-    text = [f"Duets of {args.pairs} pairs, trials of 600 ms at 2,000 messages a second, each held for {args.hold:g} ms.", ""]
+    text = [f"Duets of {args.pairs} pairs, trials of 300 ms at 4,000 messages a second, each held for {args.hold:g} ms.", ""]
     text += ["| candidate | duets | REGRESSION | IMPROVEMENT | NO CHANGE | INCONCLUSIVE | without a verdict |",
              "|---|---:|---:|---:|---:|---:|---:|"]
     for change in [0.0] + slower:
