@@ -81,6 +81,7 @@ fn scale(metric: Metric, highest: f64) -> (&'static str, &'static str, f64) {
         Metric::CpuPerMessage => ("CPU a message", time.name, time.nanos),
         Metric::DeliveredRate => ("delivered", "1/s", 1.0),
         Metric::BytesPerMessage => ("framing a message", "B", 1.0),
+        Metric::FailedTrials => ("failed trials", "", 1.0),
     }
 }
 
@@ -117,6 +118,7 @@ pub fn show(metric: Metric, value: f64) -> String {
         Metric::P50 | Metric::P99 | Metric::CpuPerMessage => show_nanos(value),
         Metric::DeliveredRate => format!("{}/s", three_digits(value)),
         Metric::BytesPerMessage => show_bytes(value),
+        Metric::FailedTrials => value.to_string(),
     }
 }
 

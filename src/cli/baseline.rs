@@ -1,7 +1,6 @@
 //! Baselines: results with a name, to judge later runs by. One is a file, `reports/baselines/NAME.json`.
 
 use super::args::JudgeArgs;
-use super::compare;
 use super::exit::Exit;
 use super::say;
 use crate::result::Document;
@@ -69,15 +68,12 @@ fn known() -> String {
 }
 
 /// Keeps `document` under `name`, and says what it takes the place of. Only a run that ended well is kept: one that is
-/// INVALID, partial or has regressed must not become what later ones are judged by.
+/// INVALID, partial or has regressed must not become what later ones are judged by, nor one of which a trial failed.
 pub(super) fn save(document: &Document, name: &Name, exit: Exit) -> anyhow::Result<()> {
     let path = name.path();
-    if !matches!(exit, Exit::Done | Exit::Inconclusive) {
+    if let Some(why) = unfit(document, exit) {
         let stays = if path.exists() { ": what was there stays" } else { "" };
-        say::err(&format!(
-            "warning: not kept as baseline {name}, since it did not end well (exit code {}){stays}",
-            exit as u8
-        ));
+        say::err(&format!("warning: not kept as baseline {name}, since {why}{stays}"));
         return Ok(());
     }
     let replaced = path.exists().then(|| match Document::load(&path) {
@@ -90,9 +86,18 @@ pub(super) fn save(document: &Document, name: &Name, exit: Exit) -> anyhow::Resu
     Ok(())
 }
 
+/// Why a run that ended with `exit` is none to judge later ones by.
+fn unfit(document: &Document, exit: Exit) -> Option<String> {
+    let failed = document.cells.iter().flat_map(|cell| &cell.trials).filter(|trial| trial.failure.is_some()).count();
+    match exit {
+        Exit::Done | Exit::Inconclusive => (failed > 0).then(|| format!("in {failed} of its trials the target failed")),
+        exit => Some(format!("it did not end well (exit code {})", exit as u8)),
+    }
+}
+
 /// A baseline that a run is going to be judged by.
 pub(super) struct Baseline {
-    document: Document,
+    pub(super) document: Document,
     options: Options,
 }
 
@@ -120,22 +125,27 @@ impl Baseline {
         Ok(Ok(Baseline { document, options }))
     }
 
-    /// Judges the run that is over, and leaves the comparison's files in its report.
-    pub(super) fn judge(&self, new: &Document, dir: &Path) -> anyhow::Result<Result<Comparison, NotComparable>> {
+    /// Judges the run that is over, whose report is in `dir`.
+    pub(super) fn judge(&self, new: &Document, dir: &Path) -> Result<Comparison, NotComparable> {
         let options =
             Options { names: (self.options.names.0.clone(), dir.display().to_string()), ..self.options.clone() };
-        let comparison = match verdict::compare(&self.document, new, Design::Separate, &options) {
-            Ok(comparison) => comparison,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        compare::write(&comparison, &self.document, new, dir)?;
-        Ok(Ok(comparison))
+        verdict::compare(&self.document, new, Design::Separate, &options)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_of_which_one_trial_failed_is_none_to_judge_later_ones_by() {
+        let mut document = crate::verdict::testing::run_of(&[1.0, 1.0, 1.0]);
+        assert_eq!(unfit(&document, Exit::Done), None);
+        assert_eq!(unfit(&document, Exit::Inconclusive), None);
+        assert!(unfit(&document, Exit::Regression).unwrap().contains("exit code 96"));
+        document.cells[0].trials[1].failure = Some("every session had ended".to_owned());
+        assert_eq!(unfit(&document, Exit::Done).unwrap(), "in 1 of its trials the target failed");
+    }
 
     #[test]
     fn a_name_is_no_way_out_of_the_folder() {

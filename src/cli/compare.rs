@@ -16,18 +16,26 @@ pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<Exit> {
         Ok(comparison) => comparison,
         Err(problem) => return Ok(refuse(&problem)),
     };
-    if let Some(dir) = &args.out {
-        write::prepare(dir)?;
-        self::write(&comparison, &base, &new, dir)?;
-    }
+    let written = match &args.out {
+        Some(dir) => {
+            write::prepare(dir)?;
+            self::write(&comparison, &base, &new, dir)
+        }
+        None => Ok(()),
+    };
+    // Said even where its files could not be written.
     match args.format {
         Format::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
         Format::Text => {
-            let page = args.out.as_ref().map(|dir| format!("{}\n", dir.join("comparison.html").display()));
+            let page = args
+                .out
+                .as_ref()
+                .filter(|_| written.is_ok())
+                .map(|dir| format!("{}\n", dir.join("comparison.html").display()));
             say::out(&format!("{}{}", text(&comparison), page.unwrap_or_default()))?;
         }
     }
-    Ok(Exit::of_verdict(comparison.verdict, args.judge.strict))
+    written.map(|()| Exit::of_verdict(comparison.verdict, args.judge.strict))
 }
 
 /// Says why two runs can't be compared.

@@ -49,30 +49,37 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         Format::Json => say::out(&crate::export::summary_json(&document))?,
         Format::Text => say::out(&summary::text(&document, &dir))?,
     }
-    written?;
-    let exit = Exit::of(&document);
-    let exit = match &baseline {
-        Some(baseline) => exit.or(judge(baseline, &document, &dir, &args)?),
-        None => exit,
+    let (verdict, compared) = match &baseline {
+        Some(baseline) => judge(baseline, &document, &dir, &args)?,
+        None => (Exit::Done, Ok(())),
     };
+    let written = written.and(compared);
+    let exit = Exit::of(&document).or(verdict).or(if written.is_ok() { Exit::Done } else { Exit::Failed });
     if let Some(name) = &args.save_baseline {
         baseline::save(&document, name, exit)?;
     }
-    Ok(exit)
+    written.map(|()| exit)
 }
 
-/// Says what changed since the baseline.
-fn judge(baseline: &Baseline, document: &Document, dir: &Path, args: &RunArgs) -> anyhow::Result<Exit> {
-    let comparison = match baseline.judge(document, dir)? {
+/// Says what changed since the baseline, and leaves the comparison's files in the report. The inner result is of the files:
+/// the verdict stands without them.
+fn judge(
+    baseline: &Baseline,
+    document: &Document,
+    dir: &Path,
+    args: &RunArgs,
+) -> anyhow::Result<(Exit, anyhow::Result<()>)> {
+    let comparison = match baseline.judge(document, dir) {
         Ok(comparison) => comparison,
-        Err(problem) => return Ok(compare::refuse(&problem)),
+        Err(problem) => return Ok((compare::refuse(&problem), Ok(()))),
     };
     match args.format {
         // Standard output holds the summary and nothing else.
         Format::Json => say::err(&comparison.headline()),
         Format::Text => say::out(&compare::text(&comparison))?,
     }
-    Ok(Exit::of_verdict(comparison.verdict, args.judge.strict))
+    let written = compare::write(&comparison, &baseline.document, document, dir);
+    Ok((Exit::of_verdict(comparison.verdict, args.judge.strict), written))
 }
 
 fn options(read: &Read) -> anyhow::Result<RunOptions> {

@@ -146,6 +146,7 @@ fn column(metric: Metric) -> &'static str {
         Metric::DeliveredRate => "delivered_per_s",
         Metric::CpuPerMessage => "cpu_ns_per_message",
         Metric::BytesPerMessage => "framing_bytes_per_message",
+        Metric::FailedTrials => "failed_trials",
     }
 }
 

@@ -18,6 +18,7 @@ mod tests;
 
 pub use holm::holm;
 pub use power::{POWER, detectable, needed};
+pub use ranks::doubled_midranks;
 pub use shift::{Shift, shift, shift_of_pairs};
 pub use test::{Test, rank_sum, signed_rank};
 

@@ -6,6 +6,9 @@ use super::values::Trials;
 use super::{Comparison, Design, Difference, Effect, Metric, Row, Rules, SCHEMA_VERSION, Side, Verdict};
 use crate::result::{Cell, Document, Trial};
 
+/// Transports whose framing depends on how messages meet: several share one answer, or one chunk.
+const MEETING: [&str; 4] = ["long-polling", "short-polling", "sse", "http-streaming"];
+
 /// What the caller chose.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -83,6 +86,7 @@ pub fn compare(
             continue;
         }
         trials = (trials.0.min(b.trials.len()), trials.1.min(n.trials.len()));
+        rows.extend(failed(b.cell, n.cell, options).map(|row| (row, By::Fact)));
         for metric in Metric::ALL {
             match row(metric, &b, &n, base.seed == new.seed, options) {
                 Ok(row) => rows.push(row),
@@ -98,6 +102,8 @@ pub fn compare(
         wsbench_version: document.meta.wsbench_version.clone(),
         git_revision: document.meta.git_revision.clone(),
         trials: if trials == usize::MAX { 0 } else { trials },
+        partial: document.partial,
+        aborted: document.aborted.clone(),
     };
     Ok(Comparison {
         schema_version: SCHEMA_VERSION,
@@ -209,10 +215,6 @@ fn left_out(base: &Document, new: &Document, options: &Options) -> Vec<String> {
             let (arm, of) = (&cell.arm, cell.trials.len());
             words.extend(reasons.iter().map(|(why, n)| format!("{arm}: {n} of {of} trials of {name}: {why}")));
         }
-        if document.partial {
-            words.push(format!("{name} is partial: it was interrupted, or lost a process of its own"));
-        }
-        words.extend(document.aborted.iter().map(|why| format!("{name} ended early: {why}")));
     }
     words
 }
@@ -227,6 +229,45 @@ fn why_not(trial: &Trial) -> Option<String> {
     }
 }
 
+/// The trials in which the target failed, if there are any. They gave no figure, and the trials that are left say nothing of
+/// it, so it stands beside them: a new run must not fail where the base didn't. A base that failed is none to be better than.
+fn failed(base: &Cell, new: &Cell, options: &Options) -> Option<Row> {
+    let has_failed = |trial: &Trial| if trial.failure.is_some() { 1.0 } else { 0.0 };
+    let of = |cell: &Cell| -> Vec<f64> {
+        let counted = cell.trials.iter().filter(|trial| trial.invalid.is_empty() && !trial.outcome.interrupted);
+        counted.map(has_failed).collect()
+    };
+    let (of_base, of_new) = (of(base), of(new));
+    let count = |trials: &[f64]| trials.iter().filter(|trial| **trial > 0.0).count();
+    let (in_base, in_new) = (count(&of_base), count(&of_new));
+    let (verdict, advice) = match (in_base, in_new) {
+        (0, 0) => return None,
+        (0, _) => (Verdict::Regression, ""),
+        (_, 0) => (Verdict::Inconclusive, ": such a base is none to be better than; measure it again"),
+        _ => (Verdict::Inconclusive, ""),
+    };
+    let note = format!(
+        "the target failed in {in_base} of {} trials of the base, in {in_new} of {} of the new run{advice}",
+        of_base.len(),
+        of_new.len()
+    );
+    Some(Row {
+        workload: new.workload.clone(),
+        arm: new.arm.clone(),
+        metric: Metric::FailedTrials,
+        is_gated: is_chosen(base, options),
+        base: of_base,
+        new: of_new,
+        effect: None,
+        verdict,
+        note: Some(note),
+    })
+}
+
+fn is_chosen(cell: &Cell, options: &Options) -> bool {
+    options.arms.is_empty() || options.arms.contains(&cell.arm)
+}
+
 /// A row with its trials' values, and with its verdict where that goes by no statistics; or why there is none.
 fn row(
     metric: Metric,
@@ -235,12 +276,11 @@ fn row(
     is_same_seed: bool,
     options: &Options,
 ) -> Result<(Row, By), String> {
-    let is_chosen = options.arms.is_empty() || options.arms.contains(&base.cell.arm);
     let mut row = Row {
         workload: new.cell.workload.clone(),
         arm: new.cell.arm.clone(),
         metric,
-        is_gated: is_chosen && options.metrics.contains(&metric),
+        is_gated: is_chosen(base.cell, options) && options.metrics.contains(&metric),
         base: base.values(metric)?,
         new: new.values(metric)?,
         effect: None,
@@ -248,7 +288,10 @@ fn row(
         note: None,
     };
     let by = match metric {
-        Metric::P50 | Metric::P99 => by_what_came(&mut row, base.cell),
+        Metric::P50 | Metric::P99 => {
+            row.note = never_came(&row);
+            By::Ranks
+        }
         Metric::DeliveredRate => {
             row.note = missing(base, new);
             By::Ranks
@@ -260,32 +303,24 @@ fn row(
             }
             By::Ranks
         }
-        Metric::BytesPerMessage => by_sameness(&mut row, is_same_seed),
+        Metric::BytesPerMessage => by_sameness(&mut row, &base.cell.transport, is_same_seed),
+        Metric::FailedTrials => By::Fact,
     };
     Ok((row, by))
 }
 
-/// On a transport that delivers everything, deliveries that never come are no noise: if a quantile is infinite in trials of
-/// one side alone, that is plain. Datagrams get lost by chance, so there the ranks decide.
-fn by_what_came(row: &mut Row, cell: &Cell) -> By {
+/// In how many trials a quantile is infinite, if in any.
+fn never_came(row: &Row) -> Option<String> {
     let never = |values: &[f64]| values.iter().filter(|value| value.is_infinite()).count();
     let (in_base, in_new) = (never(&row.base), never(&row.new));
-    if in_base == 0 && in_new == 0 {
-        return By::Ranks;
-    }
     let share = if row.metric == Metric::P50 { "half" } else { "1 %" };
     let (of_base, of_new) = (row.base.len(), row.new.len());
-    row.note = Some(format!(
-        "more than {share} of the deliveries never came: in {in_base} of {of_base} trials of the base, \
-         in {in_new} of {of_new} of the new run"
-    ));
-    match (in_base, in_new) {
-        _ if (in_base, in_new) == (of_base, of_new) => plain(row, Verdict::Inconclusive),
-        (1.., 1..) => By::Ranks,
-        _ if cell.transport == "udp" => By::Ranks,
-        (0, _) => plain(row, Verdict::Regression),
-        (_, 0) => plain(row, Verdict::Improvement),
-    }
+    (in_base + in_new > 0).then(|| {
+        format!(
+            "more than {share} of the deliveries never came: in {in_base} of {of_base} trials of the base, \
+             in {in_new} of {of_new} of the new run"
+        )
+    })
 }
 
 fn plain(row: &mut Row, verdict: Verdict) -> By {
@@ -293,13 +328,16 @@ fn plain(row: &mut Row, verdict: Verdict) -> By {
     By::Fact
 }
 
-/// Framing is the same to the byte, or it isn't; unless it depends on when messages met, or on the seed.
-fn by_sameness(row: &mut Row, is_same_seed: bool) -> By {
+/// Framing is the same to the byte, or it isn't; unless it depends on when messages met, or on the seed, or was seen but once.
+fn by_sameness(row: &mut Row, transport: &str, is_same_seed: bool) -> By {
     let same = |values: &[f64]| values.first().copied().filter(|first| values.iter().all(|value| value == first));
-    let (Some(base), Some(new)) = (same(&row.base), same(&row.new)) else {
-        row.is_gated = false;
-        row.note = Some("differs from trial to trial, with how messages met".to_owned());
-        return By::Ranks;
+    let (base, new) = match (same(&row.base), same(&row.new)) {
+        _ if MEETING.contains(&transport) => return by_chance(row, "depends on how messages meet"),
+        _ if row.base.len().min(row.new.len()) < 2 => {
+            return by_chance(row, "one trial can't show that it is always so");
+        }
+        (Some(base), Some(new)) => (base, new),
+        _ => return by_chance(row, "differs from trial to trial, with how messages met"),
     };
     if base != new && !is_same_seed {
         row.is_gated = false;
@@ -326,6 +364,13 @@ fn by_sameness(row: &mut Row, is_same_seed: bool) -> By {
         row.verdict = Verdict::NoChange;
     }
     By::Fact
+}
+
+/// Framing that is judged like any other figure, and gates nothing.
+fn by_chance(row: &mut Row, why: &str) -> By {
+    row.is_gated = false;
+    row.note = Some(why.to_owned());
+    By::Ranks
 }
 
 /// What never came, where there is any.

@@ -8,7 +8,7 @@
 
 use super::{Difference, Metric, Rules, comparable, values::Trials};
 use crate::result::Document;
-use crate::stats::rank_sum;
+use crate::stats::{MOST, doubled_midranks, rank_sum};
 use serde::{Serialize, Serializer};
 
 /// Runs on either side without which no change is looked for: with fewer no rank-sum test can find one.
@@ -214,8 +214,10 @@ fn series(runs: &[Run]) -> Vec<Series> {
 }
 
 fn changes(values: &[Option<f64>], metric: Metric) -> Vec<Change> {
-    let present: Vec<(usize, f64)> =
+    let mut present: Vec<(usize, f64)> =
         values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?))).collect();
+    // Of more the test tells nothing, and the newest are what a reader asks about.
+    present.drain(..present.len().saturating_sub(MOST));
     let plain: Vec<f64> = present.iter().map(|(_, value)| *value).collect();
     let mut cuts = Vec::new();
     cut(&plain, 0, &mut cuts);
@@ -245,9 +247,8 @@ fn changes(values: &[Option<f64>], metric: Metric) -> Vec<Change> {
 /// Cuts `values`, which begin at `from` of the whole, at both ends of the stretch that stands out most from what is around
 /// it, if that is more than chance, and then every part. A step is a stretch that goes on to the end.
 fn cut(values: &[f64], from: usize, cuts: &mut Vec<(usize, f64)>) {
-    let ranks = ranks(values);
     let mut sums = vec![0.0];
-    ranks.iter().for_each(|rank| sums.push(sums[sums.len() - 1] + rank));
+    doubled_midranks(values).iter().for_each(|twice| sums.push(sums[sums.len() - 1] + f64::from(*twice) / 2.0));
     let (all, middle) = (values.len(), (values.len() as f64 + 1.0) / 2.0);
     let standing_out = |start: usize, end: usize| {
         let inside = (end - start) as f64;
@@ -301,13 +302,6 @@ fn chance(base: &[f64], new: &[f64]) -> f64 {
     let finite = |values: &[f64]| values.iter().map(|value| value.min(f64::MAX)).collect::<Vec<_>>();
     let test = rank_sum(&finite(base), &finite(new));
     test.map_or(1.0, |test| (2.0 * test.p_greater.min(test.p_less)).min(1.0))
-}
-
-/// The rank of each value from 1 on; equal ones share theirs.
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let below = |value: f64| values.iter().filter(|other| **other < value).count() as f64;
-    let equal = |value: f64| values.iter().filter(|other| **other == value).count() as f64;
-    values.iter().map(|value| below(*value) + (equal(*value) + 1.0) / 2.0).collect()
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

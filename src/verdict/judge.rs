@@ -19,10 +19,15 @@ pub(super) enum By {
 /// Fills in the effects and verdicts of rows that go by ranks: first each alone, then all gated ones together.
 pub(super) fn judge(rows: &mut [(Row, By)], design: Design, rules: &Rules) {
     let mut rows: Vec<&mut Row> = rows.iter_mut().filter(|(_, by)| *by == By::Ranks).map(|(row, _)| row).collect();
-    rows.iter_mut().for_each(|row| row.effect = effect(row, design));
+    let mut bands = Vec::new();
+    for row in &mut rows {
+        let measured = measured(row, design, rules.confidence());
+        row.effect = measured.map(|(effect, _)| effect);
+        bands.push(measured.is_some_and(|(_, band)| is_within(row, band, rules)));
+    }
     correct(&mut rows);
     let family = rows.iter().filter(|row| row.is_gated && row.effect.is_some()).count();
-    for row in rows {
+    for (row, is_alike) in rows.into_iter().zip(bands) {
         let noise = noise(row, design);
         // Holm's correction holds the smallest p of all against α ÷ the size of the family.
         let alpha = if row.is_gated { rules.alpha / family.max(1) as f64 } else { rules.alpha };
@@ -31,7 +36,7 @@ pub(super) fn judge(rows: &mut [(Row, By)], design: Design, rules: &Rules) {
             effect.detectable = stats::detectable(deviation, n, alpha).map(|log| share(row.metric, log));
             effect.trials_needed = stats::needed(deviation, threshold, alpha);
         }
-        row.verdict = row.effect.map_or(Verdict::Inconclusive, |effect| verdict(row.metric, &effect, rules));
+        row.verdict = row.effect.map_or(Verdict::Inconclusive, |effect| verdict(row.metric, &effect, is_alike, rules));
     }
 }
 
@@ -42,22 +47,35 @@ pub(super) fn whole<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Verdict {
     order.into_iter().find(|verdict| gated.contains(verdict)).unwrap_or(Verdict::Inconclusive)
 }
 
-fn verdict(metric: Metric, effect: &Effect, rules: &Rules) -> Verdict {
+fn verdict(metric: Metric, effect: &Effect, is_alike: bool, rules: &Rules) -> Verdict {
     let worse = if metric.is_worse_when_larger() { effect.ratio - 1.0 } else { 1.0 - effect.ratio };
     let p_worse = effect.adjusted_p_worse.unwrap_or(effect.p_worse);
     let p_better = effect.adjusted_p_better.unwrap_or(effect.p_better);
-    let is_within = matches!(effect.ci90, (Some(low), Some(high))
-        if low >= 1.0 - rules.equivalence && high <= 1.0 + rules.equivalence);
     match () {
         () if p_worse <= rules.alpha && worse >= rules.noise && worse > 0.0 => Verdict::Regression,
         () if p_better <= rules.alpha && -worse >= rules.noise && worse < 0.0 => Verdict::Improvement,
-        () if is_within => Verdict::NoChange,
+        () if is_alike => Verdict::NoChange,
         () => Verdict::Inconclusive,
     }
 }
 
-/// The effect by the row's own trials.
-fn effect(row: &Row, design: Design) -> Option<Effect> {
+/// Bounds of a ratio; absent where so few trials can't give one.
+type Interval = (Option<f64>, Option<f64>);
+
+/// Whether the interval shows that nothing changed. Where half of a side never came, there is nothing that could be alike.
+fn is_within(row: &Row, band: Interval, rules: &Rules) -> bool {
+    let is_lost = |values: &[f64]| 2 * values.iter().filter(|value| value.is_infinite()).count() >= values.len();
+    !is_lost(&row.base)
+        && !is_lost(&row.new)
+        && matches!(band, (Some(low), Some(high))
+            if low >= 1.0 - rules.equivalence && high <= 1.0 + rules.equivalence)
+}
+
+/// The effect by the row's own trials, and its interval of this confidence. `None` where no value is finite, too.
+fn measured(row: &Row, design: Design, confidence: f64) -> Option<(Effect, Interval)> {
+    if row.base.iter().chain(&row.new).all(|value| value.is_infinite()) {
+        return None;
+    }
     let (base, new) = (logs(&row.base), logs(&row.new));
     let (test, shift) = match design {
         Design::Separate => (stats::rank_sum(&base, &new)?, stats::shift(&base, &new)?),
@@ -77,7 +95,7 @@ fn effect(row: &Row, design: Design) -> Option<Effect> {
         true => (test.p_greater, test.p_less),
         false => (test.p_less, test.p_greater),
     };
-    Some(Effect {
+    let effect = Effect {
         ratio: match shift.estimate {
             log if log >= BEYOND => f64::INFINITY,
             log if log <= -BEYOND => 0.0,
@@ -91,7 +109,8 @@ fn effect(row: &Row, design: Design) -> Option<Effect> {
         adjusted_p_better: None,
         detectable: None,
         trials_needed: None,
-    })
+    };
+    Some((effect, bounds(confidence)))
 }
 
 /// Holm's correction over the gated rows, for either direction.

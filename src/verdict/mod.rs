@@ -64,6 +64,10 @@ pub struct Side {
     pub git_revision: Option<String>,
     /// Valid trials of the cell that has the fewest.
     pub trials: usize,
+    /// It was interrupted, or lost a process of its own: later trials are missing.
+    pub partial: bool,
+    /// Why it ended before all trials had run, by its own rules.
+    pub aborted: Option<String>,
 }
 
 /// What the verdicts go by.
@@ -74,8 +78,19 @@ pub struct Rules {
     pub alpha: f64,
     /// Relative change below which nothing is called a regression or an improvement.
     pub noise: f64,
-    /// Half the width of the band in which the 90 % interval must lie for NO CHANGE.
+    /// Half the width of the band in which the interval must lie for NO CHANGE.
     pub equivalence: f64,
+}
+
+/// The least confidence of the interval that NO CHANGE goes by.
+const LEAST_CONFIDENCE: f64 = 0.9;
+
+impl Rules {
+    /// Confidence of the interval that must lie within the band for NO CHANGE: 1 − 2α, so that a look that spends less of α
+    /// asks for more here too; never under 90 %.
+    pub fn confidence(&self) -> f64 {
+        (1.0 - 2.0 * self.alpha).max(LEAST_CONFIDENCE)
+    }
 }
 
 impl Default for Rules {
@@ -101,7 +116,8 @@ pub struct Row {
     pub metric: Metric,
     /// Counts for the whole's verdict.
     pub is_gated: bool,
-    /// The trials' values, in the order in which they ran; paired: the nth of one belongs to the nth of the other.
+    /// The trials' values, in the order in which they ran; paired: the nth of one belongs to the nth of the other (but for
+    /// [`Metric::FailedTrials`]).
     /// Infinite (`"inf"`): more deliveries never came than the quantile leaves room for.
     #[serde(with = "infinite::list")]
     pub base: Vec<f64>,
@@ -149,6 +165,8 @@ pub enum Metric {
     CpuPerMessage,
     /// Framing of both directions for each delivered message, bytes: the same or not, no statistics.
     BytesPerMessage,
+    /// Trials in which the target failed: 1 for one that did, 0 for one that didn't. Stands only where there are any.
+    FailedTrials,
 }
 
 /// What came out.
@@ -162,6 +180,7 @@ pub enum Verdict {
 }
 
 impl Metric {
+    /// What can be chosen, and has a value in every trial.
     pub const ALL: [Metric; 5] =
         [Metric::P50, Metric::P99, Metric::DeliveredRate, Metric::CpuPerMessage, Metric::BytesPerMessage];
 
@@ -173,6 +192,7 @@ impl Metric {
             Metric::DeliveredRate => "delivered-rate",
             Metric::CpuPerMessage => "cpu-per-message",
             Metric::BytesPerMessage => "bytes-per-message",
+            Metric::FailedTrials => "failed-trials",
         }
     }
 

@@ -24,6 +24,7 @@ impl Trials<'_> {
                 self.each(|trial| cpu(trial, self.usage(trial)?), "no CPU time was counted".to_owned())
             }
             Metric::BytesPerMessage => self.each(framing, "nothing was delivered".to_owned()),
+            Metric::FailedTrials => Err("it is no figure of a trial that ran well".to_owned()),
         }
     }
 

@@ -28,10 +28,23 @@ impl Row {
         words
     }
 
-    /// Such as `1.23 ms → 1.38 ms`: the medians of the trials' values.
+    /// Such as `1.23 ms → 1.38 ms`: the medians of the trials' values, to more digits where a change would not show. Of
+    /// trials that failed, how many.
     pub fn values(&self) -> String {
-        let (base, new) = (median(&self.base), median(&self.new));
-        format!("{} → {}", self.metric.show(base), self.metric.show(new))
+        if self.metric == Metric::FailedTrials {
+            let count = |values: &[f64]| format!("{} of {}", values.iter().sum::<f64>(), values.len());
+            return format!("{} → {}", count(&self.base), count(&self.new));
+        }
+        let medians = [median(&self.base), median(&self.new)];
+        let [base, new] = medians.map(|value| self.metric.show(value));
+        let is_change = matches!(self.verdict, Verdict::Regression | Verdict::Improvement);
+        if !is_change || base != new {
+            return format!("{base} → {new}");
+        }
+        match medians.map(|value| self.metric.show_all(value)) {
+            [exactly, same] if exactly == same => format!("median {base} in both"),
+            [base, new] => format!("{base} → {new}"),
+        }
     }
 
     /// Whether the verdict rests on no statistics: every trial of a side had the same framing.
@@ -59,6 +72,18 @@ impl Metric {
             Metric::P50 | Metric::P99 | Metric::CpuPerMessage => show_nanos(value),
             Metric::DeliveredRate => format!("{}/s", three_digits(value)),
             Metric::BytesPerMessage => format!("{} B", (value * 1e3).round() / 1e3),
+            Metric::FailedTrials => value.to_string(),
+        }
+    }
+
+    /// The same to the last digit.
+    fn show_all(self, value: f64) -> String {
+        match self {
+            _ if value.is_infinite() => self.show(value),
+            Metric::P50 | Metric::P99 | Metric::CpuPerMessage => format!("{value} ns"),
+            Metric::DeliveredRate => format!("{value}/s"),
+            Metric::BytesPerMessage => format!("{value} B"),
+            Metric::FailedTrials => value.to_string(),
         }
     }
 }
@@ -79,6 +104,12 @@ impl Comparison {
         let mut remarks = Vec::new();
         if !self.differences.is_empty() {
             remarks.push("forced: the runs are not comparable, and what differs may be all that is seen".to_owned());
+        }
+        for side in [&self.base, &self.new] {
+            if side.partial {
+                remarks.push(format!("{} is partial: it was interrupted, or lost a process of its own", side.name));
+            }
+            remarks.extend(side.aborted.iter().map(|why| format!("{} ended early: {why}", side.name)));
         }
         remarks.extend(self.shortage());
         if self.design == Design::Separate {

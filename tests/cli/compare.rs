@@ -66,6 +66,22 @@ fn a_regression_is_96_with_its_wording_and_its_files() {
 }
 
 #[test]
+fn a_target_that_failed_in_trials_of_the_new_run_alone_is_96() {
+    let mut new = run_of(1.0, 0.01, 2);
+    new.cells[0].trials[..4].iter_mut().for_each(|trial| trial.failure = Some("every session had ended".into()));
+    new.aborted = Some("errors == 0 was broken".to_owned());
+    let bench = bench(&run_of(1.0, 0.01, 1), &new);
+    let ran = bench.say(&["compare", "base.json", "new.json", "-o", "out"]).with_code(96);
+    assert!(ran.stdout.contains("failed-trials n=10+10 trials  0 of 10 → 4 of 10\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nREGRESSION: 1 of 6 gated rows\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("note: new.json ended early: errors == 0 was broken\n"), "{}", ran.stdout);
+    let of = |file: &str| fs::read_to_string(ran.out.join(file)).unwrap();
+    assert!(of("comparison.md").contains("0 of 10 → 4 of 10"), "{}", of("comparison.md"));
+    let fixed = bench.say(&["compare", "new.json", "base.json"]).with_code(0);
+    assert!(fixed.stdout.contains("\nINCONCLUSIVE: 1 of 6 gated rows\n"), "{}", fixed.stdout);
+}
+
+#[test]
 fn an_improvement_and_no_change_are_0() {
     let bench = bench(&run_of(1.0, 0.01, 1), &run_of(1.0, 0.01, 2));
     run_of(0.8, 0.01, 3).save(&bench.path().join("fast.json")).unwrap();
@@ -196,6 +212,22 @@ fn a_run_is_judged_by_its_baseline_and_the_comparison_is_in_its_report() {
         95 => assert!(!is_kept && second.stderr.contains("not kept as baseline main"), "{}", second.stderr),
         code => panic!("{code}: {}", second.stderr),
     }
+}
+
+#[test]
+fn a_verdict_is_said_although_an_export_failed() {
+    let bench = Bench::new(ECHO);
+    let mut document = bench.run(&[]).well().document();
+    document.cells[0].trials.iter_mut().for_each(|trial| trial.invalid.clear());
+    document.save(&bench.path().join("base.json")).unwrap();
+    // There will be a folder of that name.
+    let ran = ["--baseline", "base.json", "--save-baseline", "main", "--export", "junit=second/charts"];
+    let ran = bench.say(&[&["run", "scenario.toml", "-o", "second"], &ran[..]].concat()).with_code(1);
+    assert!(ran.stderr.contains("second/charts"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not kept as baseline main"), "{}", ran.stderr);
+    // Where every trial was INVALID there is nothing but the reason.
+    let is_judged = ran.stdout.contains("gated rows\n") && bench.path().join("second/comparison.json").exists();
+    assert!(is_judged || ran.stderr.contains("can be trusted"), "{}{}", ran.stdout, ran.stderr);
 }
 
 #[test]

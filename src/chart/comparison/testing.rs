@@ -23,6 +23,7 @@ pub fn comparison() -> Comparison {
         wsbench_version: "0.1.0".to_owned(),
         git_revision: Some(revision.to_owned()),
         trials: TRIALS,
+        ..Side::default()
     };
     Comparison {
         schema_version: SCHEMA_VERSION,

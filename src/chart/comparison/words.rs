@@ -33,6 +33,7 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::DeliveredRate => "delivered rate",
         Metric::CpuPerMessage => "CPU a message",
         Metric::BytesPerMessage => "framing a message",
+        Metric::FailedTrials => "failed trials",
     }
 }
 

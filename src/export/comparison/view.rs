@@ -114,9 +114,10 @@ fn rules(rules: &Rules) -> String {
     let percent = |share: f64| format!("{} %", (share * 1e4).round() / 1e2);
     format!(
         "A change counts from {} on, with a chance of {} that any gated figure alarms by accident (Holm's correction); “no \
-         change” means that the 90 % interval lies within ±{}",
+         change” means that the {} interval lies within ±{}",
         percent(rules.noise),
         percent(rules.alpha),
+        percent(rules.confidence()),
         percent(rules.equivalence)
     )
 }

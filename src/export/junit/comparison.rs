@@ -57,4 +57,19 @@ mod tests {
         assert!(xml.contains("<skipped message=\"INCONCLUSIVE chat/sse p99 "), "{xml}");
         assert!(!xml.contains("bytes-per-message"), "{xml}");
     }
+
+    #[test]
+    fn a_target_that_failed_is_a_case_that_fails() {
+        let (base, mut new) = (crate::verdict::testing::run_of(&[1.0; 3]), crate::verdict::testing::run_of(&[1.0; 3]));
+        new.cells[0].trials[2].failure = Some("every session had ended".to_owned());
+        let options = crate::verdict::Options::default();
+        let comparison = crate::verdict::compare(&base, &new, crate::verdict::Design::Separate, &options).unwrap();
+        let xml = of_comparison(&comparison, &new);
+        let words =
+            "REGRESSION echo/websocket failed-trials n=3+3 trials (the target failed in 0 of 3 trials of the base";
+        assert!(
+            xml.contains(&format!("<failure type=\"REGRESSION\" message=\"{words}, in 1 of 3 of the new run)")),
+            "{xml}"
+        );
+    }
 }

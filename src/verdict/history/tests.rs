@@ -39,6 +39,12 @@ fn a_step_is_found_where_it_is_with_its_size_and_direction() {
 }
 
 #[test]
+fn of_more_runs_than_a_test_takes_the_newest_are_searched() {
+    let values: Vec<f64> = (0..2_100).map(|n| if n < 2_070 { 1.0 } else { 1.3 }).collect();
+    assert_eq!(places(&values), [2_070]);
+}
+
+#[test]
 fn two_steps_are_two_and_a_spike_is_none() {
     let level = |n, at: f64, seed| noisy(n, 0.01, seed).into_iter().map(move |factor| factor * at);
     let there_and_back: Vec<f64> = level(8, 1.0, 1).chain(level(8, 1.5, 2)).chain(level(8, 1.0, 3)).collect();
