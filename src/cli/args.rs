@@ -79,7 +79,15 @@ pub(super) enum Command {
     Worker,
     /// (internal) what keeps a server that a duet started
     #[command(hide = true)]
-    Keeper { command: String },
+    Keeper {
+        command: String,
+        /// Files that the command may hold open.
+        #[arg(long)]
+        files: Option<u64>,
+        /// Be the command's shell, not its keeper.
+        #[arg(long)]
+        shell: bool,
+    },
     /// (internal) the embedded target of a run
     #[command(hide = true)]
     Target,

@@ -227,7 +227,7 @@ impl Running<'_> {
             run: seed::mix(plan.seed, (u64::from(self.number) << 32) | rand::random::<u64>() >> 32) as u32,
             token: &self.token,
             interval: plan.output.interval.nanos(),
-            group: self.servers[half as usize].as_ref().map(Server::group),
+            keeper: self.servers[half as usize].as_ref().and_then(Server::keeper),
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |live| {
             progress(DuetProgress::Run(half, Progress::Live { arm: &name, live }));
