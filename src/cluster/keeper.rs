@@ -84,7 +84,7 @@ pub fn become_shell(command: &str, files: Option<u64>) -> io::Result<Infallible>
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, files.min(hard), hard)?;
     }
-    Err(Command::new("sh").args(["-c", command]).exec())
+    Err(Command::new("sh").args(["-c", "--", command]).exec())
 }
 
 /// Buries those of our children that are dead; true if there were no others, and so nothing below us.

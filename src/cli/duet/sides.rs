@@ -57,7 +57,7 @@ impl Side {
 }
 
 /// Whether it can't be meant as a command.
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     !text.contains(char::is_whitespace) && !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
 }
