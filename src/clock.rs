@@ -3,7 +3,8 @@
 //! Reading time anywhere else is refused by clippy (`disallowed-methods` in `clippy.toml`), so that what is measured
 //! can also be run under a virtual clock.
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 mod alarm;
 
@@ -19,6 +20,12 @@ pub const MILLI: Nanos = 1_000_000;
 pub fn now() -> Nanos {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on every supported system");
     time.tv_sec() as u64 * SECOND + time.tv_nsec() as u64
+}
+
+/// Time that a process has been on a CPU so far, threads that have ended included; `None` once it is gone.
+pub fn cpu_of(pid: u32) -> Option<Nanos> {
+    let time = clock_gettime(clock_getcpuclockid(Pid::from_raw(pid.try_into().ok()?)).ok()?).ok()?;
+    Some(time.tv_sec() as u64 * SECOND + time.tv_nsec() as u64)
 }
 
 /// The calendar time, for names and dates only; never for measuring.

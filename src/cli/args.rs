@@ -79,7 +79,15 @@ pub(super) enum Command {
     Worker,
     /// (internal) what keeps a server that a duet started
     #[command(hide = true)]
-    Keeper { command: String },
+    Keeper {
+        command: String,
+        /// Files that the command may hold open.
+        #[arg(long)]
+        files: Option<u64>,
+        /// Be the command's shell, not its keeper.
+        #[arg(long)]
+        shell: bool,
+    },
     /// (internal) the embedded target of a run
     #[command(hide = true)]
     Target,
@@ -243,6 +251,9 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "ARM=URL", value_delimiter = ' ', env = "WSBENCH_TARGET", hide_env_values = true,
         value_parser = TargetParser)]
     pub target: Vec<TargetFlag>,
+    /// Set by a duet whose candidate is a command.
+    #[arg(skip)]
+    pub starts_servers: bool,
     /// Arm that the others are compared with
     #[arg(long, value_name = "ARM", env = "WSBENCH_REFERENCE")]
     pub reference: Option<String>,
@@ -290,6 +301,7 @@ impl PlanArgs {
             seed: self.seed,
             transports: self.transport.clone(),
             targets: self.target.clone(),
+            starts_servers: self.starts_servers,
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
             spin: self.spin.then_some(true),

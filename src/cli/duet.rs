@@ -10,12 +10,12 @@ mod sides;
 
 pub(super) use sides::fill;
 
-use super::args::{DuetArgs, Format};
+use super::args::{DuetArgs, Format, PlanArgs};
 use super::exit::Exit;
 use super::live::Display;
 use super::{compare, run, say, scenario, summary, write};
 use crate::cluster::{self, Duet, DuetOrder, DuetProgress, Half, Halt, Progress, RunOptions};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Cell, Plan};
 use crate::result::{Document, ScenarioText, redact_arguments};
 use crate::verdict::{self, Design, Options, thresholds};
 use anyhow::Context;
@@ -26,9 +26,11 @@ use tokio::sync::watch;
 
 pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
     let color = args.color.on_stderr();
+    // Thresholds are held against the candidate alone: it is what must be seen.
+    let planned = PlanArgs { starts_servers: !sides::is_url(&args.candidate), ..args.plan.clone() };
     let read = match misused(args) {
         Some(problem) => return Ok(usage(problem)),
-        None => match scenario::read(&args.plan, false, color) {
+        None => match scenario::read(&planned, false, color) {
             Ok(read) => read,
             Err(exit) => return Ok(exit),
         },
@@ -45,8 +47,7 @@ pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
     };
     let mut plans = Vec::new();
     for side in &sides {
-        let mut at_side = args.plan.clone();
-        at_side.target.clone_from(&side.targets);
+        let at_side = PlanArgs { target: side.targets.clone(), ..planned.clone() };
         match scenario::read(&at_side, false, color) {
             Ok(read) => plans.push(Plan { trials: args.pairs.get(), ..read.plan }),
             Err(exit) => return Ok(exit),
@@ -57,12 +58,13 @@ pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
+    plan::undecidable(&plans[1]).iter().for_each(|why| say::err(&format!("warning: {why}")));
     write::prepare(&dir)?;
     for half in Half::BOTH {
         write::prepare(&dir.join(half.name()))?;
     }
     let options = args.judge.options((sides[0].name.clone(), sides[1].name.clone()));
-    let looks = Looks::of(args.pairs.get(), options.rules.alpha);
+    let looks = Looks::of(args.pairs.get(), options.rules.alpha, family(&plans[0], &options));
     let [base, candidate] = sides;
     let [base_plan, candidate_plan] = <[Plan; 2]>::try_from(plans).expect("a plan for each side");
     let order = DuetOrder {
@@ -82,6 +84,12 @@ pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
 fn usage(problem: &str) -> Exit {
     say::err(&format!("error: {problem}"));
     Exit::Usage
+}
+
+/// Rows that are judged together, at most.
+fn family(plan: &Plan, options: &Options) -> usize {
+    let is_gated = |cell: &&Cell| options.arms.is_empty() || options.arms.contains(&cell.arm);
+    plan.cells.iter().filter(is_gated).count() * options.metrics.iter().filter(|metric| metric.has_noise()).count()
 }
 
 /// What `run` takes and a duet doesn't.
@@ -185,9 +193,12 @@ fn conclude(duet: &Duet, args: &DuetArgs, looks: &Looks, options: &Options, dir:
     }
     if duet.is_decided_early {
         say::err(&format!(
-            "decided at the first look, at a chance of {:.2} % of a false alarm",
+            "decided at the first look, where a REGRESSION or an IMPROVEMENT is a false alarm at a chance of {:.2} % at most",
             options.rules.alpha * 100.0
         ));
+    }
+    if let Some(why) = &candidate.aborted {
+        say::err(&format!("candidate: ended early: {why}"));
     }
     for (arm, pairs) in &duet.short {
         say::err(&format!("{arm}: only {pairs} of {} pairs can be trusted, though pairs were run again", args.pairs));

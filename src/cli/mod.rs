@@ -47,7 +47,12 @@ pub fn main() -> ExitCode {
             say::out(&String::from_utf8_lossy(&script)).map(|()| Exit::Done).map_err(Into::into)
         }
         Command::Worker => crate::cluster::work().map(|()| Exit::Done).map_err(Into::into),
-        Command::Keeper { command } => crate::cluster::keep(&command).map(|()| Exit::Done).map_err(Into::into),
+        Command::Keeper { command, files, shell: false } => {
+            crate::cluster::keep(&command, files).map(|()| Exit::Done).map_err(Into::into)
+        }
+        Command::Keeper { command, files, shell: true } => {
+            crate::cluster::become_shell(&command, files).map(|never| match never {}).map_err(Into::into)
+        }
         Command::Target => crate::target::controlled().map(|()| Exit::Done).map_err(Into::into),
         Command::Capture => crate::accounting::work().map(|()| Exit::Done).map_err(Into::into),
     };

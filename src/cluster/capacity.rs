@@ -215,7 +215,7 @@ impl Hunt<'_> {
             run: seed::mix(self.plan.seed, (u64::from(self.number) << 32) | rand::random::<u64>() >> 32) as u32,
             token: &self.token,
             interval: self.plan.output.interval.nanos(),
-            group: None,
+            keeper: None,
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |_| ()).await;
         self.document.partial |= tried.outcome.interrupted || !tried.losses.is_empty();

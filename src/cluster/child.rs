@@ -37,15 +37,20 @@ pub enum ChildError {
 /// How long a process may take to be gone for good once it has closed its pipes.
 const DYING: Duration = Duration::from_secs(1);
 
+/// Takes out of a command's environment what this program was told by it, secrets among it: children of our own are told by
+/// their standard input alone, and a server that is measured isn't to know.
+pub(super) fn hide_settings(command: &mut std::process::Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"WSBENCH_")) {
+        command.env_remove(name);
+    }
+}
+
 impl Child {
     /// Starts `program subcommand`. `name` is how messages call it.
     pub(super) fn start(program: &Path, subcommand: &str, name: &'static str) -> Result<Child, ChildError> {
         let start = |source| ChildError::Start { name, source };
         let mut command = Command::new(program);
-        // What the run was told, secrets among it, is told to children by their standard input alone.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"WSBENCH_")) {
-            command.env_remove(name);
-        }
+        hide_settings(command.as_std_mut());
         let mut process = command
             .arg(subcommand)
             .stdin(Stdio::piped())

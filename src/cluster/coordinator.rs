@@ -105,7 +105,7 @@ pub async fn run(
                 run: seed::mix(plan.seed, (u64::from(number) << 32) | rand::random::<u64>() >> 32) as u32,
                 token: &token,
                 interval: plan.output.interval.nanos(),
-                group: None,
+                keeper: None,
             };
             let tried = trial::attempt(&assignment, &mut halt, &mut |live| {
                 progress(Progress::Live { arm: &cell.arm, live });

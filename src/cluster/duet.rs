@@ -11,6 +11,7 @@ use crate::clock::{self, Nanos};
 use crate::plan::Plan;
 use crate::result::{Document, Trial};
 use crate::seed;
+use crate::verdict::thresholds;
 
 /// Pairs that may be run again, for each so many that were asked for.
 const EXTRA_ONE_IN: u32 = 2;
@@ -108,7 +109,8 @@ pub async fn duet(
     let [mut base, mut candidate] = running.documents;
     let is_partial = broken.is_some() || running.halt.is_wanted();
     (base.partial, candidate.partial) = (is_partial, is_partial);
-    let lacks = |pairs: &Pairs| !is_partial && !is_decided_early && pairs.valid < order.pairs;
+    let has_ended_early = is_partial || is_decided_early || candidate.aborted.is_some();
+    let lacks = |pairs: &Pairs| !has_ended_early && pairs.valid < order.pairs;
     let cells = order.plans[0].cells.iter().zip(&running.arms);
     let short = cells.filter(|(_, pairs)| lacks(pairs)).map(|(cell, pairs)| (cell.arm.clone(), pairs.valid)).collect();
     Duet { documents: [base, candidate], is_decided_early, short, broken }
@@ -148,15 +150,20 @@ impl Running<'_> {
         }
         let mut block = 0;
         for pairs in self.order.first_look.into_iter().chain([self.order.pairs]) {
-            while !self.halt.is_wanted() && self.arms.iter().any(|arm| self.wants(arm, pairs)) {
+            while !self.is_over() && self.arms.iter().any(|arm| self.wants(arm, pairs)) {
                 self.block(block, pairs, progress).await?;
                 block += 1;
             }
-            if pairs < self.order.pairs && !self.halt.is_wanted() && look(&self.documents) {
+            if pairs < self.order.pairs && !self.is_over() && look(&self.documents) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether it is to end before its time: somebody wants it to, or a threshold that ends it was broken.
+    fn is_over(&self) -> bool {
+        self.halt.is_wanted() || self.documents[1].aborted.is_some()
     }
 
     /// Whether an arm lacks pairs, and may have more.
@@ -177,7 +184,7 @@ impl Running<'_> {
         let mut place = 0;
         for arm in seed::shuffled(seed::mix(seed, u64::from(block)), self.arms.len()) {
             let index = arm as usize;
-            if self.halt.is_wanted() || !self.wants(&self.arms[index], pairs) {
+            if self.is_over() || !self.wants(&self.arms[index], pairs) {
                 continue;
             }
             let mut is_valid = true;
@@ -194,6 +201,10 @@ impl Running<'_> {
             }
             self.arms[index].tried += 1;
             self.arms[index].valid += u32::from(is_valid);
+            // Thresholds are of one server: the one that is judged.
+            if self.arms.iter().any(|arm| self.wants(arm, self.order.pairs)) {
+                self.documents[1].aborted = thresholds::abort(&self.documents[1]);
+            }
         }
         Ok(())
     }
@@ -227,7 +238,7 @@ impl Running<'_> {
             run: seed::mix(plan.seed, (u64::from(self.number) << 32) | rand::random::<u64>() >> 32) as u32,
             token: &self.token,
             interval: plan.output.interval.nanos(),
-            group: self.servers[half as usize].as_ref().map(Server::group),
+            keeper: self.servers[half as usize].as_ref().and_then(Server::keeper),
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |live| {
             progress(DuetProgress::Run(half, Progress::Live { arm: &name, live }));

@@ -1,6 +1,7 @@
 //! Facts about this machine that a reader of the result needs.
 
 use crate::result::Host;
+use std::sync::OnceLock;
 
 /// What this machine is. What can't be read is empty or zero.
 pub fn host() -> Host {
@@ -27,10 +28,19 @@ pub(super) fn open_files_limit() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
 }
 
+/// The limit of open files that this process was started with.
+static AT_FIRST: OnceLock<u64> = OnceLock::new();
+
+/// That limit, if this process has raised it since.
+pub(super) fn open_files_limit_at_first() -> Option<u64> {
+    AT_FIRST.get().copied()
+}
+
 /// Raises this process's limit of open files, and so its children's, as far as the system allows without asking.
 pub fn raise_open_files_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        AT_FIRST.get_or_init(|| soft);
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }

@@ -6,6 +6,7 @@
 //! | `capacity.rs` | the search for the highest load that each arm holds |
 //! | `duet.rs` | two servers in one run, pair by pair |
 //! | `server.rs`, `keeper.rs` | a server that a command starts, and the process that keeps it |
+//! | `kin.rs` | the processes that stand below another |
 //! | `trial.rs` | one trial from the first process to the last |
 //! | `crew.rs`, `targets.rs` | its workers and its embedded targets: started together, heard, summed |
 //! | `loss.rs` | processes that died or hung, and the others went on |
@@ -28,6 +29,7 @@ mod duet;
 mod host;
 mod keeper;
 mod kernel;
+mod kin;
 mod link;
 mod loss;
 mod ping;
@@ -43,6 +45,6 @@ pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
 pub use document::begin as unstarted;
 pub use duet::{Duet, DuetError, DuetOrder, DuetProgress, Half, duet};
 pub use host::{host, raise_open_files_limit};
-pub use keeper::keep;
+pub use keeper::{become_shell, keep};
 pub use server::{Ready, ServerCommand, ServerError};
 pub use worker::work;

@@ -1,12 +1,16 @@
 //! A server under test that a command starts: until it listens, and until nothing of it is left.
 
+use super::child;
 use super::coordinator::Halt;
+use super::host;
 use super::keeper::LETTING_GO;
+use super::sockets;
 use crate::catalog::TargetUrl;
 use crate::units::Span;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -41,8 +45,8 @@ pub struct ServerCommand {
 /// When a server is ready.
 #[derive(Debug, Clone)]
 pub enum Ready {
-    /// Something listens on these ports of the loopback.
-    Listens { tcp: Vec<u16>, udp: Vec<u16> },
+    /// Something listens where connections will lead to, by host and port, and for datagrams on these ports.
+    Listens { tcp: Vec<(String, u16)>, udp: Vec<u16> },
     /// A GET answers 2xx.
     Answers(TargetUrl),
 }
@@ -63,11 +67,12 @@ pub(super) struct Server {
     order: ServerCommand,
     keeper: Child,
     /// Closed to stop it.
-    input: ChildStdin,
+    input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
     /// Where in the log its own output begins.
     log_from: u64,
-    group: u32,
+    /// The command's process group, once it is known.
+    group: Option<Pid>,
 }
 
 impl Server {
@@ -79,9 +84,6 @@ impl Server {
     ) -> Result<Option<Server>, ServerError> {
         let failed = |source| ServerError::Start { command: order.name.clone(), source };
         let mut server = Server::spawn(program, order).map_err(failed)?;
-        let first = server.end().await;
-        let Ok(group) = first.parse() else { return Err(server.ended(first)) };
-        server.group = group;
         let deadline = tokio::time::sleep(order.within.0);
         tokio::pin!(deadline);
         loop {
@@ -91,14 +93,17 @@ impl Server {
                     server.stop().await;
                     return Ok(None);
                 }
-                how = server.end() => return Err(server.ended(how)),
+                said = server.end() => match (server.group, said.parse()) {
+                    (None, Ok(group)) => server.group = Some(Pid::from_raw(group)),
+                    _ => return Err(server.ended(said).await),
+                },
                 () = &mut deadline => {
                     let (command, within) = (order.name.clone(), order.within);
                     let said = server.said();
                     server.stop().await;
                     return Err(ServerError::NotReady { command, within, lacks: order.ready.lacks(), said });
                 }
-                is_ready = order.ready.is_met() => {
+                is_ready = order.ready.is_met(), if server.group.is_some() => {
                     if is_ready {
                         return Ok(Some(server));
                     }
@@ -110,8 +115,12 @@ impl Server {
     fn spawn(program: &Path, order: &ServerCommand) -> io::Result<Server> {
         let mut log = OpenOptions::new().create(true).append(true).open(&order.log)?;
         let log_from = log.seek(SeekFrom::End(0))?;
-        let mut keeper = Command::new(program)
-            .args(["keeper", &order.command])
+        let mut keeper = Command::new(program);
+        child::hide_settings(keeper.as_std_mut());
+        let mut keeper = keeper
+            .arg("keeper")
+            .args(host::open_files_limit_at_first().map(|files| format!("--files={files}")))
+            .args(["--", &order.command])
             .env("PORT", order.port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -121,23 +130,23 @@ impl Server {
         let missing = || io::Error::other("no pipe");
         Ok(Server {
             order: order.clone(),
-            input: keeper.stdin.take().ok_or_else(missing)?,
+            input: Some(keeper.stdin.take().ok_or_else(missing)?),
             output: BufReader::new(keeper.stdout.take().ok_or_else(missing)?).lines(),
             keeper,
             log_from,
-            group: 0,
+            group: None,
         })
     }
 
-    /// Its process group.
-    pub(super) fn group(&self) -> u32 {
-        self.group
+    /// The process below which all of it stands.
+    pub(super) fn keeper(&self) -> Option<u32> {
+        self.keeper.id()
     }
 
     /// Whether the command has ended by itself, which says that it has.
     pub(super) async fn check(&mut self) -> Result<(), ServerError> {
         match tokio::time::timeout(Duration::ZERO, self.end()).await {
-            Ok(how) => Err(self.ended(how)),
+            Ok(how) => Err(self.ended(how).await),
             Err(_) => Ok(()),
         }
     }
@@ -150,15 +159,24 @@ impl Server {
         }
     }
 
-    fn ended(&self, how: String) -> ServerError {
+    async fn ended(&mut self, how: String) -> ServerError {
+        self.bury().await;
         ServerError::Ended { command: self.order.name.clone(), how, said: self.said() }
     }
 
     /// Lets go of it, and waits until nothing of it is left.
-    pub(super) async fn stop(self) {
-        let Server { mut keeper, input, .. } = self;
-        drop(input);
-        let _ = tokio::time::timeout(LETTING_GO, keeper.wait()).await;
+    pub(super) async fn stop(mut self) {
+        self.input.take();
+        self.bury().await;
+    }
+
+    /// Waits until the keeper is gone; what it could not end any more, as it was killed itself, is killed here.
+    async fn bury(&mut self) {
+        let gone = tokio::time::timeout(LETTING_GO, self.keeper.wait()).await;
+        let has_ended_all = matches!(gone, Ok(Ok(status)) if status.success());
+        if let Some(group) = self.group.filter(|_| !has_ended_all) {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
     }
 
     /// The last that it said, indented, or that it said nothing.
@@ -192,9 +210,10 @@ impl Ready {
     async fn is_met(&self) -> bool {
         let is_met = match self {
             Ready::Listens { tcp, udp } => {
-                let mut listens = udp.iter().all(|port| is_bound(*port));
-                for port in tcp {
-                    listens = listens && TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await.is_ok();
+                let mut listens = udp.iter().all(|port| sockets::is_bound(*port));
+                for (host, port) in tcp {
+                    let connected = tokio::time::timeout(ANSWER, TcpStream::connect((host.as_str(), *port)));
+                    listens = listens && matches!(connected.await, Ok(Ok(_)));
                 }
                 listens
             }
@@ -210,20 +229,16 @@ impl Ready {
     fn lacks(&self) -> String {
         match self {
             Ready::Listens { tcp, udp } => {
-                let ports: Vec<String> = tcp.iter().chain(udp).map(u16::to_string).collect();
+                let tcp = tcp.iter().map(|(host, port)| format!("{host} port {port}"));
+                let udp = udp.iter().map(|port| format!("UDP port {port}"));
                 format!(
-                    "nothing listens on 127.0.0.1 port {}; the command finds its port in `{{port}}` or $PORT",
-                    ports.join(", ")
+                    "nothing listens on {}; the command finds its port in `{{port}}` or $PORT",
+                    tcp.chain(udp).collect::<Vec<_>>().join(", ")
                 )
             }
             Ready::Answers(url) => format!("{url} does not answer 2xx"),
         }
     }
-}
-
-/// Whether a datagram socket has this port: then nobody else can have it.
-fn is_bound(port: u16) -> bool {
-    std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_err()
 }
 
 /// The status that a GET answers.
@@ -266,13 +281,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_is_ready_once_it_is_listened_on() {
-        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for host in ["127.0.0.1", "::1"] {
+            // Not every machine has the other.
+            let Ok(tcp) = std::net::TcpListener::bind((host, 0)) else { continue };
+            let port = tcp.local_addr().unwrap().port();
+            let ready = Ready::Listens { tcp: vec![(host.to_owned(), port)], udp: Vec::new() };
+            assert!(ready.is_met().await, "{host}");
+            drop(tcp);
+            assert!(!ready.is_met().await, "{host}");
+        }
         let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let (tcp_port, udp_port) = (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port());
-        let ready = Ready::Listens { tcp: vec![tcp_port], udp: vec![udp_port] };
+        let port = udp.local_addr().unwrap().port();
+        let ready = Ready::Listens { tcp: Vec::new(), udp: vec![port] };
         assert!(ready.is_met().await);
-        drop(tcp);
+        drop(udp);
+        // While nothing listens it is asked again and again, and the server can have its port all the time.
+        for _ in 0..200 {
+            let asked = std::thread::spawn(move || sockets::is_bound(port));
+            drop(std::net::UdpSocket::bind(("127.0.0.1", port)).expect("nobody else takes it"));
+            asked.join().unwrap();
+        }
         assert!(!ready.is_met().await);
-        assert!(!Ready::Listens { tcp: Vec::new(), udp: vec![tcp_port] }.is_met().await);
     }
 }

@@ -6,6 +6,7 @@ use super::cores;
 use super::crew::{Crew, Ready};
 use super::host;
 use super::kernel;
+use super::kin;
 use super::link::{FromWorker, Link, Slice, ToWorker};
 use super::loss::Loss;
 use super::sockets;
@@ -43,8 +44,9 @@ pub(super) struct Assignment<'a> {
     pub run: u32,
     pub token: &'a str,
     pub interval: Nanos,
-    /// The process group of the server that a command started, whose usage is taken; `None`: nothing is known of it.
-    pub group: Option<u32>,
+    /// The process below which the server stands that a command started, and whose usage is taken; `None`: nothing is known
+    /// of it.
+    pub keeper: Option<u32>,
 }
 
 /// What came of it.
@@ -97,13 +99,21 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
         (Target::Url(_), _) => Targets::default(),
     };
     let kernel = kernel::Watch::before_connecting();
-    let server = order.group.map(Meter::of_group);
+    let server = order.keeper.filter(|keeper| is_server_below(*keeper, order.cell)).map(Meter::of_kept);
     let slices = slices(order, &processes, &targets)?;
     let ports = slices.iter().filter_map(|(slice, _)| slice.url.parse().ok()).map(|url: TargetUrl| url.port).collect();
     let crew = Crew::start(order.program, slices).await?;
     let mut trial = Running { order, processes, ports, crew, targets, kernel, server, held: None, is_halted: false };
     let is_deserted = trial.drive(halt, live).await?;
     trial.finish(is_deserted).await
+}
+
+/// Whether it is the processes below `keeper` that are measured: a command may as well be the client of a server elsewhere,
+/// as of a container, and its own usage says nothing then.
+fn is_server_below(keeper: u32, cell: &Cell) -> bool {
+    let Target::Url(url) = &cell.target else { return false };
+    let pids: Vec<u32> = kin::below(keeper).iter().map(|stat| stat.pid).collect();
+    sockets::is_served_by(&pids, url.port, cell.transport.kind())
 }
 
 /// A server elsewhere that speaks the wsbench dialect has a token of its own, which its URL brings.
@@ -268,7 +278,7 @@ impl Running<'_> {
     /// Stops the targets and sums what everyone saw.
     async fn finish(mut self, is_deserted: bool) -> Result<Tried, TrialError> {
         self.kernel.look();
-        let usage = self.server.as_ref().map(Meter::read);
+        let usage = self.server.as_ref().and_then(Meter::read_whole);
         let target = self.targets.stop().await?.or_else(|| usage.map(of_server));
         let workers = cores::workers(self.processes.workers, self.processes.targets);
         let (mut outcome, mut generator) = self.crew.merged()?;

@@ -40,7 +40,7 @@ pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanErr
     let mut problems = Vec::new();
     let file = overrides.apply(scenario.file.clone(), &mut problems);
     let plan = resolve(scenario.name(), &file, overrides, &mut problems);
-    thresholds::check(&file, &scenario.source, &mut problems);
+    thresholds::check(&file, overrides.starts_servers, &scenario.source, &mut problems);
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
         _ => Err(PlanError { source: scenario.source.clone(), problems: scenario::in_order(problems) }),

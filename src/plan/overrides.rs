@@ -24,6 +24,8 @@ pub struct Overrides {
     pub transports: Vec<String>,
     /// Any of these replaces the embedded target, and the emulated network with it.
     pub targets: Vec<TargetFlag>,
+    /// We start the servers at the URLs ourselves: what they cost can be seen.
+    pub starts_servers: bool,
     pub reference: Option<String>,
     pub charts: Option<bool>,
     pub spin: Option<bool>,

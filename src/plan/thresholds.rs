@@ -5,7 +5,8 @@ use crate::catalog::{self, WorkloadKind};
 use crate::scenario::{self, At, File, Place, Problem, Source, Target};
 use crate::threshold::{Hold, Limit, Metric, Time};
 
-pub(super) fn check(file: &File, source: &Source, problems: &mut Vec<Problem>) {
+/// `starts_servers`: what runs at a URL was started by us, and its cost can be seen.
+pub(super) fn check(file: &File, starts_servers: bool, source: &Source, problems: &mut Vec<Problem>) {
     for entry in &file.thresholds {
         let said = entry.said();
         let threshold = &said.hold;
@@ -19,7 +20,7 @@ pub(super) fn check(file: &File, source: &Source, problems: &mut Vec<Problem>) {
             Limit::Of { metric, .. } => Some(metric),
         };
         for metric in std::iter::once(&threshold.metric).chain(other) {
-            if let Some((why, hint)) = impossible(metric, file) {
+            if let Some((why, hint)) = impossible(metric, file, starts_servers) {
                 let place = place_of(&metric.to_string(), &said, source);
                 problems.push(Problem::new(&place, format!("`{metric}` is not measured here: {why}")).hint(hint));
             }
@@ -38,7 +39,7 @@ fn place_of(word: &str, said: &At<Hold>, source: &Source) -> Place {
 }
 
 /// Why no arm of this scenario can have such a figure, and what to do.
-fn impossible(metric: &Metric, file: &File) -> Option<(&'static str, String)> {
+fn impossible(metric: &Metric, file: &File, starts_servers: bool) -> Option<(&'static str, String)> {
     let workload = file.workload.kind();
     let elsewhere = |why, hint: &str| Some((why, hint.to_owned()));
     match (metric.time(), workload) {
@@ -54,7 +55,7 @@ fn impossible(metric: &Metric, file: &File) -> Option<(&'static str, String)> {
         _ => {}
     }
     match metric {
-        Metric::Cpu | Metric::Memory if matches!(file.target, Target::Urls(_)) => {
+        Metric::Cpu | Metric::Memory if matches!(file.target, Target::Urls(_)) && !starts_servers => {
             elsewhere("the cost of a target at a URL can't be seen", "only the embedded target's can")
         }
         Metric::Memory if workload == WorkloadKind::Connect => {

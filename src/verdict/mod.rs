@@ -196,6 +196,11 @@ impl Metric {
         }
     }
 
+    /// Whether it differs from trial to trial by chance, and is judged by ranks.
+    pub fn has_noise(self) -> bool {
+        self != Metric::BytesPerMessage
+    }
+
     /// Whether a larger value is a worse one.
     pub fn is_worse_when_larger(self) -> bool {
         self != Metric::DeliveredRate

@@ -202,8 +202,71 @@ fn thresholds_are_held_against_the_candidate() {
     let more = ["--pairs", "2", "--threshold", "mean < 25ms"];
     let (_bench, ran) = duet(&server("base", "30ms"), &server("candidate", "1ms"), &more);
     assert_ne!(ran.code, 99, "{}", ran.stdout);
+    let more = [&more[..], &["--threshold", "p99.9 < 1s"]].concat();
     let (_bench, ran) = duet(&server("base", "1ms"), &server("candidate", "30ms"), &more);
+    assert!(ran.stderr.contains("warning: `p99.9 < 1s`"), "{}", ran.stderr);
     assert!(ran.with_code(99).stdout.contains("mean < 25ms"));
+}
+
+#[test]
+fn a_threshold_may_end_a_duet_early() {
+    let scenario = format!("thresholds = [{{ hold = \"mean < 25ms\", abort = true }}]\n{SHORT}");
+    let bench = Bench::new(&scenario);
+    let ran = bench.say(&args(&server("base", "1ms"), &server("candidate", "30ms"), &["--pairs", "400"])).with_code(99);
+    assert!(ran.stderr.contains("candidate: ended early: `mean < 25ms` was broken by websocket"), "{}", ran.stderr);
+    let candidate = half(&ran, "candidate");
+    assert!(candidate.aborted.is_some() && !candidate.partial);
+    assert_gone(&bench, "candidate");
+}
+
+#[test]
+fn a_server_that_flees_its_group_is_measured_and_ended_as_well() {
+    let fled = |name: &str| format!("setsid -f sh -c \"{}\"", server(name, "20ms").replace('$', "\\$"));
+    let more = ["--pairs", "1", "--threshold", "cpu < 10s,memory < 10GB"];
+    let (bench, ran) = duet(&fled("base"), &fled("candidate"), &more);
+    let usage = half(&ran.with_code(0), "candidate").cells[0].trials[0].target.as_ref().map(|target| target.usage);
+    assert!(usage.is_some_and(|usage| usage.processes == 1 && usage.cpu_nanos > 0), "{usage:?}");
+    assert_gone(&bench, "base");
+    assert_gone(&bench, "candidate");
+}
+
+#[test]
+fn a_command_that_is_not_the_server_is_not_taken_for_it() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut serving = std::process::Command::new(PROGRAM)
+        .args(["serve", "--open", "--websocket", &elsewhere.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let bench = Bench::new(SHORT);
+    let url = format!("ws://127.0.0.1:{elsewhere}/echo");
+    let flags = ["--base", "sleep 600", "--candidate", "sleep 601", "--url", &url, "--pairs", "1", "--out", "out"];
+    let ran = bench.say(&[&["duet", "scenario.toml"], flags.as_slice()].concat());
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    for name in ["base", "candidate"] {
+        let document = half(&ran, name);
+        assert!(document.cells[0].trials.iter().all(|trial| trial.target.is_none()), "{}", ran.stderr);
+        assert!(document.cells[0].trials[0].failure.is_none());
+    }
+}
+
+#[test]
+fn a_command_sees_nothing_of_our_settings() {
+    let bench = Bench::new(SHORT);
+    let told = format!("env > said; ulimit -n >> said; {}", server("base", "1ms"));
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -Sn 400; exec \"$0\" \"$@\"", PROGRAM]);
+    command.args(args(&told, "ws://127.0.0.1:1/", &["--pairs", "1"])).current_dir(bench.path()).stdin(Stdio::null());
+    let output = command.env("WSBENCH_SEED", "4").output().unwrap();
+    let said = std::fs::read_to_string(bench.path().join("said")).unwrap();
+    assert!(said.contains("PORT=") && !said.contains("WSBENCH_"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().last(), Some("400"));
+    // And what begins as a flag does is a command all the same.
+    let dash = ["duet", "scenario.toml", "--base=-nosuch", "--candidate", "ws://127.0.0.1:1/", "--out", "out"];
+    let ran = Bench::new(SHORT).say(&dash).with_code(1);
+    assert!(ran.stderr.contains("base: `-nosuch` ended (exit status: 127)"), "{}", ran.stderr);
 }
 
 /// A duet that would go on for minutes, from the moment when its first trial has been saved.
@@ -248,12 +311,49 @@ fn servers_never_outlive_a_duet_that_is_killed() {
     child.kill().unwrap();
     child.wait().unwrap();
     for name in ["base", "candidate"] {
-        for _ in 0..1000 {
-            if killpg(group(&bench, name), None).is_err() {
-                break;
-            }
-            sleep(Duration::from_millis(10));
+        assert_goes(&bench, name);
+    }
+}
+
+fn assert_goes(bench: &Bench, name: &str) {
+    for _ in 0..1000 {
+        if killpg(group(bench, name), None).is_err() {
+            return;
         }
-        assert_gone(&bench, name);
+        sleep(Duration::from_millis(10));
+    }
+    assert_gone(bench, name);
+}
+
+#[test]
+fn servers_do_not_outlive_a_keeper_that_is_killed() {
+    let bench = Bench::new(SHORT);
+    let with_company = format!("sleep 600 & {}", server("base", "1ms"));
+    let mut command = bench.command(&args(&with_company, &server("candidate", "1ms"), &["--pairs", "400"]));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_both(&bench);
+    let is_keeper = |pid: &u32| children_of(*pid).contains(&(group(&bench, "base").as_raw() as u32));
+    let keeper = children_of(child.id()).into_iter().find(is_keeper).unwrap();
+    kill(Pid::from_raw(keeper as i32), Signal::SIGKILL).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_goes(&bench, "base");
+    assert_gone(&bench, "candidate");
+}
+
+#[test]
+fn a_keeper_that_nobody_listens_to_leaves_nothing_behind() {
+    let bench = Bench::new(SHORT);
+    let (heard, deaf) = std::io::pipe().unwrap();
+    drop(heard);
+    let mut command = bench.command(&["keeper", "--", "echo $$ > deaf.pid; sleep 600"]);
+    let mut keeper = command.stdin(Stdio::piped()).stdout(deaf).stderr(Stdio::null()).spawn().unwrap();
+    // Its standard input stays open all the while.
+    let input = keeper.stdin.take();
+    keeper.wait().unwrap();
+    drop(input);
+    // The command may have been ended before its first word.
+    sleep(Duration::from_millis(300));
+    if bench.path().join("deaf.pid").exists() {
+        assert_gone(&bench, "deaf");
     }
 }

@@ -12,19 +12,20 @@ const FIRST: f64 = 0.2;
 pub(super) struct Looks {
     pairs: u32,
     alpha: f64,
+    family: usize,
 }
 
 impl Looks {
-    /// At a duet of so many pairs, `alpha` over all looks.
-    pub(super) fn of(pairs: u32, alpha: f64) -> Looks {
-        Looks { pairs, alpha }
+    /// At a duet of so many pairs, `alpha` over all looks, and over a family of so many rows.
+    pub(super) fn of(pairs: u32, alpha: f64, family: usize) -> Looks {
+        Looks { pairs, alpha, family }
     }
 
     /// After so many pairs there is a first look, if there are two. None that could not tell anything: of `n` pairs that all
-    /// point one way the chance is 1 in 2^n.
+    /// point one way the chance is 1 in 2^n, and of a family of rows one may be told at its part of α alone.
     pub(super) fn first_after(&self) -> Option<u32> {
         let first = self.pairs / 2;
-        let rarest = 0.5f64.powf(first.into());
+        let rarest = 0.5f64.powf(first.into()) * self.family.max(1) as f64;
         (self.pairs >= WORTH_TWO && rarest <= self.alpha * FIRST).then_some(first)
     }
 
@@ -56,16 +57,21 @@ mod tests {
     #[test]
     fn two_looks_spend_no_more_than_one() {
         let options = Options::default();
-        let twenty = Looks::of(20, 0.05);
+        let twenty = Looks::of(20, 0.05, 1);
         assert_eq!(twenty.first_after(), Some(10));
         let spent = |is_first| twenty.options(&options, is_first).rules.alpha;
         assert!((spent(true) - 0.01).abs() < 1e-12 && (spent(false) - 0.04).abs() < 1e-12);
-        assert_eq!(Looks::of(11, 0.05).first_after(), None);
-        assert_eq!(Looks::of(11, 0.05).options(&options, false).rules.alpha, 0.05);
+        assert_eq!(Looks::of(11, 0.05, 1).first_after(), None);
+        assert_eq!(Looks::of(11, 0.05, 1).options(&options, false).rules.alpha, 0.05);
         // Six pairs of which all got worse are one chance in 64, which is more than a fifth of 5 %.
-        assert_eq!(Looks::of(13, 0.05).first_after(), None);
-        assert_eq!(Looks::of(13, 0.10).first_after(), Some(6));
-        assert_eq!(Looks::of(14, 0.05).first_after(), Some(7));
+        assert_eq!(Looks::of(13, 0.05, 1).first_after(), None);
+        assert_eq!(Looks::of(13, 0.10, 1).first_after(), Some(6));
+        assert_eq!(Looks::of(14, 0.05, 1).first_after(), Some(7));
+        // Of two rows each has half of it: seven pairs are one chance in 128 too many.
+        assert_eq!(Looks::of(14, 0.05, 2).first_after(), None);
+        assert_eq!(Looks::of(16, 0.05, 2).first_after(), Some(8));
+        assert_eq!(Looks::of(20, 0.05, 10).first_after(), Some(10));
+        assert_eq!(Looks::of(20, 0.05, 11).first_after(), None);
     }
 
     #[test]

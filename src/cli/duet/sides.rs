@@ -57,7 +57,7 @@ impl Side {
 }
 
 /// Whether it can't be meant as a command.
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     !text.contains(char::is_whitespace) && !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
 }
@@ -91,9 +91,12 @@ fn started_by(text: &str, args: &DuetArgs, plan: &Plan, picker: &mut Picker, log
     for cell in &plan.cells {
         let own = port(&cell.arm).or(port("")).unwrap_or_default();
         let url = url_of(cell, own, &args.url, &filled)?;
-        let listening = if cell.transport.kind() == TransportKind::Udp { &mut udp } else { &mut tcp };
-        if !listening.contains(&url.port) {
-            listening.push(url.port);
+        let place = (url.host.clone(), url.port);
+        match cell.transport.kind() {
+            TransportKind::Udp if !udp.contains(&url.port) => udp.push(url.port),
+            TransportKind::Udp => {}
+            _ if !tcp.contains(&place) => tcp.push(place),
+            _ => {}
         }
         targets.push(TargetFlag { arm: cell.arm.clone(), url });
     }
@@ -142,13 +145,19 @@ fn url_of(
     }
 }
 
-/// `text` with each `{port}` and `{port:NAME}` replaced by what `port` says of its name, which is empty for the first.
+/// `text` with each `{port}` and `{port:NAME}` replaced by what `port` says of its name, which is empty for the first. A
+/// variable of the shell, as `${port}` or `${port:-80}`, is left to it.
 ///
 /// # Errors
 /// A mark that isn't closed, or a name that is not known.
 pub(in crate::cli) fn fill(text: &str, port: &dyn Fn(&str) -> Option<u16>) -> Result<String, String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, mark)) = rest.split_once("{port") {
+        if before.ends_with('$') {
+            out += &format!("{before}{{port");
+            rest = mark;
+            continue;
+        }
         let (name, after) = match mark.split_once('}') {
             Some((name, after)) if name.is_empty() || name.starts_with(':') => (name.trim_start_matches(':'), after),
             _ => return Err("write {port}, or {port:NAME} for one more".to_owned()),
@@ -214,6 +223,8 @@ mod tests {
         };
         assert_eq!(fill("a {port} b {port:tcp} {room}", &port).unwrap(), "a 7 b 8 {room}");
         assert_eq!(fill("no mark", &port).unwrap(), "no mark");
+        let of_shell = "port=1; a ${port} ${port:-80} ${ports}";
+        assert_eq!(fill(&format!("{of_shell} {{port}}"), &port).unwrap(), format!("{of_shell} 7"));
         for wrong in ["{port", "{ports}", "{port:udp}"] {
             assert!(fill(wrong, &port).is_err(), "{wrong}");
         }
