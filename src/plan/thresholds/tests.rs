@@ -39,7 +39,7 @@ fn what_must_hold_is_no_part_of_the_plan_that_is_compared() {
 #[test]
 fn the_cost_of_what_runs_at_a_url_is_seen_only_where_we_started_it() {
     let text = "thresholds = [\"cpu < 1s\", \"memory < 1GB\"]\n[target.urls]\ntcp = \"tcp://127.0.0.1:9\"\n[workload.echo]\n\
-                [load]\nsessions = 1\nrate = \"1/s\"\n[transports.tcp]\n";
+                [load]\nsessions = 1\nrate = \"1/s\"\nduration = \"1s\"\n[transports.tcp]\n";
     let scenario = scenario::parse("x.toml", text).unwrap_or_else(|e| panic!("{}", e.render(false)));
     let built = |starts_servers| build(&scenario, &Overrides { starts_servers, ..Overrides::default() });
     assert_eq!(built(true).map(|plan| plan.thresholds.len()).unwrap(), 2);
