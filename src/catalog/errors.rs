@@ -1,6 +1,6 @@
 //! The classes under which failures are counted.
 
-/// Every class; a status or a close code may follow those that [`WITH_NUMBER`] names.
+/// Every class; a status or a close code may follow some of them.
 pub const ERROR_CLASSES: [&str; 24] = [
     "resolve",
     "refused",

@@ -22,7 +22,7 @@ pub(super) fn read(args: &PlanArgs, no_charts: bool, color: bool) -> Result<Read
         Exit::BadScenario
     })?;
     let refuse = |rendered: String| {
-        say::err(rendered.trim_end());
+        say::coloured(rendered.trim_end());
         Exit::BadScenario
     };
     let parsed = scenario::parse(&path, &text).map_err(|mut error| {

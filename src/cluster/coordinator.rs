@@ -87,11 +87,14 @@ pub async fn run(
     let of = plan.trials * plan.cells.len() as u32;
     let token = format!("{:016x}", rand::random::<u64>());
     let mut number = 0;
+    // What is saved while the run goes on may be all that is left of it.
+    let mut is_cut_short = false;
+    document.partial = true;
     'run: for block in 0..plan.trials {
         let order = seed::shuffled(seed::mix(plan.seed, u64::from(block)), plan.cells.len());
         for (place, index) in order.into_iter().enumerate() {
             if halt.is_wanted() {
-                document.partial = true;
+                is_cut_short = true;
                 break;
             }
             number += 1;
@@ -111,7 +114,7 @@ pub async fn run(
                 progress(Progress::Live { arm: &cell.arm, live });
             })
             .await;
-            document.partial |= tried.outcome.interrupted || !tried.losses.is_empty();
+            is_cut_short |= tried.outcome.interrupted || !tried.losses.is_empty();
             let place = Place { block, place: place as u32, started };
             let facts = &mut document.cells[index as usize];
             let trial = judged(tried, &place, &facts.load, document.calibration.as_ref());
@@ -124,6 +127,7 @@ pub async fn run(
             }
         }
     }
+    document.partial = is_cut_short;
     Ok(document)
 }
 

@@ -92,6 +92,8 @@ pub async fn duet(
     progress(DuetProgress::Run(Half::Base, Progress::Calibrating));
     let calibration = trial::calibrate(&options.program).await.ok();
     for (document, plan) in documents.iter_mut().zip(&order.plans) {
+        // What is saved while the duet goes on may be all that is left of it.
+        document.partial = true;
         document.calibration = calibration;
         document.network_floor = coordinator::floors(plan, &halt).await;
     }

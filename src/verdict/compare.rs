@@ -303,6 +303,9 @@ fn row(
             }
             By::Ranks
         }
+        Metric::BytesPerMessage if base.missing() + new.missing() > 0 => {
+            by_chance(&mut row, "shared out over what was delivered, and not all was")
+        }
         Metric::BytesPerMessage => by_sameness(&mut row, &base.cell.transport, is_same_seed),
         Metric::FailedTrials => By::Fact,
     };

@@ -286,6 +286,18 @@ fn framing_that_was_seen_once_or_depends_on_how_messages_meet_is_no_fact() {
 }
 
 #[test]
+fn framing_is_no_fact_where_it_is_shared_out_over_less_than_was_sent() {
+    let (base, mut new) = (run_of(&noisy(10, 0.01, 1)), run_of(&noisy(10, 0.01, 2)));
+    let trial = &mut new.cells[0].trials[3];
+    lose(trial, 5);
+    trial.outcome.traffic.sent.framing += 1;
+    let comparison = judged(&base, &new);
+    let bytes = row(&comparison, Metric::BytesPerMessage);
+    assert!(!bytes.is_gated && bytes.note.as_ref().unwrap().contains("not all was"), "{bytes:?}");
+    assert_ne!(comparison.verdict, Verdict::Regression);
+}
+
+#[test]
 fn framing_that_depends_on_how_messages_meet_is_judged_but_gates_nothing() {
     let (base, mut new) = (about(1.0, 1), about(1.0, 2));
     for (n, trial) in new.cells[0].trials.iter_mut().enumerate() {

@@ -66,6 +66,23 @@ fn an_interrupt_does_not_wait_for_a_long_drain() {
 }
 
 #[test]
+fn what_a_killed_run_leaves_says_that_it_is_not_whole() {
+    let scenario = LONG.replace("60s", "300ms").replace("trials = 2", "trials = 100");
+    let bench = Bench::new(&scenario);
+    let child = started(&bench);
+    let saved = bench.path().join("out/result.json");
+    for _ in 0..300 {
+        if saved.exists() {
+            break;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
+    let ran = finished(child, &bench);
+    assert!(ran.document().partial && !ran.document().cells[0].trials.is_empty());
+}
+
+#[test]
 fn twice_ends_at_once() {
     let bench = Bench::new(LONG);
     let child = started(&bench);
