@@ -57,7 +57,7 @@ fn round_trip(bencher: Bencher, arm: &str) {
         let target = Target::bind(&config()).expect("a target");
         let endpoint = Rc::new(endpoint(&cell(arm), target.ports()));
         tokio::task::spawn_local(target.run(inbox));
-        transport::open(endpoint, "/echo", 0, arrived.clone());
+        transport::open(endpoint, "/echo".into(), 0, arrived.clone());
         arrived.told.notified().await;
         arrived.connection.take().expect("a session")
     });
@@ -92,7 +92,7 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
         authority: format!("127.0.0.1:{port}"),
         tls_name: None,
         transport: cell.transport.clone(),
-        dialect: cell.dialect,
+        dialect: cell.dialect.clone(),
         format: Format::Text,
         fixed_size: PAYLOAD.len(),
         token: TOKEN.into(),

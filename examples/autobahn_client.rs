@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
@@ -45,7 +45,7 @@ async fn run_cases(url: &TargetUrl, engine: Engine) -> anyhow::Result<()> {
 /// Connects to `place`, gives back what comes until the session ends, and returns the text of it.
 async fn talk(endpoint: &Rc<Endpoint>, place: &str) -> anyhow::Result<Vec<String>> {
     let echo = Rc::new(Echo::default());
-    transport::open(endpoint.clone(), place, 0, echo.clone());
+    transport::open(endpoint.clone(), place.into(), 0, echo.clone());
     tokio::time::timeout(PATIENCE, echo.ended.notified()).await.with_context(|| format!("{place} came to no end"))?;
     echo.failed.take().map_or(Ok(()), |failure| Err(anyhow!("{place}: {failure}")))?;
     Ok(echo.told.take())
@@ -68,7 +68,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         authority: url.authority(),
         tls_name: url.is_tls().then(|| url.host.clone()),
         transport: Transport::Websocket(settings),
-        dialect: DialectKind::Raw,
+        dialect: Dialect::Raw,
         format: Format::Text,
         fixed_size: 0,
         token: String::new(),

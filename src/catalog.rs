@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 #[macro_use]
 mod kinds;
+mod dialect;
 mod distribution;
 mod errors;
 mod oracle;
 mod settings;
 mod url;
+pub use dialect::{Custom, Dialect, Mqtt, Nats, Nchan, SocketIo};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
 pub use kinds::*;

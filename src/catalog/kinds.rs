@@ -122,6 +122,16 @@ kinds! {
         Raw = "raw",
         /// The embedded target's protocol (`docs/protocol.md`).
         Wsbench = "wsbench",
+        /// nginx with the nchan module.
+        Nchan = "nchan",
+        /// Socket.IO 4 over Engine.IO 4.
+        SocketIo = "socket.io",
+        /// The NATS client protocol.
+        Nats = "nats",
+        /// MQTT 3.1.1.
+        Mqtt = "mqtt",
+        /// As `[dialect.custom]` describes it.
+        Custom = "custom",
     }
 }
 

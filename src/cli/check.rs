@@ -114,7 +114,7 @@ fn table(plan: &Plan, facts: &Facts, limits: &Limits) -> String {
             cell.transport.settings().iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let target = match &cell.target {
             Target::Embedded => "embedded".to_owned(),
-            Target::Url(url) => format!("{url} ({})", cell.dialect),
+            Target::Url(url) => format!("{url} ({})", cell.dialect.kind()),
         };
         let plan::Processes { workers, targets } = plan::processes(cell, limits.descriptors);
         let targets = if targets == 0 { "–".to_owned() } else { targets.to_string() };

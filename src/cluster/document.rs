@@ -78,7 +78,7 @@ pub(super) fn cell(cell: &plan::Cell) -> Cell {
         arm: cell.arm.clone(),
         transport: cell.transport.kind().to_string(),
         workload: cell.workload.kind().to_string(),
-        dialect: cell.dialect.to_string(),
+        dialect: cell.dialect.kind().to_string(),
         engine: cell.transport.engine().map(|e| e.to_string()),
         target: match &cell.target {
             Target::Embedded => "embedded".to_owned(),

@@ -12,7 +12,7 @@ use super::loss::Loss;
 use super::sockets;
 use super::targets::Targets;
 use super::usage::Meter;
-use crate::catalog::{DialectKind, TargetUrl};
+use crate::catalog::{Dialect, TargetUrl};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
 use crate::measure::{Held, HistogramError, Outcome};
@@ -119,7 +119,7 @@ fn is_server_below(keeper: u32, cell: &Cell) -> bool {
 /// A server elsewhere that speaks the wsbench dialect has a token of its own, which its URL brings.
 fn with_token_of_url(order: &Assignment) -> (Cell, String) {
     let (mut cell, mut token) = (order.cell.clone(), order.token.to_owned());
-    if let (Target::Url(url), DialectKind::Wsbench) = (&mut cell.target, cell.dialect) {
+    if let (Target::Url(url), Dialect::Wsbench) = (&mut cell.target, &cell.dialect) {
         token = url.take_token().unwrap_or(token);
     }
     (cell, token)

@@ -170,7 +170,7 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
         authority: url.authority(),
         tls_name: url.is_tls().then(|| url.host.clone()),
         transport: cell.transport.clone(),
-        dialect: cell.dialect,
+        dialect: cell.dialect.clone(),
         format: payload.format,
         fixed_size: payload.range().0 as usize,
         token: slice.token.clone(),

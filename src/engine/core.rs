@@ -15,7 +15,7 @@ use crate::clock::Nanos;
 use crate::measure::{Metric, Outcome, Recorder};
 use crate::plan::{Cell, Target, Workload};
 use crate::schedule::{Phase, Window};
-use crate::transport::{ConnectPhases, Ended, Failure, SessionId, Unsent};
+use crate::transport::{ConnectPhases, Ended, Failure, Place, SessionId, Unsent};
 use crate::wire::{Composer, Kind, Tag};
 use crate::workload::Roster;
 use sessions::Sessions;
@@ -90,7 +90,7 @@ pub enum Event<'a> {
 pub enum Action {
     Open {
         session: SessionId,
-        place: String,
+        place: Place,
     },
     /// Compose message `id` and hand it to the session's connection.
     Send {

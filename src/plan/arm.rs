@@ -2,7 +2,7 @@
 
 use super::load::{MILLISECOND, within};
 use crate::catalog::{
-    DialectKind, Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, TransportKind,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, TransportKind,
     Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
@@ -193,20 +193,6 @@ fn is_token(text: &str) -> bool {
 
 fn is_sendable(close_code: u16) -> bool {
     matches!(close_code, 1000..=1003 | 1007..=1011 | 3000..=4999)
-}
-
-/// The dialect that the arm asks for, or the one that its target will understand.
-pub(super) fn dialect(kind: TransportKind, arm: &Arm, embedded: bool, problems: &mut Vec<Problem>) -> DialectKind {
-    let usual = if embedded || kind.is_http() { DialectKind::Wsbench } else { DialectKind::Raw };
-    let Some(asked) = &arm.dialect else { return usual };
-    if asked.value == DialectKind::Raw && kind.is_http() {
-        let message = format!("{kind} has no raw dialect: HTTP says nothing about cursors and where to publish");
-        problems.push(Problem::at(asked, message).hint("leave `dialect` out: docs/protocol.md is what it speaks"));
-    } else if asked.value == DialectKind::Raw && embedded {
-        let message = "the embedded target speaks the wsbench dialect alone";
-        problems.push(Problem::at(asked, message).hint("leave `dialect` out, or name a server in `[target.urls]`"));
-    }
-    asked.value
 }
 
 /// Whether every payload fits the transport's way of cutting messages apart.

@@ -2,7 +2,7 @@
 
 use super::overrides::Overrides;
 use super::{
-    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, load, oracle, sources, thresholds, workload,
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds, workload,
 };
 use crate::catalog::TransportKind;
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
@@ -113,10 +113,10 @@ impl Arms<'_> {
         }
         let target = self.target(name, kind);
         let is_embedded = matches!(self.file.target, scenario::Target::Embedded(_));
-        let dialect = arm::dialect(kind, arm, is_embedded, self.problems);
+        let dialect = dialect::resolve(kind, name, arm, &self.file.dialect, is_embedded, self.problems);
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.problems);
-        let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect, name, self.problems);
+        let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect.kind(), name, self.problems);
         let delay = self.file.network.delay.as_ref().map_or(Span::ZERO, |d| d.value);
         let network = Network { delay };
         let load = load.clone();

@@ -3,7 +3,7 @@
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
 pub use crate::catalog::FirstMessage;
-use crate::catalog::{Closer, DialectKind, Engine, Oracle, TargetUrl, Transport, WorkloadKind};
+use crate::catalog::{Closer, Dialect, Engine, Oracle, TargetUrl, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::threshold::Hold;
 use crate::units::{Rate, Span};
@@ -14,6 +14,7 @@ use std::net::IpAddr;
 mod arm;
 mod at;
 mod build;
+mod dialect;
 mod facts;
 mod load;
 mod oracle;
@@ -68,7 +69,7 @@ pub struct Embedded {
 pub struct Cell {
     pub arm: String,
     pub transport: Transport,
-    pub dialect: DialectKind,
+    pub dialect: Dialect,
     pub target: Target,
     pub network: Network,
     pub workload: Workload,

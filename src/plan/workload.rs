@@ -42,9 +42,9 @@ fn resolve_connect(
     problems: &mut Vec<Problem>,
 ) -> (FirstMessage, Closer) {
     let why_not = match (kind, dialect) {
-        (TransportKind::Http, _) => Some("over http the target only answers"),
-        (_, DialectKind::Raw) => Some("it speaks the raw dialect"),
-        _ => None,
+        (TransportKind::Http, _) => Some("over http the target only answers".to_owned()),
+        (_, DialectKind::Wsbench) => None,
+        (_, other) => Some(format!("it speaks the {other} dialect")),
     };
     let usual = if why_not.is_some() { FirstMessage::Echo } else { FirstMessage::Greeting };
     let first = connect.first.as_ref().map_or(usual, |f| f.value);
@@ -53,7 +53,7 @@ fn resolve_connect(
         let message = format!("{what}, which arm `{}` can't ask for: {why}", arm.value);
         problems.push(Problem::new(place, message).hint(hint));
     };
-    if let (Some(why), Some(asked), FirstMessage::Greeting) = (why_not, &connect.first, first) {
+    if let (Some(why), Some(asked), FirstMessage::Greeting) = (&why_not, &connect.first, first) {
         refuse(
             &asked.place,
             "the target is to greet",
@@ -61,7 +61,7 @@ fn resolve_connect(
             "choose `first = \"echo\"`, which works with any echo server",
         );
     }
-    if let (Some(why), Some(asked), Closer::Server) = (why_not, &connect.close, closer) {
+    if let (Some(why), Some(asked), Closer::Server) = (&why_not, &connect.close, closer) {
         refuse(&asked.place, "the server is to close", why, "choose `close = \"client\"`");
     }
     if first == FirstMessage::Greeting {

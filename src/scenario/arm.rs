@@ -12,7 +12,8 @@ use serde::Deserialize;
 pub struct Arm {
     /// How bytes travel. Default: the arm's name, where that is a transport's.
     pub transport: Option<At<TransportKind>>,
-    /// The application protocol. Default: wsbench, but raw for WebSocket, TCP, UDP and http at a URL.
+    /// The application protocol. Default at a URL: the one that has the only `[dialect.…]` table; without any, raw for
+    /// WebSocket, TCP, UDP and http, and wsbench for the others. The embedded target speaks wsbench.
     pub dialect: Option<At<DialectKind>>,
     /// websocket: what speaks RFC 6455 at the client. Default: native.
     pub engine: Option<At<Engine>>,

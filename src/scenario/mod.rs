@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 mod arm;
 mod at;
+mod dialect;
 mod error;
 mod load;
 mod payload;
@@ -22,6 +23,7 @@ mod workload;
 
 pub use arm::Arm;
 pub use at::{At, Named, Place};
+pub use dialect::Dialects;
 pub use error::{Problem, ScenarioError, Source, brief, in_order, render};
 pub use load::{Load, Stage};
 pub use payload::{Between, Payload, Weighted};
@@ -66,6 +68,9 @@ pub struct File {
     /// The emulated network.
     #[serde(default)]
     pub network: Network,
+    /// What is spoken with a server of your own.
+    #[serde(default)]
+    pub dialect: Dialects,
     /// The arms of the comparison, in the order of the report.
     pub transports: At<Named<At<Arm>>>,
     /// The arm that the others are compared with. Default: the first long-polling arm, else the first arm.

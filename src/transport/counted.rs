@@ -127,6 +127,11 @@ impl Counted {
         inner.before.set(handshake.before);
     }
 
+    /// The session is joined, by all that was said and heard so far.
+    pub fn joined_by_now(&self) {
+        self.joined(self.0.received.get());
+    }
+
     /// From now on, looks for the end of the next HTTP head received.
     pub fn watch_head(&self) {
         self.0.head.set(Some(HeadScan::default()));

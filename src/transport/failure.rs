@@ -54,6 +54,8 @@ pub enum ErrorClass {
     CloseTimeout,
     /// A datagram that isn't ours.
     Foreign,
+    /// The target says that it did not take a message.
+    Rejected,
     /// Anything else that the system reported.
     Io,
 }
@@ -93,6 +95,7 @@ impl ErrorClass {
             ErrorClass::ClosedByTarget(None) => "closed-by-target",
             ErrorClass::CloseTimeout => "close-timeout",
             ErrorClass::Foreign => "foreign",
+            ErrorClass::Rejected => "rejected",
             ErrorClass::Io => "io",
         })
     }

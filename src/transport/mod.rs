@@ -11,7 +11,7 @@
 //! | http | `requests.rs` |
 //! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
 
-use crate::catalog::{DialectKind, Engine, Format, Transport};
+use crate::catalog::{Dialect, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use crate::reactor::{Reactor, Seat};
@@ -36,6 +36,7 @@ mod receive_drops;
 mod requests;
 mod session;
 mod source;
+mod speech;
 mod stream;
 mod tcp;
 mod tcp_info;
@@ -45,7 +46,9 @@ mod websocket;
 
 use net::Deadline;
 use session::Session;
+use speech::Speech;
 
+pub use crate::dialect::Place;
 pub use failure::{ErrorClass, Failure};
 pub use net::resolve;
 pub use source::Sources;
@@ -61,7 +64,7 @@ pub struct Endpoint {
     /// Name for SNI and certificate checks, when the URL asks for TLS.
     pub tls_name: Option<String>,
     pub transport: Transport,
-    pub dialect: DialectKind,
+    pub dialect: Dialect,
     /// Text or binary messages, as this load sends them and as an HTTP session asks for them.
     pub format: Format,
     /// Size of every message, for fixed framing, bytes.
@@ -167,10 +170,9 @@ pub struct Opened {
     pub phases: ConnectPhases,
 }
 
-/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. `place`
-/// is the path (and query) of what to join, such as `/room/7`. Never takes longer than the endpoint's `connect_timeout`.
+/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. Never takes longer than the endpoint's `connect_timeout`.
 /// Must run within a `LocalSet` or a local runtime.
-pub fn open(endpoint: Rc<Endpoint>, place: &str, session: SessionId, sink: Rc<dyn Sink>) {
+pub fn open(endpoint: Rc<Endpoint>, place: Place, session: SessionId, sink: Rc<dyn Sink>) {
     let transport = endpoint.transport.clone();
     let opening = Opening::new(endpoint, place, session, sink);
     match transport {
@@ -199,7 +201,7 @@ pub fn open(endpoint: Rc<Endpoint>, place: &str, session: SessionId, sink: Rc<dy
 /// A session on its way to being joined.
 struct Opening {
     endpoint: Rc<Endpoint>,
-    place: String,
+    place: Place,
     id: SessionId,
     sink: Rc<dyn Sink>,
     deadline: Deadline,
@@ -207,9 +209,9 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(endpoint: Rc<Endpoint>, place: &str, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
+    fn new(endpoint: Rc<Endpoint>, place: Place, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
         let deadline = Deadline::after(endpoint.connect_timeout);
-        Opening { endpoint, place: place.to_owned(), id, sink, deadline, began: now() }
+        Opening { endpoint, place, id, sink, deadline, began: now() }
     }
 
     /// Has it opened by the reactor.
@@ -241,7 +243,7 @@ impl Opening {
     }
 
     /// The session with a task of its own; `close_code` where the transport has one.
-    fn session(&self, close_code: Option<u16>) -> Rc<Session> {
-        Session::new(self.id, self.sink.clone(), self.endpoint.outbox_limit, close_code)
+    fn session(&self, speech: Speech, close_code: Option<u16>) -> Rc<Session> {
+        Session::new(self.id, self.sink.clone(), self.endpoint.outbox_limit, speech, close_code)
     }
 }

@@ -7,11 +7,13 @@ use super::io::{Read, Socket};
 use super::joining::{Joined, Joining};
 use super::net::{Ground, Runtime, dial};
 use super::session::Session;
+use super::speech::Speech;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::{Engine, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
-use crate::dialect::speak;
+use crate::codec::websocket::{Decoder, Role};
+use crate::dialect::{Place, speak};
 use crate::seed;
 use std::convert::Infallible;
 use std::future::pending;
@@ -25,9 +27,11 @@ mod tungstenite;
 
 /// Opens a session of an engine that needs a task.
 pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Opened, Failure> {
-    let (joined, phases) = upgraded(&Runtime, opening, settings).await?;
+    let speech = Speech::new(&opening.endpoint, &opening.place);
+    // Whatever joining took came in whole messages: the engine begins behind them.
+    let (joined, _, phases) = upgraded(&Runtime, opening, settings, &speech).await?;
     let frames = Frames::new(settings);
-    let session = opening.session(Some(settings.close_code));
+    let session = opening.session(speech, Some(settings.close_code));
     let stream = Counted::joined_by(joined, session.meter.clone());
     let connection = match settings.engine {
         Engine::Tungstenite => session.clone().run(async move { tungstenite::live(&session, stream, frames).await }),
@@ -36,18 +40,19 @@ pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Open
     Ok(Opened { connection, phases })
 }
 
-/// Connects and shakes hands.
+/// Connects, shakes hands, and joins. The decoder is the one that what comes next belongs to.
 async fn upgraded<G: Ground>(
     ground: &G,
     opening: &Opening,
     settings: &Websocket,
-) -> Result<(Joined<G::Socket>, ConnectPhases), Failure> {
+    speech: &Speech,
+) -> Result<(Joined<G::Socket>, Decoder, ConnectPhases), Failure> {
     let endpoint = &*opening.endpoint;
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io)));
+    let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io), speech));
     let what = "the WebSocket handshake";
-    let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
+    let (joined, decoder) = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
@@ -55,18 +60,19 @@ async fn upgraded<G: Ground>(
         upgrade: Some(ended - connected),
         total: ended - opening.began,
     };
-    Ok((joined, phases))
+    Ok((joined, decoder, phases))
 }
 
-/// Upgrades the connection.
+/// Upgrades the connection, and joins by what the dialect says then.
 async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
-    place: &str,
+    place: &Place,
     mut joining: Joining<S>,
-) -> Result<Joined<S>, Failure> {
+    speech: &Speech,
+) -> Result<(Joined<S>, Decoder), Failure> {
     let request = Request {
-        path: speak(endpoint.dialect, &endpoint.token).upgrade_path(place),
+        path: speak(&endpoint.dialect, &endpoint.token).upgrade_path(place),
         key: generate_key(),
         subprotocols: settings.subprotocols.clone(),
     };
@@ -75,8 +81,12 @@ async fn shake_hands<S: Socket>(
     headers.extend_from_slice(&settings.extra_headers);
     joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;
     let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|accepted| ((), accepted.head_len)));
-    let ((), head) = joining.answer("the answer to the upgrade", whole).await?;
-    Ok(joining.joined(head))
+    let ((), mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    let mut decoder = Decoder::new(Role::Client);
+    if let Some(talk) = speech.talk() {
+        (_, head) = joining.talk(talk, &mut decoder, head).await?;
+    }
+    Ok((joining.joined(head), decoder))
 }
 
 impl From<upgrade::Refused> for Failure {

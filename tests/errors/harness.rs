@@ -153,7 +153,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         authority: address.to_string(),
         tls_name: None,
         transport,
-        dialect: DialectKind::Raw,
+        dialect: Dialect::Raw,
         format: Format::Binary,
         fixed_size: 32,
         token: "t".to_owned(),
@@ -178,7 +178,7 @@ pub async fn open_sending(endpoint: Endpoint, first: Vec<Vec<u8>>) -> Client {
 async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, Failure> {
     let seen = Rc::new(seen);
     let format = endpoint.format;
-    open(Rc::new(endpoint), place, 7, seen.clone());
+    open(Rc::new(endpoint), place.into(), 7, seen.clone());
     assert!(!seen.was_told(), "told from within the call");
     seen.until("an opened session", |seen| seen.opened.borrow().is_some()).await;
     let opened = seen.opened.take().expect("it was told")?;

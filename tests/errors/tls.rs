@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use wsbench::catalog::{DialectKind, Engine, Framing, Transport};
+use wsbench::catalog::{Dialect, Engine, Framing, Transport};
 use wsbench::transport::{Endpoint, ErrorClass};
 
 fn own_certificate() -> CertifiedKey<KeyPair> {
@@ -134,7 +134,7 @@ async fn every_tcp_transport_over_tls(own: CertifiedKey<KeyPair>) {
     let address = in_front_of(hub.start("127.0.0.1:0").await, acceptor).await;
     for transport in [Transport::LongPolling(http()), Transport::Sse(http())] {
         let settings = named("localhost", endpoint(transport, address));
-        let mut client = open_at(Endpoint { dialect: DialectKind::Wsbench, ..settings }).await;
+        let mut client = open_at(Endpoint { dialect: Dialect::Wsbench, ..settings }).await;
         client.send(1, b"eA==");
         client.seen.until("a message", |s| !s.messages.borrow().is_empty()).await;
     }

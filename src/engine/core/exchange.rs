@@ -5,6 +5,7 @@ use crate::catalog::Closer;
 use crate::clock::Nanos;
 use crate::engine::pacer::Due;
 use crate::plan::{FirstMessage, Target, Workload};
+use crate::transport::Place;
 use crate::wire::Tag;
 use crate::workload;
 
@@ -76,7 +77,8 @@ impl Core {
         let place = match &self.setup.cell.workload {
             Workload::Connect { first: FirstMessage::Greeting, payload, closer } => {
                 let tag = self.tag(Kind::Greeting, due.id, due.at);
-                workload::greeting(&tag, payload.range().0, *closer == Closer::Server)
+                let path = workload::greeting(&tag, payload.range().0, *closer == Closer::Server);
+                Place { path, ..self.place(session) }
             }
             _ => self.place(session),
         };
@@ -182,14 +184,15 @@ impl Core {
         }
     }
 
-    /// A response arrived: whose it is, the connection knows.
+    /// An answer arrived: to which message, the connection knows.
     pub(super) fn answer(&mut self, now: Nanos, session: SessionId, id: u64, actions: &mut Vec<Action>) {
         if self.is_settled {
             return;
         }
         self.give_up_waiting(now);
         match self.match_arrival(id, session) {
-            Arrived::Duplicate | Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
+            Arrived::Duplicate => self.recorder.counters(now).duplicate += 1,
+            Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
             Arrived::Owed(entry) => self.delivered(now, id, session, &entry, actions),
         }
     }

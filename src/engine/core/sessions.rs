@@ -1,11 +1,11 @@
 //! Sessions coming and going: the ramp at the asked connect rate, the slots of a connect workload, the end.
 
 use super::{Action, Core, Event, Metric, Setup};
-use crate::catalog::DialectKind;
+use crate::catalog::Dialect;
 use crate::clock::{Nanos, SECOND};
 use crate::measure::Outcome;
 use crate::plan::{Target, Workload};
-use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
+use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, Place, SessionId};
 use crate::workload::{self, Roster};
 
 /// Sessions of the ramp that are being opened at once, per worker: fewer than a server usually lets wait to be accepted (511), since
@@ -181,10 +181,19 @@ impl Core {
 
     /// What a session of the ramp joins. A connect workload's place depends on the message instead. At a URL without a
     /// path, a server that speaks wsbench's dialect has the embedded target's places.
-    pub(super) fn place(&self, session: SessionId) -> String {
+    pub(super) fn place(&self, session: SessionId) -> Place {
+        Place {
+            path: self.path(session),
+            room: self.roster.group(session),
+            session: self.roster.global(session),
+            is_publisher: self.roster.is_publisher(session),
+        }
+    }
+
+    fn path(&self, session: SessionId) -> String {
         let group = self.roster.group(session);
         match (&self.setup.cell.target, &self.setup.cell.workload) {
-            (Target::Url(url), _) if self.setup.cell.dialect == DialectKind::Raw || url.path != "/" => {
+            (Target::Url(url), _) if self.setup.cell.dialect != Dialect::Wsbench || url.path != "/" => {
                 url.path_for(group, self.roster.global(session))
             }
             // Nobody but the target itself may publish to a topic.

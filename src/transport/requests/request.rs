@@ -1,7 +1,7 @@
 //! The bytes of a request: all of a session's have the same head.
 
 use crate::catalog::{HttpMethod, HttpRequests};
-use crate::dialect::speak;
+use crate::dialect::{Place, speak};
 use crate::transport::Endpoint;
 use crate::transport::headers::{self, Purpose};
 use std::io::Write as _;
@@ -14,9 +14,9 @@ pub(super) struct Request {
 
 impl Request {
     /// The requests of a session at `place`.
-    pub fn new(endpoint: &Endpoint, place: &str, settings: &HttpRequests) -> Request {
+    pub fn new(endpoint: &Endpoint, place: &Place, settings: &HttpRequests) -> Request {
         let (method, authority) = (settings.method, &endpoint.authority);
-        let path = speak(endpoint.dialect, &endpoint.token).request_path(place, settings.headers);
+        let path = speak(&endpoint.dialect, &endpoint.token).request_path(place, settings.headers);
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n");
         let purpose = if method == HttpMethod::Post { Purpose::Publish } else { Purpose::Receive };
         let profile = headers::of(purpose, settings.headers, authority, endpoint.tls_name.is_some());

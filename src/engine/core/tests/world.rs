@@ -1,7 +1,7 @@
 //! A simulated target and network around the core, and a clock that jumps from one event to the next.
 
 use super::super::*;
-use crate::catalog::{Arrival, DialectKind, Engine, Format, HeaderProfile, Transport, Udp, Websocket};
+use crate::catalog::{Arrival, Dialect, Engine, Format, HeaderProfile, Transport, Udp, Websocket};
 use crate::plan::{Load, Network};
 use crate::schedule::{Schedule, Stage};
 use crate::units::{ByteSize, Rate, Span};
@@ -53,7 +53,7 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
     let cell = Cell {
         arm: "arm".into(),
         transport,
-        dialect: DialectKind::Wsbench,
+        dialect: Dialect::Wsbench,
         target: Target::Embedded,
         network: Network::default(),
         workload,
@@ -125,7 +125,7 @@ impl World<'_> {
                 Action::Open { session, place } => {
                     let phases = ConnectPhases { total: MS, ..ConnectPhases::default() };
                     self.core.on(self.now, Event::Opened { session, phases }, &mut more);
-                    if let Some(tag) = place.split("tag=").nth(1) {
+                    if let Some(tag) = place.path.split("tag=").nth(1) {
                         let greeting = tag.as_bytes()[..32].to_vec();
                         self.fly(0, session, greeting);
                     }
