@@ -2,8 +2,8 @@
 
 use super::load::{MILLISECOND, within};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, TransportKind,
-    Udp, Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, TransportKind, Udp,
+    Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};

@@ -3,11 +3,11 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wsbench::result::Document;
 
-/// How long a server may take to listen.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether a server listens, 20 ms apart.
+const LOOKS: u32 = 1500;
 
 /// A server of its own folder, ended when it is dropped.
 pub struct Server {
@@ -23,7 +23,11 @@ impl Server {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"));
         let is_there = Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
         if !is_there {
-            assert!(std::env::var_os("WSBENCH_SERVERS").is_none(), "{name} isn't installed: {} install", script.display());
+            assert!(
+                std::env::var_os("WSBENCH_SERVERS").is_none(),
+                "{name} isn't installed: {} install",
+                script.display()
+            );
             eprintln!("{name} isn't installed: passed over");
             return None;
         }
@@ -34,13 +38,16 @@ impl Server {
         let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut server = Server { process: command.spawn().unwrap(), folder, port };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = server.process.try_wait().unwrap();
-            assert!(ended.is_none() && began.elapsed() < PATIENCE, "{name} doesn't listen: {}", server.log());
+        for _ in 0..LOOKS {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(server);
+            }
+            if server.process.try_wait().unwrap().is_some() {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(server)
+        panic!("{name} doesn't listen: {}", server.log());
     }
 
     pub fn path(&self) -> &Path {
