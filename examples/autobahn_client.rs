@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, HttpVersion, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
@@ -55,6 +55,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
     let (address, _) = transport::resolve(&url.host, url.port).await.map_err(|f| anyhow!("{f}"))?;
     let settings = Websocket {
         engine,
+        http: HttpVersion::One,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,

@@ -11,12 +11,14 @@ mod errors;
 mod oracle;
 mod settings;
 mod url;
+mod version;
 pub use dialect::{Custom, Dialect, Mqtt, Nats, Nchan, SocketIo};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
 pub use url::{TargetUrl, UrlError};
+pub use version::HttpVersion;
 
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.
 ///
@@ -38,6 +40,9 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Websocket {
     pub engine: Engine,
+    /// What the session is carried by: a connection of its own that is upgraded, or a stream of HTTP/2 (RFC 8441).
+    #[serde(default)]
+    pub http: HttpVersion,
     /// Largest payload of one frame; longer messages are sent in fragments. `None`: never fragment.
     pub fragment: Option<ByteSize>,
     /// `Sec-WebSocket-Protocol` values to offer.
@@ -68,6 +73,9 @@ pub struct Udp {
 /// Publish by POST, receive by GET; what the GET is like depends on the transport.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Http {
+    /// By HTTP/2 a session has one connection: whatever it asks for is a stream of that.
+    #[serde(default)]
+    pub http: HttpVersion,
     /// `false`: a new TCP connection for every request.
     pub keep_alive: bool,
     /// Long and short polling: may one response carry several messages?
@@ -110,6 +118,18 @@ impl Transport {
         }
     }
 
+    /// What HTTP the arm speaks; `None` where it is none that could be chosen.
+    pub fn http(&self) -> Option<HttpVersion> {
+        match self {
+            Transport::Websocket(w) => Some(w.http),
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => Some(h.http),
+            Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => None,
+        }
+    }
+
     /// Whether a connection lasts as long as its session, if the target lets it.
     pub fn keeps_alive(&self) -> bool {
         match self {
@@ -137,11 +157,14 @@ impl Transport {
     /// Descriptors that one session may hold at once on the generator's side.
     pub fn sockets_per_session(&self) -> u64 {
         match self {
-            // One connection receives, one publishes.
-            Transport::LongPolling(_)
-            | Transport::ShortPolling(_)
-            | Transport::Sse(_)
-            | Transport::HttpStreaming(_) => 2,
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => match h.http {
+                // One connection receives, one publishes.
+                HttpVersion::One => 2,
+                HttpVersion::Two => 1,
+            },
             Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => 1,
         }
     }

@@ -1,6 +1,8 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
-use super::{Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, Udp, Websocket};
+use super::{
+    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport, Udp, Websocket,
+};
 
 impl Transport {
     /// Settings worth a reader's eye, such as `("headers", "browser")`. Headers are named without their values, which
@@ -22,6 +24,7 @@ impl Transport {
 fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
     words([
         ("engine", Some(websocket.engine).filter(|e| *e != Engine::Native).map(|e| e.to_string())),
+        ("http", version(websocket.http)),
         ("fragment", websocket.fragment.map(|size| size.to_string())),
         ("subprotocols", listed(&websocket.subprotocols)),
         ("ping every", websocket.ping_every.map(|span| span.to_string())),
@@ -39,6 +42,7 @@ fn of_tcp(tcp: &Tcp) -> Vec<(String, String)> {
 
 fn of_http(http: &Http) -> Vec<(String, String)> {
     words([
+        ("http", version(http.http)),
         ("interval", http.interval.map(|span| span.to_string())),
         ("keep-alive", no(http.keep_alive)),
         ("batch", no(http.batch)),
@@ -59,6 +63,10 @@ fn of_requests(requests: &HttpRequests) -> Vec<(String, String)> {
 
 fn words<const N: usize>(all: [(&str, Option<String>); N]) -> Vec<(String, String)> {
     all.into_iter().filter_map(|(name, value)| value.map(|v| (name.to_owned(), v))).collect()
+}
+
+fn version(http: HttpVersion) -> Option<String> {
+    (http != HttpVersion::One).then(|| http.to_string())
 }
 
 fn no(usual: bool) -> Option<String> {

@@ -2,8 +2,8 @@
 
 use super::load::{MILLISECOND, within};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, TransportKind, Udp,
-    Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport, TransportKind,
+    Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
@@ -17,11 +17,13 @@ use TransportKind::{
 type Setting = (&'static str, &'static [TransportKind], fn(&Arm) -> Option<&Place>);
 
 const POLLS_OR_STREAMS: &[TransportKind] = &[LongPolling, ShortPolling, Sse, HttpStreaming];
+const WITH_VERSIONS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming];
 const WITH_HEADERS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
 const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
 
 const SETTINGS: &[Setting] = &[
     ("engine", &[Ws], |arm| place(&arm.engine)),
+    ("http", WITH_VERSIONS, |arm| place(&arm.http)),
     ("fragment", &[Ws], |arm| place(&arm.fragment)),
     ("subprotocols", &[Ws], |arm| place(&arm.subprotocols)),
     ("ping_every", &[Ws], |arm| place(&arm.ping_every)),
@@ -70,6 +72,7 @@ pub(super) fn kind(name: &At<String>, arm: &Arm, problems: &mut Vec<Problem>) ->
 pub(super) fn transport(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) -> Transport {
     check_known(kind, arm, problems);
     check_values(arm, problems);
+    check_version(arm, problems);
     match kind {
         Ws => Transport::Websocket(websocket(arm)),
         TcpKind => Transport::Tcp(Tcp { framing: value(&arm.framing, Framing::Length), nodelay: nodelay(arm) }),
@@ -95,10 +98,18 @@ fn nodelay(arm: &Arm) -> bool {
     value(&arm.nodelay, true)
 }
 
+fn http_version(arm: &Arm) -> HttpVersion {
+    arm.http.as_ref().and_then(|http| u64::from(http.value).try_into().ok()).unwrap_or_default()
+}
+
 fn websocket(arm: &Arm) -> Websocket {
     let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
+    let http = http_version(arm);
+    // Our own engine reads a socket by itself; a stream of HTTP/2 is none.
+    let engine = if http == HttpVersion::Two { Engine::Fastwebsockets } else { Engine::Native };
     Websocket {
-        engine: value(&arm.engine, Engine::Native),
+        engine: value(&arm.engine, engine),
+        http,
         fragment: arm.fragment.as_ref().map(|f| f.value),
         subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
         ping_every: arm.ping_every.as_ref().map(|p| p.value),
@@ -111,6 +122,7 @@ fn websocket(arm: &Arm) -> Websocket {
 
 fn http(arm: &Arm, interval: Option<Span>) -> Http {
     Http {
+        http: http_version(arm),
         keep_alive: value(&arm.keep_alive, true),
         batch: value(&arm.batch, true),
         interval,
@@ -163,6 +175,24 @@ fn check_values(arm: &Arm, problems: &mut Vec<Problem>) {
         offered.push(&protocol.value);
     }
     arm.extra_headers.iter().for_each(|headers| check_headers(headers, problems));
+}
+
+/// What HTTP/2 is, and what can't be asked of it.
+fn check_version(arm: &Arm, problems: &mut Vec<Problem>) {
+    let Some(http) = &arm.http else { return };
+    within(problems, "http", http, |http| (1..=2).contains(http), "1 or 2");
+    if http_version(arm) == HttpVersion::One {
+        return;
+    }
+    if let Some(engine) = arm.engine.as_ref().filter(|engine| engine.value == Engine::Native) {
+        let message = "the native engine reads a socket by itself, and a stream of HTTP/2 is none";
+        let hint = "`fastwebsockets` (the default with `http = 2`) or `tungstenite`";
+        problems.push(Problem::at(engine, message.to_owned()).hint(hint));
+    }
+    if let Some(keep_alive) = arm.keep_alive.as_ref().filter(|keep_alive| !keep_alive.value) {
+        let message = "a session has one connection of HTTP/2 for all that it asks for";
+        problems.push(Problem::at(keep_alive, message.to_owned()).hint("leave `keep_alive` out, or `http = 2`"));
+    }
 }
 
 /// Headers that the protocol fixes; a second one would make requests ambiguous.

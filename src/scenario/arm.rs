@@ -17,6 +17,9 @@ pub struct Arm {
     pub dialect: Option<At<DialectKind>>,
     /// websocket: what speaks RFC 6455 at the client. Default: native.
     pub engine: Option<At<Engine>>,
+    /// websocket, long-polling, short-polling, sse and http-streaming: 2 speaks HTTP/2, by which a session has one
+    /// connection for all that it asks for; a WebSocket is a stream of it. Default: 1.
+    pub http: Option<At<u8>>,
     /// websocket: largest payload of one frame; longer messages are fragmented. Default: never fragment.
     pub fragment: Option<At<ByteSize>>,
     /// websocket: subprotocols to offer. Default: none.

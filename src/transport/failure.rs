@@ -32,6 +32,8 @@ pub enum ErrorClass {
     BadAccept,
     /// A subprotocol was chosen that wasn't offered.
     BadSubprotocol,
+    /// The target's HTTP/2 carries no WebSockets (RFC 8441).
+    NoExtendedConnect,
     /// The target refused the join.
     JoinRefused,
     /// A frame broke RFC 6455.
@@ -44,6 +46,10 @@ pub enum ErrorClass {
     HttpStatus(u16),
     /// Not HTTP, or broken HTTP.
     HttpProtocol,
+    /// The target reset a stream of HTTP/2.
+    StreamReset,
+    /// The target took a request of HTTP/2 no more: it is leaving the connection.
+    GoAway,
     /// The connection ended in the middle of a message or a response.
     Truncated,
     /// The connection was reset.
@@ -83,12 +89,15 @@ impl ErrorClass {
             ErrorClass::UpgradeInvalid => "upgrade-invalid",
             ErrorClass::BadAccept => "bad-accept",
             ErrorClass::BadSubprotocol => "bad-subprotocol",
+            ErrorClass::NoExtendedConnect => "no-extended-connect",
             ErrorClass::JoinRefused => "join-refused",
             ErrorClass::Protocol => "protocol",
             ErrorClass::TooLarge => "too-large",
             ErrorClass::Garbage => "garbage",
             ErrorClass::HttpStatus(status) => return format!("http-status-{status}").into(),
             ErrorClass::HttpProtocol => "http-protocol",
+            ErrorClass::StreamReset => "stream-reset",
+            ErrorClass::GoAway => "go-away",
             ErrorClass::Truncated => "truncated",
             ErrorClass::Reset => "reset",
             ErrorClass::ClosedByTarget(Some(code)) => return format!("closed-by-target-{code}").into(),
@@ -180,11 +189,14 @@ mod tests {
             UpgradeInvalid,
             BadAccept,
             BadSubprotocol,
+            NoExtendedConnect,
             JoinRefused,
             Protocol,
             TooLarge,
             Garbage,
             HttpProtocol,
+            StreamReset,
+            GoAway,
             Truncated,
             Reset,
             ClosedByTarget(None),

@@ -1,4 +1,5 @@
-//! HTTP: one connection receives, by the strategy of the transport, and another publishes by POST.
+//! HTTP: one connection receives, by the strategy of the transport, and another publishes by POST. By HTTP/2 both are
+//! streams of one connection.
 //!
 //! | transport | receives by |
 //! |---|---|
@@ -13,7 +14,7 @@ use super::session::Session;
 use super::speech::Speech;
 use super::tcp::garbage;
 use super::{Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Http, TransportKind};
+use crate::catalog::{Http, HttpVersion, TransportKind};
 use crate::clock::{Nanos, now};
 use crate::codec::CodecError;
 use crate::codec::body::Body;
@@ -21,7 +22,7 @@ use crate::dialect::{HttpFace, Receive, speak};
 use hyper::HeaderMap;
 use hyper::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
 use joining::Joining;
-use lane::{Head, Lane};
+use lane::{Head, Lane, Shared};
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
@@ -44,11 +45,13 @@ pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, F
     let face = speak(&endpoint.dialect, &endpoint.token).http(place, new_sid(), receive);
     let face: Face = Rc::new(RefCell::new(face));
     let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
-    let mut lane = Lane::new(Requests::new(endpoint, settings, purpose)?, session.meter.clone());
-    let mut posts = Lane::new(Requests::new(endpoint, settings, Purpose::Publish)?, session.meter.clone());
+    let shared = Shared::default();
+    let lane = |requests| Lane::new(requests, session.meter.clone(), shared.clone());
+    let mut posts = lane(Requests::new(endpoint, settings, Purpose::Publish)?);
+    let mut lane = lane(Requests::new(endpoint, settings, purpose)?);
     // Both at once, as a browser would: neither waits for the other's round trip.
     let (connected, warmed) = tokio::join!(lane.connect(*deadline), async {
-        match endpoint.publishes && settings.keep_alive {
+        match endpoint.publishes && settings.keep_alive && settings.http == HttpVersion::One {
             true => posts.warm(*deadline).await,
             false => Ok(()),
         }
@@ -71,7 +74,7 @@ pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, F
     phases.upgrade = Some(joined - connected);
     phases.total = joined - *began;
     let publisher = publish::Publisher::new(face, posts);
-    Ok(Opened { connection: session.clone().run(live(session, strategy, publisher)), phases })
+    Ok(Opened { connection: session.clone().run(live(session, strategy, publisher, shared)), phases })
 }
 
 /// The requests of a session: whoever receives and whoever publishes ask by it in turn.
@@ -83,7 +86,7 @@ enum Strategy {
     Streaming(streaming::Streaming),
 }
 
-async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publisher) -> Ended {
+async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publisher, shared: Shared) -> Ended {
     let receive = async {
         let ended = match strategy {
             Strategy::Polling(polling) => polling.receive().await,
@@ -96,12 +99,14 @@ async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publ
         biased;
         ended = publisher.publish(&session) => ended,
         ended = receive => ended,
+        never = shared.keep_moving() => match never {},
     }
 }
 
-/// What all requests of one connection share.
+/// What all requests of one purpose share.
 struct Requests {
     endpoint: Rc<Endpoint>,
+    http: HttpVersion,
     headers: HeaderMap,
     keep_alive: bool,
     nodelay: bool,
@@ -110,19 +115,24 @@ struct Requests {
 impl Requests {
     fn new(endpoint: &Rc<Endpoint>, settings: &Http, purpose: Purpose) -> Result<Requests, Failure> {
         let mut headers = HeaderMap::new();
-        let host = HeaderValue::try_from(&endpoint.authority);
-        headers.insert(HOST, host.map_err(|_| not_a_header("Host", &endpoint.authority))?);
+        if settings.http == HttpVersion::One {
+            let host = HeaderValue::try_from(&endpoint.authority);
+            headers.insert(HOST, host.map_err(|_| not_a_header("Host", &endpoint.authority))?);
+        }
         let tls = endpoint.tls_name.is_some();
         let profile = headers::of(purpose, settings.headers, &endpoint.authority, tls);
         for (name, value) in profile.iter().chain(&settings.extra_headers) {
             let (name, value) = header(name, value)?;
             headers.append(name, value);
         }
-        if !settings.keep_alive {
+        if settings.http == HttpVersion::Two {
+            // It speaks of the connection by frames (RFC 9113 §8.2.2).
+            headers.remove(CONNECTION);
+        } else if !settings.keep_alive {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let (keep_alive, nodelay) = (settings.keep_alive, settings.nodelay);
-        Ok(Requests { endpoint: endpoint.clone(), headers, keep_alive, nodelay })
+        let Http { http, keep_alive, nodelay, .. } = *settings;
+        Ok(Requests { endpoint: endpoint.clone(), http, headers, keep_alive, nodelay })
     }
 }
 

@@ -9,7 +9,7 @@
 //! | tcp | `tcp.rs` |
 //! | udp | `udp.rs` |
 //! | http | `requests.rs` |
-//! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
+//! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies; by HTTP/2 on `trunk.rs` |
 
 use crate::catalog::{Dialect, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
@@ -41,6 +41,7 @@ mod stream;
 mod tcp;
 mod tcp_info;
 mod tls;
+mod trunk;
 mod udp;
 mod websocket;
 

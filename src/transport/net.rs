@@ -126,8 +126,9 @@ pub(super) async fn dial<G: Ground>(
     let Some(name) = &endpoint.tls_name else {
         return Ok(Dialed { io: Io::Plain(stream), tcp, tls: None });
     };
+    let alpn = endpoint.transport.http().unwrap_or_default().alpn();
     // Boxed, so that those who need none aren't as large as a handshake.
-    let handshake = Box::pin(tls::handshake(stream, name));
+    let handshake = Box::pin(tls::handshake(stream, name, alpn));
     let stream = deadline.bound(ground, ErrorClass::HandshakeTimeout, "the TLS handshake", handshake).await?;
     Ok(Dialed { io: Io::Tls(Box::new(stream)), tcp, tls: Some(now() - connected) })
 }

@@ -243,6 +243,7 @@ pub fn udp() -> Transport {
 pub fn websocket(engine: Engine) -> Websocket {
     Websocket {
         engine,
+        http: HttpVersion::One,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
@@ -255,6 +256,7 @@ pub fn websocket(engine: Engine) -> Websocket {
 
 pub fn http() -> Http {
     Http {
+        http: HttpVersion::One,
         keep_alive: true,
         batch: true,
         interval: None,

@@ -55,9 +55,9 @@ impl<'a> Joining<'a> {
     pub async fn by_streaming(mut self, check: fn(&Head, Cut) -> Result<(), Failure>) -> Result<(Lane, Body), Failure> {
         let ask = self.face.borrow_mut().join();
         let ask = ask.unwrap_or_else(|| self.face.borrow_mut().poll());
-        self.lane.stream().inspect(|stream| stream.watch_head());
+        self.lane.watch_head();
         let head = self.lane.ask(&ask).await.map_err(|lost| lost.failure)?;
-        self.lane.stream().inspect(|stream| stream.joined(stream.head_len()));
+        self.lane.joined();
         let cut = self.understood(&head)?;
         check(&head, cut)?;
         let mut body = Body::new(cut);
@@ -77,10 +77,10 @@ impl<'a> Joining<'a> {
 
     async fn ask(&mut self, ask: &Ask) -> Result<Cut, Failure> {
         self.lane.ready().await?;
-        self.lane.stream().inspect(|stream| stream.watch_head());
+        self.lane.watch_head();
         let head = self.lane.ask(ask).await.map_err(|lost| lost.failure)?;
         if self.session.speech.talk().is_none() {
-            self.lane.stream().inspect(|stream| stream.joined(stream.head_len()));
+            self.lane.joined();
         }
         match self.face.borrow().is_nothing_new(head.status.as_u16()) && self.session.speech.talk().is_some() {
             true => Ok(Cut::Nothing),
@@ -125,9 +125,7 @@ impl<'a> Joining<'a> {
     /// A talk's joining is over: all that passed was its handshake.
     fn is_counted_from_here(&self) {
         if self.session.speech.talk().is_some() {
-            for lane in [&self.lane, &*self.posts] {
-                lane.stream().inspect(|stream| stream.joined_by_now());
-            }
+            self.lane.joined_by_now(self.posts);
         }
     }
 }
