@@ -6,7 +6,7 @@ use super::cores;
 use super::loss::{Loss, Role};
 use super::trial::{Assignment, EMBEDDED_ON, GRACE, TrialError, within};
 use super::usage::Meter;
-use crate::catalog::{Transport, TransportKind};
+use crate::catalog::Transport;
 use crate::clock::Nanos;
 use crate::plan::{Embedded, Processes, Workload};
 use crate::result::{TargetFacts, Usage};
@@ -51,9 +51,9 @@ impl Targets {
     }
 
     /// Where worker `worker` finds its target.
-    pub(super) fn url(&self, worker: u32, kind: TransportKind) -> Option<String> {
+    pub(super) fn url(&self, worker: u32, transport: &Transport) -> Option<String> {
         let process = self.processes.get(worker as usize % self.processes.len().max(1))?;
-        Some(format!("{}://{EMBEDDED_ON}:{}", kind.schemes()[0], process.ports.of(kind)))
+        Some(format!("{}://{EMBEDDED_ON}:{}", transport.kind().schemes()[0], process.ports.of(transport)))
     }
 
     /// Until a target dies, or says that it can't go on; which, and why. Safe to cancel.

@@ -37,6 +37,7 @@ mod echo;
 mod poll;
 mod preface;
 mod stream;
+mod tunnel;
 
 use browser::Browser;
 use poll::Poll;
@@ -146,6 +147,9 @@ async fn serve_two(face: Rc<Face>, socket: Rewound<TcpStream>) -> io::Result<()>
     let service = service_fn(move |request| {
         let (face, leaving) = (face.clone(), leaving.clone());
         async move {
+            if tunnel::is_asked_for(&request) {
+                return Ok(tunnel::answer(&face, request).await);
+            }
             let response = face.serve(request).await?;
             // What HTTP/1.1 says by a header is a frame here.
             if response.headers().get(CONNECTION).is_some_and(|value| value == "close") {
@@ -155,7 +159,7 @@ async fn serve_two(face: Rc<Face>, socket: Rewound<TcpStream>) -> io::Result<()>
         }
     });
     let mut builder = http2::Builder::new(OnThisThread);
-    builder.auto_date_header(false).max_concurrent_streams(MOST_STREAMS);
+    builder.enable_connect_protocol().auto_date_header(false).max_concurrent_streams(MOST_STREAMS);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
     let ended = tokio::select! {
         biased;

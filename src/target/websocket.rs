@@ -1,12 +1,12 @@
 //! The WebSocket face: what an upgrade comes to is decided here, once; frames are the engine's affair. Our own engine is on
-//! the reactor; a session of a library has tasks.
+//! the reactor; a session of a library has tasks, and so has one that is a stream of HTTP/2 (`tunnel.rs`).
 
 use super::join::Refusal;
 use super::outbox::Message;
 use super::place::{PlaceName, value};
 use super::server::Core;
 use super::session::Session;
-use super::stream::{HANDSHAKE, read_some, refuse};
+use super::stream::{HANDSHAKE, linger, read_some, refuse};
 use crate::catalog::{BadUpgrade, Engine};
 use crate::codec::CodecError;
 use crate::codec::upgrade::{self, Request};
@@ -21,8 +21,10 @@ use tokio::time::timeout;
 mod fast;
 mod native;
 mod tungstenite;
+mod tunnel;
 
 pub use native::Websocket;
+pub use tunnel::enter;
 
 /// What a library makes of the bytes it read.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
         let reader = fast::Reader::new(early, socket.clone(), close_sent.clone());
         (Reader::Fast(reader), session.start_writing(&socket, fast::encoder(close_sent)))
     };
-    session.clone().run(&socket, read(&core, &session, reader), writing).await
+    session.clone().run(read(&core, &session, reader), writing, linger(&core, &socket)).await
 }
 
 /// The place that a client may join by its request, and the answer that says so; or the answer that turns it away.

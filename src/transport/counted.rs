@@ -3,15 +3,13 @@
 //! Both halves and the meter share it by reference count: everything runs on one thread, so nothing locks, and the
 //! kernel's counters are read for the last time while the socket is still open.
 
-use super::io::{Io, Read, Socket, poll_read_with};
+use super::io::{Io, Socket};
 use super::joining::{Handshake, Joined};
 use super::meter::{Direction, Meter};
 use super::tcp_info::{self, TcpCounts, WireBytes};
-use crate::clock::Nanos;
 use crate::measure::{KernelBytes, Traffic};
 use bytes::{Buf, Bytes};
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
 use std::ops::AddAssign;
 use std::pin::Pin;
@@ -127,6 +125,11 @@ impl Counted {
         inner.before.set(handshake.before);
     }
 
+    /// The session is joined, by all that was said and heard so far but for the last `early` bytes of it.
+    pub fn joined_but_for(&self, early: u64) {
+        self.joined(self.0.received.get().saturating_sub(early));
+    }
+
     /// The session is joined, by all that was said and heard so far.
     pub fn joined_by_now(&self) {
         self.joined(self.0.received.get());
@@ -154,11 +157,6 @@ impl Counted {
     /// Whether the first frame of HTTP/2 was received whole.
     pub fn has_frame(&self) -> bool {
         matches!(self.0.head.get(), Some(Scan::Frames(scan)) if scan.is_begun)
-    }
-
-    /// Reads once through the thread's buffer and hands on what came, with the instant at which it was there.
-    pub async fn read_with<T>(&self, mut take: impl FnMut(&[u8], Nanos) -> T) -> io::Result<Read<T>> {
-        poll_fn(|cx| poll_read_with(|into| self.poll_fill(cx, into), &mut take)).await
     }
 
     fn poll_fill(&self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -1,5 +1,6 @@
 //! What can go wrong on a connection, each its own class; the class names are part of the result's contract.
 
+use super::trunk;
 use crate::codec::CodecError;
 use crate::codec::websocket::Violation;
 use std::borrow::Cow;
@@ -138,7 +139,10 @@ pub(super) fn class_of(error: &io::Error) -> ErrorClass {
             io::ErrorKind::TimedOut => ErrorClass::ConnectTimeout,
             io::ErrorKind::UnexpectedEof => ErrorClass::Truncated,
             io::ErrorKind::InvalidData if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => ErrorClass::Tls,
-            _ => ErrorClass::Io,
+            _ => match error.get_ref().and_then(|cause| cause.downcast_ref::<h2::Error>()) {
+                Some(cause) => trunk::classify(cause).class,
+                None => ErrorClass::Io,
+            },
         },
     }
 }

@@ -1,43 +1,60 @@
-//! WebSocket: one opening handshake for all engines, then one of them: our own on the reactor, or a library's.
+//! WebSocket: one opening handshake for all engines, then one of them: our own on the reactor, or a library's. By HTTP/2 a
+//! session is a stream (`tunnel.rs`), which our own can't read.
 
 use super::closing::{Closing, Stop};
 use super::counted::Counted;
 use super::headers::{self, Purpose};
-use super::io::{Read, Socket};
+use super::io::{Io, Read, Socket, poll_read_with};
 use super::joining::{Joined, Joining};
 use super::net::{Ground, Runtime, dial};
 use super::session::Session;
 use super::speech::Speech;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Engine, Websocket};
+use crate::catalog::{Engine, HttpVersion, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
 use crate::codec::websocket::{Decoder, Role};
 use crate::dialect::{Place, speak};
 use crate::seed;
 use std::convert::Infallible;
-use std::future::pending;
-use std::pin::pin;
+use std::future::{Future, pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 mod fast;
 pub(super) mod native;
 mod tungstenite;
+mod tunnel;
 
 /// Opens a session of an engine that needs a task.
 pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Opened, Failure> {
+    if settings.http == HttpVersion::Two {
+        return tunnel::open(opening, settings).await;
+    }
     let speech = Speech::new(&opening.endpoint, &opening.place);
     // Whatever joining took came in whole messages: the engine begins behind them.
     let (joined, _, phases) = upgraded(&Runtime, opening, settings, &speech).await?;
     let frames = Frames::new(settings);
     let session = opening.session(speech, Some(settings.close_code));
     let stream = Counted::joined_by(joined, session.meter.clone());
-    let connection = match settings.engine {
-        Engine::Tungstenite => session.clone().run(async move { tungstenite::live(&session, stream, frames).await }),
-        _ => session.clone().run(async move { fast::live(&session, stream, frames).await }),
-    };
+    let connection = session.clone().run(live(session, settings.engine, stream, frames));
     Ok(Opened { connection, phases })
+}
+
+/// What a library's engine reads and writes, shared by its two halves.
+trait Bytes: AsyncRead + AsyncWrite + Clone + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Clone + Unpin> Bytes for T {}
+
+fn live(session: Rc<Session>, engine: Engine, bytes: impl Bytes, frames: Frames) -> impl Future<Output = Ended> {
+    async move {
+        match engine {
+            Engine::Tungstenite => tungstenite::live(&session, bytes, frames).await,
+            _ => fast::live(&session, bytes, frames).await,
+        }
+    }
 }
 
 /// Connects, shakes hands, and joins. The decoder is the one that what comes next belongs to.
@@ -68,7 +85,7 @@ async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
     place: &Place,
-    mut joining: Joining<S>,
+    mut joining: Joining<Io<S>>,
     speech: &Speech,
 ) -> Result<(Joined<S>, Decoder), Failure> {
     let request = Request {
@@ -183,12 +200,15 @@ fn without_close(closing: &Closing) -> &'static str {
 }
 
 /// How a session ends whose engine stopped reading.
-async fn end(session: &Session, stream: &Counted, stop: Stop) -> Ended {
+async fn end(session: &Session, stream: &impl Bytes, stop: Stop) -> Ended {
     match stop {
         Stop::Closed(code) => {
             session.target_closes(code);
             // Whatever follows is discarded (RFC 6455 §1.4); some servers reset what they have closed.
-            while let Ok(Read::Bytes(())) = stream.read_with(|_, _| ()).await {}
+            let mut rest = stream.clone();
+            let mut read =
+                async || poll_fn(|cx| poll_read_with(|into| Pin::new(&mut rest).poll_read(cx, into), |_, _| ())).await;
+            while let Ok(Read::Bytes(())) = read().await {}
             session.closing.closed()
         }
         Stop::End => session.closing.cut_off(without_close(&session.closing)),

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,8 +13,9 @@ use wsbench::clock::Nanos;
 use wsbench::codec::upgrade;
 use wsbench::measure::Traffic;
 use wsbench::reactor::Reactor;
+use wsbench::target;
 use wsbench::transport::*;
-use wsbench::units::ByteSize;
+use wsbench::units::{ByteSize, Span};
 
 /// Bound on every wait of a test: only a test that fails gets there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -212,6 +213,29 @@ pub async fn listen_on<F: Future<Output = ()> + 'static>(
         while let Ok((stream, _)) = listener.accept().await {
             tokio::task::spawn_local(behave(stream));
         }
+    });
+    address
+}
+
+/// The HTTP face of the embedded target, for as long as the test runs.
+pub async fn embedded() -> SocketAddr {
+    let config = target::Config {
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ports: target::Ports::default(),
+        token: Some("t".to_owned()),
+        engine: Engine::Native,
+        delay: Span::ZERO,
+        nodelay: true,
+        hold: Span::from_millis(5_000),
+        echo_self: true,
+        core: None,
+        oracle: Oracle::default(),
+    };
+    let target = target::Target::bind(&config).unwrap();
+    let address = (Ipv4Addr::LOCALHOST, target.ports().http).into();
+    tokio::task::spawn_local(async move {
+        let (_orders, inbox) = tokio::sync::mpsc::channel(1);
+        target.run(inbox).await.map(drop).unwrap();
     });
     address
 }

@@ -4,6 +4,7 @@
 mod good;
 mod harness;
 mod http;
+mod http2;
 mod hub;
 mod requests;
 mod streams;

@@ -58,13 +58,13 @@ impl Protocol for Decoder {
                 }
                 Arrival::Ping(payload) => session.answered(written(|encoder, out| encoder.pong(payload, out))),
                 Arrival::Pong(_) => {}
-                Arrival::Close(code) => heard = session.encoder().owed(code),
+                Arrival::Close(code) => heard = Heard::Ends(session.encoder().owed(code)),
             }
             ControlFlow::Continue(())
         });
         match pushed {
             Ok(_) => heard,
-            Err(violation) => session.encoder().owed(Some(violation.close_code())),
+            Err(violation) => Heard::Ends(session.encoder().owed(Some(violation.close_code()))),
         }
     }
 }
@@ -77,9 +77,9 @@ pub struct Writer {
 
 impl Writer {
     /// The answer to a client's last word, unless that is itself the answer to ours.
-    fn owed(&self, code: Option<u16>) -> Heard {
+    pub(super) fn owed(&self, code: Option<u16>) -> Option<Bytes> {
         let answered = self.close_sent.replace(true);
-        Heard::Ends((!answered).then(|| written(|encoder, out| encoder.close(code, out))))
+        (!answered).then(|| written(|encoder, out| encoder.close(code, out)))
     }
 }
 
@@ -101,7 +101,7 @@ fn encoder() -> Encoder {
     Encoder::new(Role::Server)
 }
 
-fn written(write: impl FnOnce(&mut Encoder, &mut Vec<u8>)) -> Bytes {
+pub(super) fn written(write: impl FnOnce(&mut Encoder, &mut Vec<u8>)) -> Bytes {
     let mut out = Vec::new();
     write(&mut encoder(), &mut out);
     out.into()

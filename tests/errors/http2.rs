@@ -1,0 +1,320 @@
+//! Polling and streaming by HTTP/2: against the embedded target, and against targets that reset, refuse and leave.
+
+use crate::harness::*;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wsbench::catalog::*;
+use wsbench::transport::{Endpoint, ErrorClass};
+use wsbench::units::Span;
+
+fn two() -> Http {
+    Http { http: HttpVersion::Two, ..http() }
+}
+
+fn all() -> [Transport; 4] {
+    let short = Http { interval: Some(Span::from_millis(5)), ..two() };
+    [
+        Transport::LongPolling(two()),
+        Transport::ShortPolling(short),
+        Transport::Sse(two()),
+        Transport::HttpStreaming(two()),
+    ]
+}
+
+fn to(transport: Transport, address: SocketAddr) -> Endpoint {
+    Endpoint { dialect: Dialect::Wsbench, format: Format::Text, publishes: true, ..endpoint(transport, address) }
+}
+
+#[test]
+fn a_session_has_one_connection_and_its_bytes_are_the_systems() {
+    run(async {
+        let address = embedded().await;
+        for transport in all() {
+            let what = transport.kind();
+            assert_eq!(transport.sockets_per_session(), 1);
+            let mut client = open_at(to(transport, address)).await;
+            for ticket in 0..20 {
+                client.send(ticket, format!("message {ticket}").as_bytes());
+                client.seen.messages(ticket as usize + 1).await;
+            }
+            assert_eq!(client.connection.open_connections(), 1, "{what}");
+            client.connection.close();
+            assert!(client.seen.ended().await.failure.is_none(), "{what}");
+            assert_eq!(
+                *client.seen.messages.borrow(),
+                (0..20).map(|n| format!("message {n}").into_bytes()).collect::<Vec<_>>()
+            );
+            assert!(client.seen.faults.borrow().is_empty(), "{what}: {:?}", client.seen.faults.borrow());
+            let traffic = client.traffic();
+            assert_eq!(traffic.connections, 1, "{what}");
+            let (counted, kernel) = (traffic.counted(), traffic.kernel.unwrap());
+            assert_eq!((counted.sent, counted.received), (kernel.sent, kernel.received), "{what}");
+            // The preface and the settings are joining's.
+            assert!(traffic.handshake_sent > 24 + 9 && traffic.handshake > traffic.handshake_sent + 9, "{what}");
+        }
+    });
+}
+
+#[test]
+fn a_greeting_comes_with_the_join_and_the_target_may_close() {
+    run(async {
+        let address = embedded().await;
+        for transport in all() {
+            let what = transport.kind();
+            let hello = format!("/hello?size=50&tag={:032}", 7);
+            for place in [hello.clone(), format!("{hello}&close=server")] {
+                let mut client = try_open(to(transport.clone(), address), &place).await.unwrap();
+                let messages = client.seen.messages(1).await;
+                assert_eq!(messages[0].len(), 50, "{what}");
+                if !place.ends_with("server") {
+                    client.connection.close();
+                }
+                assert!(client.seen.ended().await.failure.is_none(), "{what} at {place}");
+                let traffic = client.traffic();
+                assert_eq!((traffic.received.payload, traffic.connections), (50, 1), "{what}");
+                assert_eq!(traffic.counted().received, traffic.kernel.unwrap().received, "{what}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_refusal_says_its_status() {
+    run(async {
+        let address = embedded().await;
+        for transport in all() {
+            let wrong = Endpoint { token: "wrong".to_owned(), ..to(transport, address) };
+            assert_eq!(refusal(wrong).await, ErrorClass::HttpStatus(401));
+        }
+    });
+}
+
+#[test]
+fn a_target_of_http_1_alone_is_told_from_a_silent_one() {
+    run(async {
+        for transport in all() {
+            let address = listen(|mut stream: TcpStream| async move {
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+                silence(stream).await;
+            });
+            assert_eq!(refusal(to(transport.clone(), address.await)).await, ErrorClass::HttpProtocol);
+            let address = listen(silence).await;
+            assert_eq!(refusal(to(transport, address)).await, ErrorClass::HandshakeTimeout);
+        }
+    });
+}
+
+/// What a request was, by the first byte of its header block (RFC 7541, appendix A).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Get,
+    Post,
+    Other,
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GO_AWAY: u8 = 7;
+const END_HEADERS: u8 = 4;
+const BOTH_ENDS: u8 = 5;
+const ACK: u8 = 1;
+
+const REFUSED_STREAM: u32 = 7;
+const INTERNAL_ERROR: u32 = 2;
+
+fn two_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+fn joined(stream: u32) -> Vec<u8> {
+    two_frame(HEADERS, BOTH_ENDS, stream, b"\x88\x00\x06cursor\x010")
+}
+
+fn no_content(stream: u32) -> Vec<u8> {
+    two_frame(HEADERS, BOTH_ENDS, stream, b"\x89")
+}
+
+fn message(stream: u32, text: &str) -> Vec<u8> {
+    let body = [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat();
+    [two_frame(HEADERS, END_HEADERS, stream, b"\x88"), two_frame(DATA, 1, stream, &body)].concat()
+}
+
+fn reset_by(stream: u32, code: u32) -> Vec<u8> {
+    two_frame(RESET, 0, stream, &code.to_be_bytes())
+}
+
+fn go_away(last: u32) -> Vec<u8> {
+    two_frame(GO_AWAY, 0, 0, &[last.to_be_bytes(), 0u32.to_be_bytes()].concat())
+}
+
+/// A target written frame by frame. `script` says what a request is answered: it gets the number of the connection, what was
+/// asked and the stream; with true, the connection ends after the answer.
+struct Scripted {
+    requests: Rc<RefCell<Vec<Asked>>>,
+    address: SocketAddr,
+}
+
+impl Scripted {
+    async fn start(script: impl Fn(usize, Asked, u32) -> (Vec<u8>, bool) + 'static) -> Scripted {
+        let requests = Rc::<RefCell<Vec<Asked>>>::default();
+        let (noted, script, connections) = (requests.clone(), Rc::new(script), Rc::new(RefCell::new(0)));
+        let address = listen(move |stream| {
+            *connections.borrow_mut() += 1;
+            let (noted, script, connection) = (noted.clone(), script.clone(), *connections.borrow());
+            async move {
+                // The client may rightly leave at any time.
+                let _ = serve(stream, &noted, |asked, stream| script(connection, asked, stream)).await;
+            }
+        });
+        Scripted { requests, address: address.await }
+    }
+
+    fn count(&self, asked: Asked) -> usize {
+        self.requests.borrow().iter().filter(|other| **other == asked).count()
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    requests: &RefCell<Vec<Asked>>,
+    script: impl Fn(Asked, u32) -> (Vec<u8>, bool),
+) -> std::io::Result<()> {
+    stream.read_exact(&mut [0; 24]).await?;
+    stream.write_all(&two_frame(SETTINGS, 0, 0, b"")).await?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let [a, b, c, kind, flags, d, e, f, g] = head;
+        let id = u32::from_be_bytes([d, e, f, g]);
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        stream.read_exact(&mut payload).await?;
+        match kind {
+            SETTINGS if flags & ACK == 0 => stream.write_all(&two_frame(SETTINGS, ACK, 0, b"")).await?,
+            PING if flags & ACK == 0 => stream.write_all(&two_frame(PING, ACK, 0, &payload)).await?,
+            HEADERS => {
+                let asked = match payload[0] {
+                    0x82 => Asked::Get,
+                    0x83 => Asked::Post,
+                    _ => Asked::Other,
+                };
+                requests.borrow_mut().push(asked);
+                let (answer, ends) = script(asked, id);
+                stream.write_all(&answer).await?;
+                if ends {
+                    stream.shutdown().await?;
+                    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn polling(address: SocketAddr) -> Endpoint {
+    to(Transport::LongPolling(two()), address)
+}
+
+#[test]
+fn a_poll_that_a_leaving_target_never_took_is_asked_on_a_new_connection() {
+    run(async {
+        let target = Scripted::start(|connection, asked, stream| match (connection, asked, stream) {
+            (1, Asked::Get, 1) => (joined(1), false),
+            // The last stream that it takes is the join's.
+            (1, Asked::Get, _) => (go_away(1), true),
+            (2, Asked::Get, 1) => (message(1, "after all"), false),
+            _ => (Vec::new(), false),
+        })
+        .await;
+        let client = open_at(polling(target.address)).await;
+        assert_eq!(client.seen.messages(1).await, [b"after all"]);
+        assert!(client.seen.faults.borrow().is_empty(), "{:?}", client.seen.faults.borrow());
+        assert_eq!(client.traffic().connections, 2);
+    });
+}
+
+#[test]
+fn a_poll_that_every_connection_turns_away_is_a_failure_in_the_end() {
+    run(async {
+        let target = Scripted::start(|connection, asked, stream| match (connection, asked) {
+            (1, Asked::Get) if stream == 1 => (joined(1), false),
+            _ => (go_away(0), true),
+        })
+        .await;
+        let client = open_at(polling(target.address)).await;
+        assert_eq!(client.seen.failure().await, ErrorClass::GoAway);
+        let faults = client.seen.faults.borrow();
+        assert_eq!(faults.len(), 5, "one for each that failed twice: {faults:?}");
+    });
+}
+
+/// How often a POST was asked whose stream the target resets with the codes in turn, and what became of it.
+async fn posted(codes: RangeInclusive<usize>, code: u32) -> (usize, Vec<(Option<u64>, ErrorClass)>) {
+    let posts = RefCell::new(0);
+    let target = Scripted::start(move |_, asked, stream| match (asked, stream) {
+        (Asked::Get, 1) => (joined(1), false),
+        (Asked::Post, _) => {
+            *posts.borrow_mut() += 1;
+            let is_reset = codes.contains(&*posts.borrow());
+            (if is_reset { reset_by(stream, code) } else { no_content(stream) }, false)
+        }
+        _ => (Vec::new(), false),
+    })
+    .await;
+    let mut client = open_at(polling(target.address)).await;
+    client.send(0, b"first");
+    client.send(1, b"second");
+    client.seen.until("both are over", |seen| seen.sent.borrow().contains(&1)).await;
+    let faults = client.seen.faults.borrow().clone();
+    (target.count(Asked::Post), faults)
+}
+
+#[test]
+fn a_post_is_repeated_only_where_nothing_was_done_about_it() {
+    run(async {
+        let (asked, faults) = posted(1..=1, REFUSED_STREAM).await;
+        assert!(asked >= 2 && faults.is_empty(), "{faults:?}");
+        let (_, faults) = posted(1..=2, REFUSED_STREAM).await;
+        assert_eq!(faults, [(Some(0), ErrorClass::StreamReset)], "twice is enough");
+        let (_, faults) = posted(1..=1, INTERNAL_ERROR).await;
+        assert_eq!(faults, [(Some(0), ErrorClass::StreamReset)]);
+    });
+}
+
+#[test]
+fn a_post_that_a_leaving_target_took_and_never_answered_is_not_repeated() {
+    run(async {
+        let target = Scripted::start(|_, asked, stream| match (asked, stream) {
+            (Asked::Get, 1) => (joined(1), false),
+            (Asked::Post, _) => (go_away(stream), true),
+            _ => (Vec::new(), false),
+        })
+        .await;
+        let mut client = open_at(polling(target.address)).await;
+        client.send(0, b"once");
+        client.seen.until("it is lost", |seen| seen.faults.borrow().iter().any(|(ticket, _)| *ticket == Some(0))).await;
+        assert_eq!(target.count(Asked::Post), 1);
+        assert_eq!(client.seen.faults.borrow().iter().find(|f| f.0.is_some()).unwrap().1, ErrorClass::Truncated);
+    });
+}
+
+#[test]
+fn a_stream_that_is_reset_ends_its_session() {
+    run(async {
+        let target = Scripted::start(|_, _, stream| {
+            let head = two_frame(HEADERS, END_HEADERS, stream, b"\x88");
+            ([head, reset_by(stream, INTERNAL_ERROR)].concat(), false)
+        })
+        .await;
+        let client = open_at(to(Transport::HttpStreaming(two()), target.address)).await;
+        assert_eq!(client.seen.failure().await, ErrorClass::StreamReset);
+    });
+}
