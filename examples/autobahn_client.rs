@@ -56,6 +56,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
     let settings = Websocket {
         engine,
         http: HttpVersion::One,
+        deflate: false,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,

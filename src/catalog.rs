@@ -20,6 +20,9 @@ pub use oracle::{BadUpgrade, Oracle, Stall};
 pub use url::{TargetUrl, UrlError};
 pub use version::HttpVersion;
 
+/// Whether this build can compress WebSocket messages (feature `deflate`).
+pub const CAN_COMPRESS: bool = cfg!(feature = "deflate");
+
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.
 ///
 /// Settings that a transport doesn't know are not here to be ignored: each variant holds only its own.
@@ -43,6 +46,9 @@ pub struct Websocket {
     /// What the session is carried by: a connection of its own that is upgraded, or a stream of HTTP/2 (RFC 8441).
     #[serde(default)]
     pub http: HttpVersion,
+    /// Compress messages (permessage-deflate, RFC 7692): a target that doesn't is refused.
+    #[serde(default)]
+    pub deflate: bool,
     /// Largest payload of one frame; longer messages are sent in fragments. `None`: never fragment.
     pub fragment: Option<ByteSize>,
     /// `Sec-WebSocket-Protocol` values to offer.

@@ -25,6 +25,7 @@ fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
     words([
         ("engine", Some(websocket.engine).filter(|e| *e != Engine::Native).map(|e| e.to_string())),
         ("http", version(websocket.http)),
+        ("deflate", websocket.deflate.then(|| "permessage-deflate".to_owned())),
         ("fragment", websocket.fragment.map(|size| size.to_string())),
         ("subprotocols", listed(&websocket.subprotocols)),
         ("ping every", websocket.ping_every.map(|span| span.to_string())),

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 mod close;
 mod decoder;
+pub mod deflate;
 mod encoder;
 mod head;
 pub mod mask;

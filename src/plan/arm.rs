@@ -2,8 +2,8 @@
 
 use super::load::{MILLISECOND, within};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport, TransportKind,
-    Udp, Websocket,
+    CAN_COMPRESS, Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport,
+    TransportKind, Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
@@ -24,6 +24,7 @@ const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse
 const SETTINGS: &[Setting] = &[
     ("engine", &[Ws], |arm| place(&arm.engine)),
     ("http", WITH_VERSIONS, |arm| place(&arm.http)),
+    ("deflate", &[Ws], |arm| place(&arm.deflate)),
     ("fragment", &[Ws], |arm| place(&arm.fragment)),
     ("subprotocols", &[Ws], |arm| place(&arm.subprotocols)),
     ("ping_every", &[Ws], |arm| place(&arm.ping_every)),
@@ -73,6 +74,7 @@ pub(super) fn transport(kind: TransportKind, arm: &Arm, problems: &mut Vec<Probl
     check_known(kind, arm, problems);
     check_values(arm, problems);
     check_version(arm, problems);
+    check_deflate(arm, problems);
     match kind {
         Ws => Transport::Websocket(websocket(arm)),
         TcpKind => Transport::Tcp(Tcp { framing: value(&arm.framing, Framing::Length), nodelay: nodelay(arm) }),
@@ -110,6 +112,7 @@ fn websocket(arm: &Arm) -> Websocket {
     Websocket {
         engine: value(&arm.engine, engine),
         http,
+        deflate: value(&arm.deflate, false),
         fragment: arm.fragment.as_ref().map(|f| f.value),
         subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
         ping_every: arm.ping_every.as_ref().map(|p| p.value),
@@ -192,6 +195,22 @@ fn check_version(arm: &Arm, problems: &mut Vec<Problem>) {
     if let Some(keep_alive) = arm.keep_alive.as_ref().filter(|keep_alive| !keep_alive.value) {
         let message = "a session has one connection of HTTP/2 for all that it asks for";
         problems.push(Problem::at(keep_alive, message.to_owned()).hint("leave `keep_alive` out, or `http = 2`"));
+    }
+}
+
+/// What can compress.
+fn check_deflate(arm: &Arm, problems: &mut Vec<Problem>) {
+    let Some(deflate) = arm.deflate.as_ref().filter(|deflate| deflate.value) else { return };
+    if !CAN_COMPRESS {
+        let problem = Problem::at(deflate, "this wsbench was built without compression".to_owned());
+        problems.push(problem.hint("build it with `cargo install wsbench --features deflate`, or leave `deflate` out"));
+    }
+    let two = arm.http.as_ref().filter(|_| http_version(arm) == HttpVersion::Two).map(|http| &http.place);
+    let library = arm.engine.as_ref().filter(|engine| engine.value != Engine::Native).map(|engine| &engine.place);
+    if let Some(place) = two.or(library) {
+        let problem =
+            Problem::new(place, "only the native engine compresses, and it is no stream of HTTP/2".to_owned());
+        problems.push(problem.hint("leave `deflate` out, or `engine` and `http`"));
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Arm {
     /// websocket, long-polling, short-polling, sse and http-streaming: 2 speaks HTTP/2, by which a session has one
     /// connection for all that it asks for; a WebSocket is a stream of it. Default: 1.
     pub http: Option<At<u8>>,
+    /// websocket: true compresses messages (permessage-deflate); the build must have it. Default: false.
+    pub deflate: Option<At<bool>>,
     /// websocket: largest payload of one frame; longer messages are fragmented. Default: never fragment.
     pub fragment: Option<At<ByteSize>>,
     /// websocket: subprotocols to offer. Default: none.

@@ -65,8 +65,8 @@ impl Reading {
 impl Reading {
     /// Completes what a session counted of its messages and connections.
     pub fn add_to(&self, traffic: &mut Traffic) {
-        traffic.sent.framing = self.sent.saturating_sub(traffic.sent.payload);
-        traffic.received.framing = self.received.saturating_sub(traffic.received.payload);
+        traffic.sent.framing = self.sent.saturating_sub(traffic.sent.carried());
+        traffic.received.framing = self.received.saturating_sub(traffic.received.carried());
         traffic.sent.wire = self.wire.sent;
         traffic.received.wire = self.wire.received;
         traffic.kernel = (self.wire_known > 0).then_some(self.kernel);

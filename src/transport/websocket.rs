@@ -13,6 +13,7 @@ use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening
 use crate::catalog::{Engine, HttpVersion, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
+use crate::codec::websocket::deflate::{self, Agreed, Deflater};
 use crate::codec::websocket::{Decoder, Role};
 use crate::dialect::{Place, speak};
 use crate::seed;
@@ -57,19 +58,25 @@ fn live(session: Rc<Session>, engine: Engine, bytes: impl Bytes, frames: Frames)
     }
 }
 
-/// Connects, shakes hands, and joins. The decoder is the one that what comes next belongs to.
+/// What reads and writes a session's messages. The decoder is the one that what comes next belongs to.
+struct Codec {
+    decoder: Decoder,
+    deflater: Deflater,
+}
+
+/// Connects, shakes hands, and joins.
 async fn upgraded<G: Ground>(
     ground: &G,
     opening: &Opening,
     settings: &Websocket,
     speech: &Speech,
-) -> Result<(Joined<G::Socket>, Decoder, ConnectPhases), Failure> {
+) -> Result<(Joined<G::Socket>, Codec, ConnectPhases), Failure> {
     let endpoint = &*opening.endpoint;
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
     let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io), speech));
     let what = "the WebSocket handshake";
-    let (joined, decoder) = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
+    let (joined, codec) = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
@@ -77,7 +84,7 @@ async fn upgraded<G: Ground>(
         upgrade: Some(ended - connected),
         total: ended - opening.began,
     };
-    Ok((joined, decoder, phases))
+    Ok((joined, codec, phases))
 }
 
 /// Upgrades the connection, and joins by what the dialect says then.
@@ -87,23 +94,44 @@ async fn shake_hands<S: Socket>(
     place: &Place,
     mut joining: Joining<Io<S>>,
     speech: &Speech,
-) -> Result<(Joined<S>, Decoder), Failure> {
+) -> Result<(Joined<S>, Codec), Failure> {
     let request = Request {
         path: speak(&endpoint.dialect, &endpoint.token).upgrade_path(place),
         key: generate_key(),
         subprotocols: settings.subprotocols.clone(),
+        extensions: settings.deflate.then(|| deflate::OFFER.to_owned()),
     };
     let tls = endpoint.tls_name.is_some();
     let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
     headers.extend_from_slice(&settings.extra_headers);
     joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;
-    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|accepted| ((), accepted.head_len)));
-    let ((), mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    let whole = |answer: &[u8]| {
+        let accepted = read_response(answer, &request)?;
+        Ok(accepted.map(|accepted| (accepted.extensions, accepted.head_len)))
+    };
+    let (extensions, mut head) = joining.answer("the answer to the upgrade", whole).await?;
     let mut decoder = Decoder::new(Role::Client);
+    let mut deflater = Deflater::default();
+    if settings.deflate {
+        let agreed = agreed(extensions)?;
+        let inflater;
+        (deflater, inflater) = agreed.for_client();
+        decoder = decoder.inflating(inflater);
+    }
     if let Some(talk) = speech.talk() {
         (_, head) = joining.talk(talk, &mut decoder, head).await?;
     }
-    Ok((joining.joined(head), decoder))
+    Ok((joining.joined(head), Codec { decoder, deflater }))
+}
+
+/// What the target makes of the offer to compress. One that declines isn't what was asked for.
+fn agreed(extensions: Option<String>) -> Result<Agreed, Failure> {
+    let failure = |detail| Failure::new(ErrorClass::UpgradeInvalid, detail);
+    let Some(answer) = extensions else {
+        return Err(failure("the target doesn't compress (permessage-deflate); leave out `deflate`".to_owned()));
+    };
+    Agreed::of_answer(&answer)
+        .ok_or_else(|| failure(format!("the server chose {answer:?}, which is not what was offered")))
 }
 
 impl From<upgrade::Refused> for Failure {
@@ -112,7 +140,7 @@ impl From<upgrade::Refused> for Failure {
             Refused::Status { status } => ErrorClass::UpgradeStatus(*status),
             Refused::Accept { .. } => ErrorClass::BadAccept,
             Refused::Subprotocol(_) => ErrorClass::BadSubprotocol,
-            Refused::Missing(_) | Refused::Malformed(_) => ErrorClass::UpgradeInvalid,
+            Refused::Missing(_) | Refused::Extension(_) | Refused::Malformed(_) => ErrorClass::UpgradeInvalid,
         };
         Failure::new(class, refused.to_string())
     }

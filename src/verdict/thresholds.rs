@@ -164,7 +164,8 @@ fn read(cell: &Cell, summary: &CellSummary, metric: &Metric) -> Result<f64, Stri
         Metric::Memory => summary.rss_per_session.target,
         Metric::Bytes => {
             let bytes = summary.bytes_per_message;
-            bytes.payload.zip(bytes.framing).map(|(payload, framing)| payload + framing)
+            let saved = bytes.saved.unwrap_or(0.0);
+            bytes.payload.zip(bytes.framing).map(|(payload, framing)| payload - saved + framing)
         }
         Metric::Framing => summary.bytes_per_message.framing,
         Metric::Wire => summary.bytes_per_message.wire,

@@ -268,6 +268,7 @@ pub fn websocket(engine: Engine) -> Websocket {
     Websocket {
         engine,
         http: HttpVersion::One,
+        deflate: false,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,

@@ -1,4 +1,4 @@
-//! Polling and streaming by HTTP/2: against the embedded target, and against targets that reset, refuse and leave.
+//! Polling, streaming and WebSockets by HTTP/2: against the embedded target, and against targets that reset, refuse and leave.
 
 use crate::harness::*;
 use std::cell::RefCell;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wsbench::catalog::*;
 use wsbench::transport::{Endpoint, ErrorClass};
-use wsbench::units::Span;
+use wsbench::units::{ByteSize, Span};
 
 fn two() -> Http {
     Http { http: HttpVersion::Two, ..http() }
@@ -70,10 +70,12 @@ fn a_greeting_comes_with_the_join_and_the_target_may_close() {
                 let mut client = try_open(to(transport.clone(), address), &place).await.unwrap();
                 let messages = client.seen.messages(1).await;
                 assert_eq!(messages[0].len(), 50, "{what}");
-                if !place.ends_with("server") {
+                let closes = place.ends_with("server");
+                if !closes {
                     client.connection.close();
                 }
-                assert!(client.seen.ended().await.failure.is_none(), "{what} at {place}");
+                let failure = client.seen.ended().await.failure.map(|failure| failure.class);
+                assert_eq!(failure, closes.then_some(ErrorClass::ClosedByTarget(None)), "{what} at {place}");
                 let traffic = client.traffic();
                 assert_eq!((traffic.received.payload, traffic.connections), (50, 1), "{what}");
                 assert_eq!(traffic.counted().received, traffic.kernel.unwrap().received, "{what}");
@@ -316,5 +318,84 @@ fn a_stream_that_is_reset_ends_its_session() {
         .await;
         let client = open_at(to(Transport::HttpStreaming(two()), target.address)).await;
         assert_eq!(client.seen.failure().await, ErrorClass::StreamReset);
+    });
+}
+
+fn websocket_by_two(engine: Engine) -> Websocket {
+    Websocket { http: HttpVersion::Two, ..websocket(engine) }
+}
+
+const LIBRARIES: [Engine; 2] = [Engine::Fastwebsockets, Engine::Tungstenite];
+
+#[test]
+fn a_websocket_is_a_stream_of_one_connection() {
+    run(async {
+        let address = embedded().await;
+        for engine in LIBRARIES {
+            let settings = Websocket {
+                fragment: Some(ByteSize(1000)),
+                ping_every: Some(Span::from_millis(20)),
+                subprotocols: vec!["first".to_owned(), "second".to_owned()],
+                close_code: 3001,
+                ..websocket_by_two(engine)
+            };
+            let mut client = open_at(to(Transport::Websocket(settings), address)).await;
+            // The last is larger than what may be on its way at once without an answer of the target's.
+            let sizes = [0, 1, 125, 126, 40_000, 3_000_000];
+            for (ticket, size) in sizes.into_iter().enumerate() {
+                client.send(ticket as u64, &vec![b'x'; size]);
+                client.seen.messages(ticket + 1).await;
+            }
+            let messages = client.seen.messages(sizes.len()).await;
+            assert_eq!(messages.iter().map(Vec::len).collect::<Vec<_>>(), sizes, "{engine}");
+            client.seen.until("a pong", |seen| !seen.pongs.borrow().is_empty()).await;
+            client.connection.close();
+            let ended = client.seen.ended().await;
+            assert!(ended.failure.is_none() && ended.close_time.is_some(), "{engine}: {ended:?}");
+            assert_eq!(ended.code, Some(3001), "the target answers with the same");
+            let traffic = client.traffic();
+            assert_eq!(traffic.connections, 1);
+            assert_eq!(traffic.sent.payload, sizes.iter().sum::<usize>() as u64);
+            let (counted, kernel) = (traffic.counted(), traffic.kernel.unwrap());
+            assert_eq!((counted.sent, counted.received), (kernel.sent, kernel.received), "{engine}");
+        }
+    });
+}
+
+#[test]
+fn a_websocket_by_http_2_is_told_who_closes_and_who_refuses() {
+    run(async {
+        let address = embedded().await;
+        for engine in LIBRARIES {
+            let endpoint = || to(Transport::Websocket(websocket_by_two(engine)), address);
+            let hello = format!("/hello?size=50&tag={:032}&close=server", 7);
+            let client = try_open(endpoint(), &hello).await.unwrap();
+            assert_eq!(client.seen.failure().await, ErrorClass::ClosedByTarget(Some(1001)));
+            assert_eq!(client.seen.messages(1).await[0].len(), 50);
+            let wrong = Endpoint { token: "wrong".to_owned(), ..endpoint() };
+            assert_eq!(refusal(wrong).await, ErrorClass::UpgradeStatus(401));
+            let nowhere = try_open(endpoint(), "/nowhere").await.err().unwrap();
+            assert_eq!(nowhere.class, ErrorClass::UpgradeStatus(404));
+        }
+    });
+}
+
+#[test]
+fn a_target_whose_http_2_carries_no_websockets_is_told_so() {
+    run(async {
+        let target = Scripted::start(|_, _, _| (Vec::new(), false)).await;
+        let http_1 = listen(|mut stream: TcpStream| async move {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+            silence(stream).await;
+        });
+        let http_1 = http_1.await;
+        for engine in LIBRARIES {
+            let endpoint = |address| to(Transport::Websocket(websocket_by_two(engine)), address);
+            let failure = try_open(endpoint(target.address), "/echo").await.err().unwrap();
+            assert_eq!(failure.class, ErrorClass::NoExtendedConnect);
+            assert!(failure.detail.contains("RFC 8441"), "{failure}");
+            assert_eq!(refusal(endpoint(http_1)).await, ErrorClass::HttpProtocol);
+        }
+        assert!(target.requests.borrow().is_empty(), "it isn't asked for what it can't do");
     });
 }

@@ -70,7 +70,8 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         what.push("closed arrival".to_owned());
     }
     let each = |value: Option<f64>, show: fn(f64) -> String| value.map_or(DASH.to_owned(), show);
-    let BytesPerMessage { payload, framing, wire } = summary.bytes_per_message;
+    let BytesPerMessage { payload, framing, saved, wire } = summary.bytes_per_message;
+    let saved = saved.map_or(String::new(), |saved| format!(" (− {} by compression)", three_digits(saved)));
     ArmView {
         arm: cell.arm.clone(),
         what: what.join(", "),
@@ -85,7 +86,7 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         skipped: skipped(&summary),
         counts: counts(&summary),
         errors: summary.errors.clone().into_iter().collect(),
-        bytes: [payload, framing, wire].map(|b| each(b, three_digits)),
+        bytes: [each(payload, three_digits) + &saved, each(framing, three_digits), each(wire, three_digits)],
         connections: each(summary.connections_per_session, three_digits),
         cpu: [summary.cpu_us_per_message.generator, summary.cpu_us_per_message.target].map(|v| each(v, three_digits)),
         memory: memory(&summary),

@@ -226,6 +226,7 @@ impl BytesPerMessage {
         BytesPerMessage {
             payload: each(volume.payload),
             framing: each(volume.framing),
+            saved: each(volume.saved).filter(|_| volume.saved > 0),
             wire: each(volume.wire).filter(|_| wire_complete),
         }
     }
@@ -383,7 +384,7 @@ mod tests {
 
     #[test]
     fn bytes_are_shared_out_over_what_was_delivered_in_all_phases() {
-        let volume = |messages, payload, framing, wire| Volume { messages, payload, framing, wire };
+        let volume = |messages, payload, framing, wire| Volume { messages, payload, framing, saved: 0, wire };
         let mut cell = testing::document().cells[0].clone();
         cell.trials.truncate(1);
         let outcome = &mut cell.trials[0].outcome;
@@ -397,7 +398,7 @@ mod tests {
             ..Traffic::default()
         };
         let summary = cell.summary();
-        let expected = BytesPerMessage { payload: Some(38.4), framing: Some(3.2), wire: Some(168.0) };
+        let expected = BytesPerMessage { payload: Some(38.4), framing: Some(3.2), saved: None, wire: Some(168.0) };
         assert_eq!(summary.bytes_per_message, expected);
         assert_eq!(summary.bytes_sent_per_message.framing, Some(6.0));
         assert_eq!(summary.bytes_received_per_message.framing, Some(2.0));

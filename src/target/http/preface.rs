@@ -82,7 +82,7 @@ mod tests {
     async fn a_preface_is_told_from_a_request_however_it_comes() {
         for (bytes, due) in [(PREFACE, true), (b"PUT /pub/1 HTTP/1.1\r\n\r\n", false), (b"PRI * HTTP/1.1\r\n", false)] {
             for cut in 0..bytes.len() {
-                let mut io = bytes[..cut].chain(&bytes[cut..]);
+                let mut io = AsyncReadExt::chain(&bytes[..cut], &bytes[cut..]);
                 let (is_two, early) = is_two(&mut io).await.unwrap();
                 assert_eq!(is_two, due);
                 let mut all = Vec::new();

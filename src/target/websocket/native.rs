@@ -1,8 +1,9 @@
 //! The engine of our own: `codec::websocket` on the reactor.
 
-use super::{accept, keep_alive};
+use super::{Accepted, accept, keep_alive};
 use crate::codec::CodecError;
 use crate::codec::upgrade::{self, Request};
+use crate::codec::websocket::deflate::{Agreed, Deflater};
 use crate::codec::websocket::{Arrival, Decoder, Encoder, Role};
 use crate::target::direct::{Direct, Heard, Protocol};
 use crate::target::joining::{Entrant, Face};
@@ -10,7 +11,7 @@ use crate::target::outbox::Message;
 use crate::target::outlet::Encode;
 use crate::target::shared::Chunk;
 use bytes::Bytes;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -29,9 +30,9 @@ impl Face for Websocket {
 
     fn enter(entrant: Entrant, asked: Self::Asked) {
         let core = entrant.shared.core.clone();
-        let codec = (Decoder::new(Role::Server), Writer::default());
         match accept(&core, asked) {
-            Ok((place, answer)) => {
+            Ok(Accepted { place, answer, deflate }) => {
+                let codec = codec(deflate);
                 let closing = place.is_to_close();
                 let session = Direct::join(entrant, place, codec, answer.into());
                 if !closing {
@@ -39,7 +40,7 @@ impl Face for Websocket {
                     keep_alive(&core, move |frame| session.upgrade()?.send_unasked(frame));
                 }
             }
-            Err(answer) => Direct::refuse(entrant, codec, answer.into()),
+            Err(answer) => Direct::refuse(entrant, codec(None), answer.into()),
         }
     }
 }
@@ -69,10 +70,18 @@ impl Protocol for Decoder {
     }
 }
 
+/// What reads and writes a session's messages, compressed if that was agreed on.
+fn codec(deflate: Option<Agreed>) -> (Decoder, Writer) {
+    let (deflater, inflater) = deflate.map(Agreed::for_server).unwrap_or_default();
+    let writer = Writer { deflater: RefCell::new(deflater), ..Writer::default() };
+    (Decoder::new(Role::Server).inflating(inflater), writer)
+}
+
 /// Writes frames, and knows whether the one Close that a session sends is written.
 #[derive(Default)]
 pub struct Writer {
     close_sent: Cell<bool>,
+    deflater: RefCell<Deflater>,
 }
 
 impl Writer {
@@ -85,7 +94,7 @@ impl Writer {
 
 impl Encode for Writer {
     fn message(&self, message: &Message, out: &mut Vec<u8>) {
-        encoder().message(message.format, &message.payload, usize::MAX, out);
+        encoder().deflated(&mut self.deflater.borrow_mut(), message.format, &message.payload, usize::MAX, out);
     }
 
     fn close(&self, code: u16, out: &mut Vec<u8>) -> ControlFlow<()> {

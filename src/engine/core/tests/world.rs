@@ -15,6 +15,7 @@ pub fn websocket() -> Transport {
     Transport::Websocket(Websocket {
         engine: Engine::Fastwebsockets,
         http: crate::catalog::HttpVersion::One,
+        deflate: false,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
