@@ -77,6 +77,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         connect_timeout: Duration::from_secs(10),
         publishes: true,
         outbox_limit: MAX_MESSAGE,
+        agreements: transport::Agreements::default(),
         reactor: Reactor::start()?,
         sources: Sources::default(),
     })

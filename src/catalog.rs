@@ -116,6 +116,16 @@ impl Transport {
         }
     }
 
+    /// What this build would need for it, and hasn't.
+    pub fn lacks(&self) -> Option<&'static str> {
+        match self {
+            Transport::Websocket(w) if w.deflate && !CAN_COMPRESS => Some(
+                "this wsbench was built without compression: `cargo install wsbench --features deflate` builds it with it",
+            ),
+            _ => None,
+        }
+    }
+
     /// The WebSocket engine in use, where one is.
     pub fn engine(&self) -> Option<Engine> {
         match self {

@@ -51,16 +51,16 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
     })
 }
 
-/// Payload, framing, and what is on the wire beyond both.
+/// Payload as it travelled, framing, and what is on the wire beyond both.
 fn parts(bytes: &BytesPerMessage) -> [Option<f64>; 3] {
-    let below = bytes.payload.zip(bytes.framing).map(|(payload, framing)| payload + framing);
-    [bytes.payload, bytes.framing, bytes.wire.zip(below).map(|(wire, below)| (wire - below).max(0.0))]
+    let below = bytes.above_tcp();
+    [bytes.carried(), bytes.framing, bytes.wire.zip(below).map(|(wire, below)| (wire - below).max(0.0))]
 }
 
 fn title(document: &Document) -> String {
     let total = |cell: &crate::result::Cell| {
         let bytes = cell.summary().bytes_per_message;
-        bytes.wire.map(|w| (w, "on the wire")).or(bytes.payload.zip(bytes.framing).map(|(p, f)| (p + f, "above TCP")))
+        bytes.wire.map(|w| (w, "on the wire")).or(bytes.above_tcp().map(|bytes| (bytes, "above TCP")))
     };
     let both = pair(document).and_then(|(a, b)| Some((a, b, total(a)?, total(b)?)));
     match both {

@@ -122,6 +122,10 @@ pub struct Outcome {
     pub errors: BTreeMap<String, u64>,
     pub sessions: Sessions,
     pub traffic: Traffic,
+    /// What sessions agreed on with the target beyond what was asked for, such as the parameters of an extension, and how many
+    /// did.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub agreed: BTreeMap<String, u64>,
     /// Nanoseconds of the measured window in which the worker itself stood still (the worst worker's).
     pub standstill: Nanos,
     /// Of `measure.skipped`, what was the generator's own fault (its outbox or ledger was full).
@@ -142,6 +146,9 @@ impl Outcome {
         self.measure += other.measure;
         for (class, n) in &other.errors {
             *self.errors.entry(class.clone()).or_default() += n;
+        }
+        for (what, n) in &other.agreed {
+            *self.agreed.entry(what.clone()).or_default() += n;
         }
         self.sessions.asked += other.sessions.asked;
         self.sessions.connected += other.sessions.connected;

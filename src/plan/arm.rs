@@ -2,8 +2,8 @@
 
 use super::load::{MILLISECOND, within};
 use crate::catalog::{
-    CAN_COMPRESS, Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport,
-    TransportKind, Udp, Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport, TransportKind,
+    Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
@@ -200,10 +200,8 @@ fn check_version(arm: &Arm, problems: &mut Vec<Problem>) {
 
 /// What can compress.
 fn check_deflate(arm: &Arm, problems: &mut Vec<Problem>) {
-    let Some(deflate) = arm.deflate.as_ref().filter(|deflate| deflate.value) else { return };
-    if !CAN_COMPRESS {
-        let problem = Problem::at(deflate, "this wsbench was built without compression".to_owned());
-        problems.push(problem.hint("build it with `cargo install wsbench --features deflate`, or leave `deflate` out"));
+    if !value(&arm.deflate, false) {
+        return;
     }
     let two = arm.http.as_ref().filter(|_| http_version(arm) == HttpVersion::Two).map(|http| &http.place);
     let library = arm.engine.as_ref().filter(|engine| engine.value != Engine::Native).map(|engine| &engine.place);

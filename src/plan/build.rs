@@ -108,7 +108,8 @@ impl Arms<'_> {
     fn add(&mut self, name: &At<String>, arm: &Arm, load: Option<&Load>, payload: Option<&PayloadSpec>) {
         let Some(kind) = arm::kind(name, arm, self.problems) else { return };
         let transport = arm::transport(kind, arm, self.problems);
-        if let Some(reason) = kind.refuses(self.file.workload.kind()) {
+        let reason = kind.refuses(self.file.workload.kind()).or_else(|| transport.lacks());
+        if let Some(reason) = reason {
             self.omitted.push(Omitted { arm: name.value.clone(), reason: reason.to_owned() });
             return;
         }

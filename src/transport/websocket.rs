@@ -114,6 +114,7 @@ async fn shake_hands<S: Socket>(
     let mut deflater = Deflater::default();
     if settings.deflate {
         let agreed = agreed(extensions)?;
+        endpoint.agreements.note(agreed.header());
         let inflater;
         (deflater, inflater) = agreed.for_client();
         decoder = decoder.inflating(inflater);

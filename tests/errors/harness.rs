@@ -161,6 +161,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         connect_timeout: Duration::from_millis(500),
         publishes: false,
         outbox_limit: 1 << 20,
+        agreements: Agreements::default(),
         reactor: Reactor::start().unwrap(),
         sources: Sources::default(),
     }
@@ -217,13 +218,26 @@ pub async fn listen_on<F: Future<Output = ()> + 'static>(
     address
 }
 
-/// The HTTP face of the embedded target, for as long as the test runs.
-pub async fn embedded() -> SocketAddr {
+/// The ports of an embedded target that lives as long as the test.
+pub struct Embedded(target::Ports);
+
+impl Embedded {
+    pub fn http(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.0.http).into()
+    }
+
+    pub fn websocket(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.0.websocket).into()
+    }
+}
+
+/// Starts the embedded target.
+pub fn embedded(engine: Engine) -> Embedded {
     let config = target::Config {
         bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
         ports: target::Ports::default(),
         token: Some("t".to_owned()),
-        engine: Engine::Native,
+        engine,
         delay: Span::ZERO,
         nodelay: true,
         hold: Span::from_millis(5_000),
@@ -232,12 +246,12 @@ pub async fn embedded() -> SocketAddr {
         oracle: Oracle::default(),
     };
     let target = target::Target::bind(&config).unwrap();
-    let address = (Ipv4Addr::LOCALHOST, target.ports().http).into();
+    let ports = target.ports();
     tokio::task::spawn_local(async move {
         let (_orders, inbox) = tokio::sync::mpsc::channel(1);
         target.run(inbox).await.map(drop).unwrap();
     });
-    address
+    Embedded(ports)
 }
 
 /// An address at which nobody listens.

@@ -32,7 +32,7 @@ fn to(transport: Transport, address: SocketAddr) -> Endpoint {
 #[test]
 fn a_session_has_one_connection_and_its_bytes_are_the_systems() {
     run(async {
-        let address = embedded().await;
+        let address = embedded(Engine::Native).http();
         for transport in all() {
             let what = transport.kind();
             assert_eq!(transport.sockets_per_session(), 1);
@@ -62,7 +62,7 @@ fn a_session_has_one_connection_and_its_bytes_are_the_systems() {
 #[test]
 fn a_greeting_comes_with_the_join_and_the_target_may_close() {
     run(async {
-        let address = embedded().await;
+        let address = embedded(Engine::Native).http();
         for transport in all() {
             let what = transport.kind();
             let hello = format!("/hello?size=50&tag={:032}", 7);
@@ -87,7 +87,7 @@ fn a_greeting_comes_with_the_join_and_the_target_may_close() {
 #[test]
 fn a_refusal_says_its_status() {
     run(async {
-        let address = embedded().await;
+        let address = embedded(Engine::Native).http();
         for transport in all() {
             let wrong = Endpoint { token: "wrong".to_owned(), ..to(transport, address) };
             assert_eq!(refusal(wrong).await, ErrorClass::HttpStatus(401));
@@ -330,7 +330,7 @@ const LIBRARIES: [Engine; 2] = [Engine::Fastwebsockets, Engine::Tungstenite];
 #[test]
 fn a_websocket_is_a_stream_of_one_connection() {
     run(async {
-        let address = embedded().await;
+        let address = embedded(Engine::Native).http();
         for engine in LIBRARIES {
             let settings = Websocket {
                 fragment: Some(ByteSize(1000)),
@@ -365,7 +365,7 @@ fn a_websocket_is_a_stream_of_one_connection() {
 #[test]
 fn a_websocket_by_http_2_is_told_who_closes_and_who_refuses() {
     run(async {
-        let address = embedded().await;
+        let address = embedded(Engine::Native).http();
         for engine in LIBRARIES {
             let endpoint = || to(Transport::Websocket(websocket_by_two(engine)), address);
             let hello = format!("/hello?size=50&tag={:032}&close=server", 7);

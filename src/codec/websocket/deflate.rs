@@ -28,11 +28,14 @@ const EMPTY: u8 = 0;
 #[cfg(feature = "deflate")]
 const SET_ASIDE: usize = 16 << 10;
 
-/// What both ends agreed on (§7.1): whether an end begins each message without what it remembers of those before.
+/// What both ends agreed on (§7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Agreed {
+    /// Whether an end begins each message without what it remembers of those before.
     pub client_forgets: bool,
     pub server_forgets: bool,
+    /// Bits of the server's window, where it says so.
+    pub server_window: Option<u8>,
 }
 
 /// One extension as it is named in a header, with its parameters.
@@ -78,7 +81,7 @@ impl Agreed {
                 (CLIENT_FORGETS, None) => agreed.client_forgets = true,
                 (SERVER_FORGETS, None) => agreed.server_forgets = true,
                 // The largest window reads what any other wrote.
-                (SERVER_WINDOW, bits) if window(bits).is_some() => {}
+                (SERVER_WINDOW, bits) if window(bits).is_some() => agreed.server_window = window(bits),
                 _ => return None,
             }
         }
@@ -106,10 +109,12 @@ impl Agreed {
         )
     }
 
-    /// As a server answers.
+    /// As a server answers, whatever the order and the spaces.
     pub fn header(self) -> String {
         let flags = [(CLIENT_FORGETS, self.client_forgets), (SERVER_FORGETS, self.server_forgets)];
-        flags.iter().filter(|(_, is_set)| *is_set).fold(OFFER.to_owned(), |header, (name, _)| header + "; " + name)
+        let set = flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned());
+        let window = self.server_window.map(|bits| format!("{SERVER_WINDOW}={bits}"));
+        set.chain(window).fold(OFFER.to_owned(), |header, parameter| header + "; " + &parameter)
     }
 
     /// Both streams of a client's session.
@@ -293,11 +298,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_kept_to_or_refused() {
-        let forgets = |client_forgets, server_forgets| Some(Agreed { client_forgets, server_forgets });
+        let forgets =
+            |client_forgets, server_forgets| Some(Agreed { client_forgets, server_forgets, ..Agreed::default() });
+        let small = Agreed { server_forgets: true, server_window: Some(10), ..Agreed::default() };
         for (header, agreed) in [
             ("permessage-deflate", forgets(false, false)),
             ("permessage-deflate; client_no_context_takeover", forgets(true, false)),
-            ("permessage-deflate ;server_no_context_takeover; server_max_window_bits = \"10\"", forgets(false, true)),
+            ("permessage-deflate ;server_no_context_takeover; server_max_window_bits = \"10\"", Some(small)),
             // Not offered, not known, out of range, twice, another.
             ("permessage-deflate; client_max_window_bits=15", None),
             ("permessage-deflate; level=9", None),
@@ -311,6 +318,7 @@ mod tests {
         ] {
             assert_eq!(Agreed::of_answer(header), agreed, "{header}");
         }
+        assert_eq!(small.header(), "permessage-deflate; server_no_context_takeover; server_max_window_bits=10");
     }
 
     #[cfg(feature = "deflate")]
@@ -399,7 +407,7 @@ mod tests {
                 payloads in vec(vec(prop_oneof![Just(b'a'), any::<u8>()], 0..3000), 1..8),
                 client_forgets: bool,
             ) {
-                let agreed = Agreed { client_forgets, server_forgets: false };
+                let agreed = Agreed { client_forgets, ..Agreed::default() };
                 let (mut deflater, mut inflater) = (agreed.for_client().0, agreed.for_server().1);
                 for payload in payloads {
                     let mut out = b"kept".to_vec();

@@ -4,6 +4,7 @@ use super::{DASH, nanos};
 use crate::result::{BytesPerMessage, Cell, CellSummary, Quantiles, Reached};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Serialize)]
 pub struct ArmView {
@@ -63,6 +64,8 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
     let mut what = vec![cell.transport.clone()];
     what.extend(cell.engine.clone());
     what.extend(cell.settings.iter().map(|(key, value)| format!("{key} {value}")));
+    let agreed: BTreeSet<&String> = cell.trials.iter().flat_map(|trial| trial.outcome.agreed.keys()).collect();
+    what.extend(agreed.into_iter().map(|agreed| format!("agreed {agreed}")));
     if cell.target != "embedded" {
         what.push(cell.target.clone());
     }

@@ -221,6 +221,16 @@ impl CountersOfCell {
 }
 
 impl BytesPerMessage {
+    /// Payload as it travelled: compressed where that was asked for.
+    pub fn carried(&self) -> Option<f64> {
+        self.payload.map(|payload| payload - self.saved.unwrap_or(0.0))
+    }
+
+    /// Everything above TCP or UDP.
+    pub fn above_tcp(&self) -> Option<f64> {
+        self.carried().zip(self.framing).map(|(carried, framing)| carried + framing)
+    }
+
     fn of(volume: &Volume, wire_complete: bool) -> BytesPerMessage {
         let each = |bytes: u64| ratio(bytes as f64, volume.messages as f64);
         BytesPerMessage {
