@@ -49,7 +49,7 @@ const BUFFER: usize = 16 * 1024;
 /// A polling session that asks for nothing this long is gone.
 const IDLE: Nanos = 60 * SECOND;
 /// Requests that one client may have under way at once on a connection of HTTP/2.
-const MOST_STREAMS: u32 = 256;
+const MOST_STREAMS: u32 = 64;
 /// How often idle sessions are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// Sessions that may exist at once.

@@ -18,7 +18,7 @@ use crate::codec::websocket::{Decoder, Role};
 use crate::dialect::{Place, speak};
 use crate::seed;
 use std::convert::Infallible;
-use std::future::{Future, pending, poll_fn};
+use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,12 +49,10 @@ pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Open
 trait Bytes: AsyncRead + AsyncWrite + Clone + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Clone + Unpin> Bytes for T {}
 
-fn live(session: Rc<Session>, engine: Engine, bytes: impl Bytes, frames: Frames) -> impl Future<Output = Ended> {
-    async move {
-        match engine {
-            Engine::Tungstenite => tungstenite::live(&session, bytes, frames).await,
-            _ => fast::live(&session, bytes, frames).await,
-        }
+async fn live(session: Rc<Session>, engine: Engine, bytes: impl Bytes, frames: Frames) -> Ended {
+    match engine {
+        Engine::Tungstenite => tungstenite::live(&session, bytes, frames).await,
+        _ => fast::live(&session, bytes, frames).await,
     }
 }
 
