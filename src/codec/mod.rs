@@ -3,6 +3,7 @@
 //! A decoder is pushed whatever was read and hands on whole messages; it keeps bytes only of a message that is not yet
 //! whole, and refuses one that would be larger than its limit.
 
+pub mod cookie;
 pub mod fields;
 pub mod frames;
 pub mod response;
