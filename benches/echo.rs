@@ -3,6 +3,7 @@
 
 use divan::{Bencher, black_box};
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -15,6 +16,7 @@ use wsbench::reactor::Reactor;
 use wsbench::target::{Config, Ports, Target};
 use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
 use wsbench::units::Span;
+use wsbench::values::Values;
 
 const PAYLOAD: [u8; 128] = [b'x'; 128];
 const TOKEN: &str = "bench";
@@ -88,7 +90,7 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
         _ => ports.http,
     };
     Endpoint {
-        address: ([127, 0, 0, 1], port).into(),
+        address: SocketAddr::from(([127, 0, 0, 1], port)).into(),
         authority: format!("127.0.0.1:{port}"),
         tls_name: None,
         transport: cell.transport.clone(),
@@ -100,6 +102,7 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
         publishes: true,
         outbox_limit: 1 << 20,
         sources: Sources::default(),
+        values: Values::default(),
         reactor: Reactor::start().expect("a reactor"),
     }
 }

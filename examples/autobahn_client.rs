@@ -8,11 +8,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, Identity, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
 use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
+use wsbench::values::Values;
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,7 +53,7 @@ async fn talk(endpoint: &Rc<Endpoint>, place: &str) -> anyhow::Result<Vec<String
 }
 
 async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
-    let (address, _) = transport::resolve(&url.host, url.port).await.map_err(|f| anyhow!("{f}"))?;
+    let (address, _) = transport::resolve(&url.host, url.port, &[]).await.map_err(|f| anyhow!("{f}"))?;
     let settings = Websocket {
         engine,
         fragment: None,
@@ -61,10 +62,11 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     };
     Ok(Endpoint {
-        address,
+        address: address.into(),
         authority: url.authority(),
         tls_name: url.is_tls().then(|| url.host.clone()),
         transport: Transport::Websocket(settings),
@@ -77,6 +79,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         outbox_limit: MAX_MESSAGE,
         reactor: Reactor::start()?,
         sources: Sources::default(),
+        values: Values::default(),
     })
 }
 

@@ -5,13 +5,17 @@ use serde::{Deserialize, Serialize};
 
 #[macro_use]
 mod kinds;
+mod block;
 mod distribution;
 mod errors;
+mod identity;
 mod oracle;
 mod settings;
 mod url;
+pub use block::{Block, BlockError};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
+pub use identity::{Auth, Identity};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
 pub use url::{TargetUrl, UrlError};
@@ -46,6 +50,8 @@ pub struct Websocket {
     pub close_code: u16,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -74,6 +80,8 @@ pub struct Http {
     pub interval: Option<Span>,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -83,6 +91,8 @@ pub struct HttpRequests {
     pub method: HttpMethod,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -129,6 +139,19 @@ impl Transport {
             | Transport::ShortPolling(h)
             | Transport::Sse(h)
             | Transport::HttpStreaming(h) => &mut h.extra_headers,
+        }
+    }
+
+    /// What the arm's requests say of who asks whom; `None` where there are no headers.
+    pub fn identity_mut(&mut self) -> Option<&mut Identity> {
+        match self {
+            Transport::Websocket(w) => Some(&mut w.identity),
+            Transport::Http(h) => Some(&mut h.identity),
+            Transport::Tcp(_) | Transport::Udp(_) => None,
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => Some(&mut h.identity),
         }
     }
 

@@ -154,10 +154,10 @@ impl TransportKind {
     /// URL schemes a target of this transport may have.
     pub fn schemes(self) -> &'static [&'static str] {
         match self {
-            Self::Websocket => &["ws", "wss"],
-            Self::Tcp => &["tcp", "tls"],
+            Self::Websocket => &["ws", "wss", "ws+unix"],
+            Self::Tcp => &["tcp", "tls", "unix"],
             Self::Udp => &["udp"],
-            _ => &["http", "https"],
+            _ => &["http", "https", "http+unix"],
         }
     }
 

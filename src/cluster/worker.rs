@@ -163,7 +163,13 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
     let cell = &slice.cell;
     let url: TargetUrl =
         slice.url.parse().map_err(|e| transport::Failure::new(transport::ErrorClass::Resolve, format!("{e}")))?;
-    let (address, resolve) = transport::resolve(&url.host, url.port).await?;
+    let (address, resolve) = match &url.socket {
+        Some(file) => (transport::address_of_socket(file)?, 0),
+        None => {
+            let (address, resolve) = transport::resolve(&url.host, url.port, &slice.sources).await?;
+            (address.into(), resolve)
+        }
+    };
     let payload = cell.workload.payload();
     let endpoint = Endpoint {
         address,
@@ -184,6 +190,7 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
         outbox_limit: OUTBOX,
         reactor: Reactor::start()?,
         sources: Sources::new(slice.sources.clone()),
+        values: cell.values.clone(),
     };
     Ok((endpoint, resolve))
 }

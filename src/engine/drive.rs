@@ -6,7 +6,7 @@ use crate::catalog::Format;
 use crate::clock::{self, Alarm, Nanos};
 use crate::measure::{Metric, Outcome, Traffic};
 use crate::schedule::{Phase, Window};
-use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Sent, SessionId, Sink};
+use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Place, Sent, SessionId, Sink};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
@@ -222,7 +222,7 @@ impl Drive {
 
     fn perform(&self, action: Action) {
         match action {
-            Action::Open { session, place } => self.open(session, &place),
+            Action::Open { session, place, who } => self.open(session, Place { path: place, who }),
             Action::Send { session, id, due } => self.send(session, id, due),
             Action::Close { session } => {
                 if let Some(Some(connection)) = self.connections.borrow_mut().get_mut(session as usize) {
@@ -234,7 +234,7 @@ impl Drive {
 
     fn send(&self, session: SessionId, id: u64, due: Nanos) {
         let mut payload = self.payload.borrow_mut();
-        self.core.borrow().compose(id, due, &mut payload);
+        self.core.borrow().compose(session, id, due, &mut payload);
         let sent = match self.connections.borrow_mut().get_mut(session as usize) {
             Some(Some(connection)) => connection.send(id, self.endpoint.format, &payload),
             _ => Err(transport::Unsent::Closed),
@@ -256,7 +256,7 @@ impl Drive {
         }
     }
 
-    fn open(&self, session: SessionId, place: &str) {
+    fn open(&self, session: SessionId, place: Place) {
         if let Some(me) = self.me.upgrade() {
             transport::open(self.endpoint.clone(), place, session, me);
         }

@@ -18,9 +18,10 @@ mod shape;
 mod suggest;
 mod target;
 mod threshold;
+mod values;
 mod workload;
 
-pub use arm::Arm;
+pub use arm::{Arm, Auth};
 pub use at::{At, Named, Place};
 pub use error::{Problem, ScenarioError, Source, brief, in_order, render};
 pub use load::{Load, Stage};
@@ -28,6 +29,7 @@ pub use payload::{Between, Payload, Weighted};
 pub use suggest::{hint, nearest};
 pub use target::{Embedded, Network, Target};
 pub use threshold::Entry;
+pub use values::Value;
 pub use workload::{Chat, Connect, Echo, PayloadKeys, Push, Workload};
 
 /// What `wsbench init` writes: a small scenario with every choice explained.
@@ -66,6 +68,9 @@ pub struct File {
     /// The emulated network.
     #[serde(default)]
     pub network: Network,
+    /// Values of each session, under names of your own: what marks in URLs, headers, credentials and templates stand for.
+    #[serde(default)]
+    pub values: Named<Value>,
     /// The arms of the comparison, in the order of the report.
     pub transports: At<Named<At<Arm>>>,
     /// The arm that the others are compared with. Default: the first long-polling arm, else the first arm.

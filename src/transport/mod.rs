@@ -15,12 +15,14 @@ use crate::catalog::{DialectKind, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use crate::reactor::{Reactor, Seat};
-use std::net::SocketAddr;
+use crate::values::{Values, Who};
+use socket2::SockAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
 
 mod closing;
+mod cookies;
 mod counted;
 mod direct;
 mod failure;
@@ -47,15 +49,16 @@ use net::Deadline;
 use session::Session;
 
 pub use failure::{ErrorClass, Failure};
-pub use net::resolve;
-pub use source::Sources;
+pub use net::{address_of_socket, resolve};
+pub use source::{Sources, is_own};
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
 
 /// Where to connect and what to ask for; shared settings of all sessions of a cell.
 pub struct Endpoint {
-    pub address: SocketAddr,
+    /// Of IP, or a Unix socket's (websocket, tcp and HTTP).
+    pub address: SockAddr,
     /// `Host` header: name and port as in the URL.
     pub authority: String,
     /// Name for SNI and certificate checks, when the URL asks for TLS.
@@ -77,6 +80,22 @@ pub struct Endpoint {
     pub reactor: Rc<Reactor>,
     /// Where connections leave from.
     pub sources: Sources,
+    /// What marks in the transport's settings stand for.
+    pub values: Values,
+}
+
+/// Where a session goes, and who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Path and query of what to join, such as `/room/7`.
+    pub path: String,
+    pub who: Who,
+}
+
+impl From<&str> for Place {
+    fn from(path: &str) -> Place {
+        Place { path: path.to_owned(), who: Who::default() }
+    }
 }
 
 /// Instants of a successful connect, as lengths, nanoseconds. `None`: the phase doesn't exist for this transport.
@@ -167,12 +186,11 @@ pub struct Opened {
     pub phases: ConnectPhases,
 }
 
-/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. `place`
-/// is the path (and query) of what to join, such as `/room/7`. Never takes longer than the endpoint's `connect_timeout`.
-/// Must run within a `LocalSet` or a local runtime.
-pub fn open(endpoint: Rc<Endpoint>, place: &str, session: SessionId, sink: Rc<dyn Sink>) {
+/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. Never
+/// takes longer than the endpoint's `connect_timeout`. Must run within a `LocalSet` or a local runtime.
+pub fn open(endpoint: Rc<Endpoint>, place: impl Into<Place>, session: SessionId, sink: Rc<dyn Sink>) {
     let transport = endpoint.transport.clone();
-    let opening = Opening::new(endpoint, place, session, sink);
+    let opening = Opening::new(endpoint, place.into(), session, sink);
     match transport {
         Transport::Tcp(settings) => {
             opening.on_reactor(async move |seat, opening| tcp::open(seat, opening, &settings).await);
@@ -200,6 +218,7 @@ pub fn open(endpoint: Rc<Endpoint>, place: &str, session: SessionId, sink: Rc<dy
 struct Opening {
     endpoint: Rc<Endpoint>,
     place: String,
+    who: Who,
     id: SessionId,
     sink: Rc<dyn Sink>,
     deadline: Deadline,
@@ -207,9 +226,9 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(endpoint: Rc<Endpoint>, place: &str, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
+    fn new(endpoint: Rc<Endpoint>, place: Place, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
         let deadline = Deadline::after(endpoint.connect_timeout);
-        Opening { endpoint, place: place.to_owned(), id, sink, deadline, began: now() }
+        Opening { endpoint, place: place.path, who: place.who, id, sink, deadline, began: now() }
     }
 
     /// Has it opened by the reactor.

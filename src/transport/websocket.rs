@@ -2,7 +2,7 @@
 
 use super::closing::{Closing, Stop};
 use super::counted::Counted;
-use super::headers::{self, Purpose};
+use super::headers::{Purpose, Said};
 use super::io::{Read, Socket};
 use super::joining::{Joined, Joining};
 use super::net::{Ground, Runtime, dial};
@@ -45,7 +45,8 @@ async fn upgraded<G: Ground>(
     let endpoint = &*opening.endpoint;
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io)));
+    let said = Said::new(endpoint, opening.who, settings.headers, &settings.extra_headers, &settings.identity);
+    let shake = pin!(shake_hands(endpoint, settings, &said, &opening.place, Joining::new(dialed.io)));
     let what = "the WebSocket handshake";
     let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
@@ -62,6 +63,7 @@ async fn upgraded<G: Ground>(
 async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
+    said: &Said,
     place: &str,
     mut joining: Joining<S>,
 ) -> Result<Joined<S>, Failure> {
@@ -70,10 +72,9 @@ async fn shake_hands<S: Socket>(
         key: generate_key(),
         subprotocols: settings.subprotocols.clone(),
     };
-    let tls = endpoint.tls_name.is_some();
-    let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
-    headers.extend_from_slice(&settings.extra_headers);
-    joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;
+    let mut headers = said.headers(Purpose::Upgrade);
+    headers.extend(said.cookie.iter().map(|cookie| ("Cookie".to_owned(), cookie.clone())));
+    joining.ask(&write_request(&said.host, &request, &headers)).await?;
     let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|accepted| ((), accepted.head_len)));
     let ((), head) = joining.answer("the answer to the upgrade", whole).await?;
     Ok(joining.joined(head))

@@ -15,6 +15,7 @@ use wsbench::measure::Traffic;
 use wsbench::reactor::Reactor;
 use wsbench::transport::*;
 use wsbench::units::ByteSize;
+use wsbench::values::Values;
 
 /// Bound on every wait of a test: only a test that fails gets there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -149,7 +150,7 @@ impl Client {
 
 pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     Endpoint {
-        address,
+        address: address.into(),
         authority: address.to_string(),
         tls_name: None,
         transport,
@@ -162,10 +163,11 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         outbox_limit: 1 << 20,
         reactor: Reactor::start().unwrap(),
         sources: Sources::default(),
+        values: Values::default(),
     }
 }
 
-pub async fn try_open(endpoint: Endpoint, place: &str) -> Result<Client, Failure> {
+pub async fn try_open(endpoint: Endpoint, place: impl Into<Place>) -> Result<Client, Failure> {
     open_as(endpoint, place, Seen::default()).await
 }
 
@@ -175,7 +177,7 @@ pub async fn open_sending(endpoint: Endpoint, first: Vec<Vec<u8>>) -> Client {
     open_as(endpoint, "/echo", seen).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, Failure> {
+async fn open_as(endpoint: Endpoint, place: impl Into<Place>, seen: Seen) -> Result<Client, Failure> {
     let seen = Rc::new(seen);
     let format = endpoint.format;
     open(Rc::new(endpoint), place, 7, seen.clone());
@@ -249,6 +251,7 @@ pub fn websocket(engine: Engine) -> Websocket {
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     }
 }
@@ -260,6 +263,7 @@ pub fn http() -> Http {
         interval: None,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     }
 }

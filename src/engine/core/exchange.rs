@@ -80,7 +80,7 @@ impl Core {
             }
             _ => self.place(session),
         };
-        actions.push(Action::Open { session, place });
+        actions.push(Action::Open { session, place, who: self.who(session) });
         Ok(())
     }
 

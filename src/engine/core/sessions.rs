@@ -6,6 +6,7 @@ use crate::clock::{Nanos, SECOND};
 use crate::measure::Outcome;
 use crate::plan::{Target, Workload};
 use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
+use crate::values::{Marks, Who, as_it_is, in_url};
 use crate::workload::{self, Roster};
 
 /// Sessions of the ramp that are being opened at once, per worker: fewer than a server usually lets wait to be accepted (511), since
@@ -175,7 +176,7 @@ impl Core {
             let session = self.sessions.next;
             self.sessions.next += 1;
             self.sessions.set(session, State::Opening);
-            actions.push(Action::Open { session, place: self.place(session) });
+            actions.push(Action::Open { session, place: self.place(session), who: self.who(session) });
         }
     }
 
@@ -185,12 +186,28 @@ impl Core {
         let group = self.roster.group(session);
         match (&self.setup.cell.target, &self.setup.cell.workload) {
             (Target::Url(url), _) if self.setup.cell.dialect == DialectKind::Raw || url.path != "/" => {
-                url.path_for(group, self.roster.global(session))
+                self.setup.cell.values.fill(&url.path, Marks::Single, self.who(session), in_url).into_owned()
             }
             // Nobody but the target itself may publish to a topic.
             (Target::Url(_), Workload::Push { .. }) | (_, Workload::Chat { .. }) => workload::room(group),
             (Target::Embedded, Workload::Push { .. }) => workload::topic(group),
             (_, Workload::Echo { .. } | Workload::Connect { .. }) => workload::echo(),
+        }
+    }
+
+    /// Who marks are filled in for.
+    pub(super) fn who(&self, session: SessionId) -> Who {
+        Who { room: self.roster.group(session), session: self.roster.global(session) }
+    }
+
+    /// Fills in what the session will send, once.
+    fn fill_template(&mut self, session: SessionId) {
+        let who = self.who(session);
+        if let (Some(own), Some(unfilled)) = (self.templates.get_mut(session as usize), self.composer.unfilled()) {
+            let values = &self.setup.cell.values;
+            own.get_or_insert_with(|| {
+                Box::new(unfilled.filled(|text| values.fill(text, Marks::Double, who, as_it_is)))
+            });
         }
     }
 
@@ -200,6 +217,7 @@ impl Core {
             return;
         }
         self.sessions.set(session, State::Open);
+        self.fill_template(session);
         let due = self.sessions.about(session).and_then(|id| self.ledger.get(id)).map(|entry| entry.due);
         let total = Some(phases.total);
         let all = [

@@ -116,13 +116,14 @@ impl Lane {
             Ok(request) => request,
             Err(error) => return Err(unsent(format!("{path:?} can't be asked for: {error}"))),
         };
-        request.headers_mut().clone_from(&self.requests.headers);
+        self.requests.write_headers(path, request.headers_mut());
         let Some(live) = &mut self.live else { return Err(unsent("there is no connection".to_owned())) };
         let was_reused = std::mem::replace(&mut live.is_used, true);
         match live.driver.drive(live.sender.try_send_request(request)).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 live.body = Some(body);
+                self.requests.keep_cookies(path, &head.headers);
                 Ok(Head { status: head.status, headers: head.headers })
             }
             Err(mut error) => {

@@ -1,30 +1,70 @@
-//! The bytes of a request: all of a session's have the same head.
+//! The bytes of a request: all of a session's have the same head, but for the cookies that its target sets.
 
 use crate::catalog::{HttpMethod, HttpRequests};
 use crate::dialect::speak;
-use crate::transport::Endpoint;
-use crate::transport::headers::{self, Purpose};
+use crate::transport::Opening;
+use crate::transport::cookies::Jar;
+use crate::transport::headers::{Purpose, Said};
+use std::cell::{OnceCell, RefCell};
 use std::io::Write as _;
 
 pub(super) struct Request {
     method: HttpMethod,
+    keeps_cookies: bool,
     /// Up to where the length of the body goes, or the whole of it where there is none.
-    head: Box<[u8]>,
+    head: RefCell<Box<[u8]>>,
+    /// Bytes of the head before its cookies.
+    before: usize,
+    /// Once the target has set one.
+    cookies: OnceCell<Box<Cookies>>,
+}
+
+/// What the cookies of a head are made from.
+struct Cookies {
+    jar: Jar,
+    /// The arm's own.
+    own: Option<String>,
+    path: String,
 }
 
 impl Request {
-    /// The requests of a session at `place`.
-    pub fn new(endpoint: &Endpoint, place: &str, settings: &HttpRequests) -> Request {
-        let (method, authority) = (settings.method, &endpoint.authority);
-        let path = speak(endpoint.dialect, &endpoint.token).request_path(place, settings.headers);
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n");
+    /// The requests of a session.
+    pub fn new(opening: &Opening, settings: &HttpRequests) -> Request {
+        let (endpoint, method) = (&opening.endpoint, settings.method);
+        let path = speak(endpoint.dialect, &endpoint.token).request_path(&opening.place, settings.headers);
+        let said = Said::new(endpoint, opening.who, settings.headers, &settings.extra_headers, &settings.identity);
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", said.host);
         let purpose = if method == HttpMethod::Post { Purpose::Publish } else { Purpose::Receive };
-        let profile = headers::of(purpose, settings.headers, authority, endpoint.tls_name.is_some());
-        for (name, value) in profile.iter().chain(&settings.extra_headers) {
+        for (name, value) in said.headers(purpose) {
             head += &format!("{name}: {value}\r\n");
         }
-        head += if method == HttpMethod::Post { "Content-Length: " } else { "\r\n" };
-        Request { method, head: head.into_bytes().into() }
+        let before = head.len();
+        let head = RefCell::new(with_cookie(head.into_bytes(), said.cookie.as_deref(), method));
+        Request { method, keeps_cookies: settings.identity.cookies, head, before, cookies: OnceCell::new() }
+    }
+
+    /// Keeps the cookies that an answer sets, for the requests from now on.
+    pub fn keep_cookies(&self, set: &[Vec<u8>]) {
+        if !self.keeps_cookies {
+            return;
+        }
+        let cookies = self.cookies.get_or_init(|| Box::new(self.no_cookies()));
+        // Each of them, whether or not one before it changed anything.
+        let is_changed = set.iter().fold(false, |changed, header| cookies.jar.take(header, &cookies.path) | changed);
+        if is_changed {
+            let cookie = cookies.jar.header(&cookies.path, cookies.own.as_deref());
+            let before = self.head.borrow()[..self.before].to_vec();
+            *self.head.borrow_mut() = with_cookie(before, cookie.as_deref(), self.method);
+        }
+    }
+
+    /// Before the target has set any: all that is needed stands in the head.
+    fn no_cookies(&self) -> Cookies {
+        let head = self.head.borrow();
+        let (before, own) = head.split_at(self.before);
+        let path = String::from_utf8_lossy(before).split(' ').nth(1).unwrap_or("/").to_owned();
+        let own = own.strip_prefix(COOKIE.as_bytes()).and_then(|own| own.split(|byte| *byte == b'\r').next());
+        Cookies { jar: Jar::default(), own: own.map(|own| String::from_utf8_lossy(own).into_owned()), path }
     }
 
     /// What of a message is sent.
@@ -34,11 +74,22 @@ impl Request {
 
     /// Appends the request that carries `payload`.
     pub fn encode(&self, payload: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.head);
+        out.extend_from_slice(&self.head.borrow());
         if self.method == HttpMethod::Post {
             // Writing to memory doesn't fail.
             let _ = write!(out, "{}\r\n\r\n", payload.len());
             out.extend_from_slice(payload);
         }
     }
+}
+
+const COOKIE: &str = "Cookie: ";
+
+/// Completes a head.
+fn with_cookie(mut head: Vec<u8>, cookie: Option<&str>, method: HttpMethod) -> Box<[u8]> {
+    if let Some(cookie) = cookie {
+        head.extend_from_slice(format!("{COOKIE}{cookie}\r\n").as_bytes());
+    }
+    head.extend_from_slice(if method == HttpMethod::Post { b"Content-Length: " } else { b"\r\n" });
+    head.into()
 }

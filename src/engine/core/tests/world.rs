@@ -1,10 +1,11 @@
 //! A simulated target and network around the core, and a clock that jumps from one event to the next.
 
 use super::super::*;
-use crate::catalog::{Arrival, DialectKind, Engine, Format, HeaderProfile, Transport, Udp, Websocket};
+use crate::catalog::{Arrival, DialectKind, Engine, Format, HeaderProfile, Identity, Transport, Udp, Websocket};
 use crate::plan::{Load, Network};
 use crate::schedule::{Schedule, Stage};
 use crate::units::{ByteSize, Rate, Span};
+use crate::values::Values;
 use crate::wire::{PayloadSpec, Sizes};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,6 +21,7 @@ pub fn websocket() -> Transport {
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     })
 }
@@ -29,7 +31,7 @@ pub fn udp() -> Transport {
 }
 
 pub fn payload() -> PayloadSpec {
-    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None }
+    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None, own: None }
 }
 
 pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setup {
@@ -58,6 +60,7 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         network: Network::default(),
         workload,
         load,
+        values: Values::default(),
     };
     Setup { cell, run: 77, interval: 100 * MS, worker: 0, workers: 1 }
 }
@@ -122,7 +125,7 @@ impl World<'_> {
         for action in actions {
             let mut more = Vec::new();
             match action {
-                Action::Open { session, place } => {
+                Action::Open { session, place, .. } => {
                     let phases = ConnectPhases { total: MS, ..ConnectPhases::default() };
                     self.core.on(self.now, Event::Opened { session, phases }, &mut more);
                     if let Some(tag) = place.split("tag=").nth(1) {
@@ -133,7 +136,7 @@ impl World<'_> {
                 Action::Send { session, id, due } => {
                     self.core.on(self.now, Event::Sent { id, at: self.now }, &mut more);
                     let mut bytes = Vec::new();
-                    self.core.compose(id, due + self.skew, &mut bytes);
+                    self.core.compose(session, id, due + self.skew, &mut bytes);
                     for receiver in self.receivers(session) {
                         self.fly(id, receiver, bytes.clone());
                     }
