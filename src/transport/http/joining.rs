@@ -5,6 +5,7 @@ use super::{Face, usable};
 use crate::clock::now;
 use crate::codec::body::{Body, Cut};
 use crate::dialect::Ask;
+use crate::transport::counted::Counted;
 use crate::transport::joining::Notes;
 use crate::transport::session::Session;
 use crate::transport::{ErrorClass, Failure};
@@ -18,6 +19,7 @@ pub(super) struct Joining<'a> {
     pub posts: &'a mut Lane,
     pub face: Face,
     notes: Notes,
+    was_asked: bool,
 }
 
 impl<'a> Joining<'a> {
@@ -27,7 +29,7 @@ impl<'a> Joining<'a> {
             Some(talk) => talk.begin(&mut |heard| notes.take(heard)),
             None => notes.is_joined = true,
         }
-        Joining { session, lane, posts, face, notes }
+        Joining { session, lane, posts, face, notes, was_asked: false }
     }
 
     /// Asks until the session is joined. Messages that come on the way are the session's where there is no talk.
@@ -76,6 +78,7 @@ impl<'a> Joining<'a> {
     }
 
     async fn ask(&mut self, ask: &Ask) -> Result<Cut, Failure> {
+        self.was_asked = true;
         self.lane.ready().await?;
         self.lane.stream().inspect(|stream| stream.watch_head());
         let head = self.lane.ask(ask).await.map_err(|lost| lost.failure)?;
@@ -122,13 +125,14 @@ impl<'a> Joining<'a> {
         Ok(())
     }
 
-    /// A talk's joining is over: all that passed was its handshake.
+    /// All that passed was the handshake, if no request that joined has been that already.
     fn is_counted_from_here(&self) {
         if self.session.speech.talk().is_some() {
-            for lane in [&self.lane, &*self.posts] {
-                lane.stream().inspect(|stream| stream.joined_by_now());
-            }
+            self.posts.stream().inspect(Counted::joined_by_now);
+        } else if self.was_asked {
+            return;
         }
+        self.lane.stream().inspect(Counted::joined_by_now);
     }
 }
 
