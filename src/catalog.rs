@@ -13,8 +13,8 @@ mod oracle;
 mod settings;
 mod url;
 pub use custom::{
-    Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template, Verb,
-    Within,
+    Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
+    Verb, Within,
 };
 pub use dialect::{Dialect, Mqtt, Nats, Nchan, SocketIo};
 pub use distribution::Distribution;

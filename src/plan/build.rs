@@ -2,7 +2,8 @@
 
 use super::overrides::Overrides;
 use super::{
-    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds, workload,
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds,
+    workload,
 };
 use crate::catalog::TransportKind;
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};

@@ -76,7 +76,8 @@ pub(super) fn check_settings(
         let asked = Asked { transport: transport.kind(), workload, is_binary };
         for flaw in custom::flaws(custom, asked) {
             // What isn't there is missing of the arm.
-            let place = tables.custom.as_ref().map_or(arm.place.clone(), |table| table.text_place(&flaw.path, flaw.part));
+            let place =
+                tables.custom.as_ref().map_or(arm.place.clone(), |table| table.text_place(&flaw.path, flaw.part));
             problems.push(Problem::new(&place, flaw.message).hint(flaw.hint));
         }
         if matches!(transport, Transport::Tcp(Tcp { framing: Framing::Fixed, .. })) {

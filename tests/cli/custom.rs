@@ -66,7 +66,11 @@ fn run(workload: &str, transport: &str, path: &str, arm: &str, dialect: &str) ->
 #[track_caller]
 fn is_whole(counters: Counters, told: (u64, u64), each: u64) {
     assert!(counters.sent > 20);
-    assert_eq!((counters.delivered, told), (counters.sent * each, (counters.sent, counters.sent * each)), "{counters:?}");
+    assert_eq!(
+        (counters.delivered, told),
+        (counters.sent * each, (counters.sent, counters.sent * each)),
+        "{counters:?}"
+    );
     let extra = [counters.duplicate, counters.unmatched, counters.foreign];
     assert_eq!(extra, [0; 3], "{counters:?}");
 }
@@ -139,7 +143,11 @@ fn secrets_are_said_and_not_kept() {
     ));
     let ran = bench.run(&["-q"]).well();
     let outcome = &ran.document().cells[0].trials[0].outcome;
-    assert!(outcome.measure.delivered == outcome.measure.sent && outcome.sessions.connected == 2, "{:?}", outcome.errors);
+    assert!(
+        outcome.measure.delivered == outcome.measure.sent && outcome.sessions.connected == 2,
+        "{:?}",
+        outcome.errors
+    );
     for file in ["result.json", "report.html", "summary.md"] {
         assert!(!std::fs::read_to_string(ran.out.join(file)).unwrap().contains("hunter2"), "{file}");
     }

@@ -88,7 +88,11 @@ impl Check<'_> {
             }
             Correlation::Order => {}
             Correlation::Number(_) if ids.is_empty() => {
-                self.flaw(self.publish(), "nothing here gives a message its number", "put `{id}` in, or leave `correlate` out");
+                self.flaw(
+                    self.publish(),
+                    "nothing here gives a message its number",
+                    "put `{id}` in, or leave `correlate` out",
+                );
             }
             Correlation::Number(Spot::Bytes { length, .. }) => {
                 let length = *length;
@@ -144,7 +148,8 @@ impl Check<'_> {
         let is_stream = matches!(self.asked.transport, TransportKind::Sse | TransportKind::HttpStreaming);
         let is_in_body = matches!(self.rules.http.cursor, Some(CursorAt::Pointer(_) | CursorAt::Regex(_)));
         if is_stream && is_in_body {
-            let message = format!("over {} there is one answer, and no next request for a cursor", self.asked.transport);
+            let message =
+                format!("over {} there is one answer, and no next request for a cursor", self.asked.transport);
             self.flaw("http.cursor", message, "leave it out");
         }
         if is_stream && self.rules.http.join.is_some() {
@@ -210,7 +215,13 @@ mod tests {
         assert_eq!(found(json!({ "http": { "request": { "body": "x" } } }), Http, Echo), [] as [&str; 0]);
         let number = json!({ "pointer": "/id" });
         wrong(json!({ "correlate": number }), Tcp, Echo, "publish", "gives a message its number");
-        wrong(json!({ "correlate": number, "publish": { "hex": "{id:u16be}" } }), Tcp, Echo, "publish", "longer than that");
+        wrong(
+            json!({ "correlate": number, "publish": { "hex": "{id:u16be}" } }),
+            Tcp,
+            Echo,
+            "publish",
+            "longer than that",
+        );
         assert_eq!(found(json!({ "correlate": number, "publish": "{id}" }), Tcp, Chat), [] as [&str; 0]);
     }
 
@@ -236,7 +247,13 @@ mod tests {
         wrong(correlate(json!({ "at": 0 })), Tcp, Echo, "correlate", "both `at` and `length`");
         wrong(correlate(json!({ "at": 0, "length": 9 })), Tcp, Echo, "correlate.length", "1 to 8");
         wrong(correlate(json!({ "regex": "(" })), Tcp, Echo, "correlate.regex", "no regex");
-        wrong(json!({ "answers": [{ "when": "a", "say": "b" }, { "when": "[", "say": "b" }] }), Tcp, Echo, "answers.1.when", "");
+        wrong(
+            json!({ "answers": [{ "when": "a", "say": "b" }, { "when": "[", "say": "b" }] }),
+            Tcp,
+            Echo,
+            "answers.1.when",
+            "",
+        );
         wrong(json!({ "message": { "pointer": "/a", "regex": "b" } }), Tcp, Echo, "message", "both");
         wrong(json!({ "publish": "{payload:json}" }), Tcp, Echo, "publish", "binary");
         wrong(json!({ "replies": 2 }), Tcp, Chat, "replies", "several");
@@ -248,7 +265,13 @@ mod tests {
         let http = |http| json!({ "http": http });
         wrong(http(json!({ "poll": { "path": "x" } })), LongPolling, Echo, "http.poll.path", "begins with");
         wrong(http(json!({ "poll": { "path": "/ü" } })), LongPolling, Echo, "http.poll.path", "visible");
-        wrong(http(json!({ "poll": { "path": "/{cursor}" } })), LongPolling, Echo, "http.poll", "where answers have it");
+        wrong(
+            http(json!({ "poll": { "path": "/{cursor}" } })),
+            LongPolling,
+            Echo,
+            "http.poll",
+            "where answers have it",
+        );
         wrong(http(json!({ "cursor": { "header": "Etag" } })), LongPolling, Echo, "http.cursor", "goes back");
         wrong(http(json!({ "join": {} })), Sse, Echo, "http.join", "what joins");
         wrong(http(json!({ "messages": "body" })), HttpStreaming, Echo, "http.messages", "no end");

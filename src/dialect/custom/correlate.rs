@@ -62,7 +62,10 @@ pub(super) enum Spot {
     Pointer(String),
     Regex(Regex),
     /// A number of so many bytes, big endian.
-    Bytes { at: usize, length: usize },
+    Bytes {
+        at: usize,
+        length: usize,
+    },
 }
 
 impl Payloads {

@@ -277,7 +277,10 @@ mod tests {
             "poll": { "path": "/{cursor}" }, "cursor": { "pointer": "/at" }, "messages": { "pointer": "/list" },
         }));
         let join = face.join().unwrap();
-        assert_eq!((join.method, join.path.as_str(), &join.body[..]), ("POST", "/join/00000000000000ab", &b"room=3"[..]));
+        assert_eq!(
+            (join.method, join.path.as_str(), &join.body[..]),
+            ("POST", "/join/00000000000000ab", &b"room=3"[..])
+        );
         assert_eq!(face.answered(&Head { status: 201, headers: &[] }), Ok(Cut::Own));
         assert_eq!(cut(&mut face, r#"{"at":5,"list":["x"]}"#), [r#"{"at":5,"list":["x"]}"#]);
         assert_eq!((face.join(), face.poll().path), (None, "/5".to_owned()));

@@ -139,7 +139,11 @@ fn regex(text: &str, flaws: &mut Flaws) -> Option<Regex> {
         Err(error) => {
             let error = error.to_string();
             let last = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            flaws.add(None, format!("this is no regex: {last}"), "the syntax is that of https://docs.rs/regex, for bytes");
+            flaws.add(
+                None,
+                format!("this is no regex: {last}"),
+                "the syntax is that of https://docs.rs/regex, for bytes",
+            );
             None
         }
     }
@@ -257,7 +261,9 @@ fn cutting(messages: &Messages, flaws: &mut Flaws) -> Option<Cutting> {
     match own {
         Own { pointer: Some(to), .. } => Some(Cutting::Pointer(flaws.within("pointer", |flaws| pointer(to, flaws)))),
         Own { separator: Some(text), .. } if text.is_empty() => {
-            flaws.within("separator", |flaws| flaws.add(None, "the separator is empty", "write `separator = \"\\u001e\"`"));
+            flaws.within("separator", |flaws| {
+                flaws.add(None, "the separator is empty", "write `separator = \"\\u001e\"`")
+            });
             None
         }
         Own { separator, .. } => separator.clone().map(|text| Cutting::Separator(text.into_bytes())),
@@ -265,13 +271,7 @@ fn cutting(messages: &Messages, flaws: &mut Flaws) -> Option<Cutting> {
 }
 
 impl AskRules {
-    fn read(
-        asking: &Asking,
-        used: Use,
-        body: Use,
-        secrets: &BTreeMap<String, String>,
-        flaws: &mut Flaws,
-    ) -> AskRules {
+    fn read(asking: &Asking, used: Use, body: Use, secrets: &BTreeMap<String, String>, flaws: &mut Flaws) -> AskRules {
         let path = |text: &String, flaws: &mut Flaws| {
             if !text.starts_with('/') {
                 flaws.add(None, "the path of a request begins with `/`", "leave it out for the URL's own");
@@ -295,9 +295,10 @@ impl AskRules {
             method: asking.method,
             path: asking.path.as_ref().map(|text| flaws.within("path", |flaws| path(text, flaws))),
             headers: flaws.within("headers", headers),
-            body: asking.body.as_ref().map(|source| {
-                flaws.within("body", |flaws| Template::read(source, body, secrets, flaws))
-            }),
+            body: asking
+                .body
+                .as_ref()
+                .map(|source| flaws.within("body", |flaws| Template::read(source, body, secrets, flaws))),
         }
     }
 
@@ -346,6 +347,10 @@ fn check_header(name: &str, text: &str, flaws: &mut Flaws) {
     } else if ours.contains(&name.to_ascii_lowercase().as_str()) {
         flaws.add(None, format!("header `{name}` is set by wsbench itself"), "leave it out");
     } else if !text.bytes().all(|b| (b' '..=b'~').contains(&b) || b == b'\t') || text.trim() != text {
-        flaws.add(None, format!("the value of header `{name}` can't be sent as it is"), "visible ASCII with spaces between");
+        flaws.add(
+            None,
+            format!("the value of header `{name}` can't be sent as it is"),
+            "visible ASCII with spaces between",
+        );
     }
 }

@@ -125,7 +125,11 @@ impl Template {
             match mark.part(used, secrets) {
                 Ok(Part::Number(_, Width::Big(_) | Width::Little(_)) | Part::Placed(..)) => {
                     let message = format!("`{}` is bytes, and this is text", &text[mark.span.clone()]);
-                    flaws.add(Some(mark.span), message, "leave the width out, or write the template as `{ hex = \"…\" }`");
+                    flaws.add(
+                        Some(mark.span),
+                        message,
+                        "leave the width out, or write the template as `{ hex = \"…\" }`",
+                    );
                 }
                 Ok(Part::Fixed(bytes)) => fixed(&mut parts, &bytes),
                 Ok(part) => parts.push(part),
@@ -133,7 +137,9 @@ impl Template {
             }
         }
         fixed(&mut parts, text[at..].as_bytes());
-        if let Some(start) = text.find("{{").filter(|start| text[start + 2..].starts_with(|c: char| c.is_ascii_lowercase())) {
+        if let Some(start) =
+            text.find("{{").filter(|start| text[start + 2..].starts_with(|c: char| c.is_ascii_lowercase()))
+        {
             flaws.add(Some(start..start + 2), "marks of a dialect have one brace on each side", "write `{payload}`");
         }
         Template { parts: parts.into(), is_binary: false }
@@ -389,7 +395,10 @@ mod tests {
     fn text_is_filled_in() {
         let filled = written(text(r#"{"id":{id},"to":"{room}/{session}","p":"{payload:json}","n":{length}}"#), &SLOTS);
         assert_eq!(String::from_utf8(filled).unwrap(), r#"{"id":513,"to":"7/258","p":"a\"b","n":3}"#);
-        assert_eq!(written(text("{payload:base64} {payload:hex} {password}"), &SLOTS), "YSJi 612262 pässword".as_bytes());
+        assert_eq!(
+            written(text("{payload:base64} {payload:hex} {password}"), &SLOTS),
+            "YSJi 612262 pässword".as_bytes()
+        );
         assert_eq!(written(text("{} { } {A} {a b} {\"a\":1}"), &SLOTS), b"{} { } {A} {a b} {\"a\":1}");
     }
 
