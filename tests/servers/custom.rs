@@ -87,6 +87,25 @@ fn redis_is_a_room_for_each_channel() {
     assert_eq!(published, counters.sent);
 }
 
+#[test]
+fn sockjs_wraps_its_messages_alike_over_every_transport() {
+    let Some(server) = Server::start("sockjs") else { return };
+    let count = || number(&said(&server, "GET /count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), "count=");
+    let text = shipped(include_str!("../../scenarios/targets/sockjs.toml"), ":9999");
+    let mut before = 0;
+    for arm in ["websocket", "long-polling", "http-streaming", "sse"] {
+        let text = match arm {
+            "http-streaming" => text.replace("long-polling", arm).replace("/xhr\"", "/xhr_streaming\""),
+            "sse" => text.replace("long-polling", arm).replace("method = \"POST\", ", "").replace("/xhr\"", "/eventsource\""),
+            _ => text.clone(),
+        };
+        let document = server.run(&text, &["--transport", arm]).well().document();
+        let counters = is_whole(&document, 1);
+        assert_eq!(count() - before, counters.sent, "{arm}");
+        before = count();
+    }
+}
+
 /// An echo of Redis over one of its commands.
 fn redis(dialect: &str, arrival: &str) -> String {
     format!(

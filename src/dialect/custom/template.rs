@@ -120,7 +120,7 @@ impl Template {
             if OF_PLACE.contains(&mark.name) && mark.form.is_none() {
                 continue;
             }
-            fixed(&mut parts, text[at..mark.span.start].as_bytes());
+            fixed(&mut parts, &text.as_bytes()[at..mark.span.start]);
             at = mark.span.end;
             match mark.part(used, secrets) {
                 Ok(Part::Number(_, Width::Big(_) | Width::Little(_)) | Part::Placed(..)) => {
@@ -136,7 +136,7 @@ impl Template {
                 Err((message, hint)) => flaws.add(Some(mark.span), message, hint),
             }
         }
-        fixed(&mut parts, text[at..].as_bytes());
+        fixed(&mut parts, &text.as_bytes()[at..]);
         if let Some(start) =
             text.find("{{").filter(|start| text[start + 2..].starts_with(|c: char| c.is_ascii_lowercase()))
         {
@@ -331,7 +331,7 @@ impl Width {
             _ => return (bits == "8").then_some(Width::Big(1)),
         };
         let bits: usize = bits.parse().ok()?;
-        (bits % 8 == 0 && (8..=64).contains(&bits)).then(|| width(bits / 8))
+        (bits.is_multiple_of(8) && (8..=64).contains(&bits)).then(|| width(bits / 8))
     }
 
     /// Higher bytes than it has are left out.

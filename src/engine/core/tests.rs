@@ -203,7 +203,7 @@ fn three_replies(arrival: Arrival) -> Setup {
 #[test]
 fn every_one_of_several_replies_is_owed_and_the_last_ends_the_wait() {
     // The third reply of every tenth request doesn't come.
-    let fate = |copy: Copy| if copy.id % 10 == 0 { vec![MS, 3 * MS] } else { vec![MS, 3 * MS, 7 * MS] };
+    let fate = |copy: Copy| if copy.id.is_multiple_of(10) { vec![MS, 3 * MS] } else { vec![MS, 3 * MS, 7 * MS] };
     for has_answers in [false, true] {
         let mut world = World::new(three_replies(Arrival::Constant), &fate);
         world.has_answers = has_answers;
