@@ -5,13 +5,18 @@ use serde::{Deserialize, Serialize};
 
 #[macro_use]
 mod kinds;
+mod custom;
 mod dialect;
 mod distribution;
 mod errors;
 mod oracle;
 mod settings;
 mod url;
-pub use dialect::{Custom, Dialect, Mqtt, Nats, Nchan, SocketIo};
+pub use custom::{
+    Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
+    Verb, Within,
+};
+pub use dialect::{Dialect, Mqtt, Nats, Nchan, SocketIo};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
 pub use kinds::*;

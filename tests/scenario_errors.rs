@@ -242,3 +242,27 @@ fn check(text: &str) {
         },
     }
 }
+
+/// One snapshot for each: its name, and lines of `[dialect.custom]` that make no sense.
+macro_rules! custom_mistakes {
+    ($($name:ident: $lines:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            let target = "[target.urls]\nwebsocket = \"ws://h/\"\nlong-polling = \"http://h/\"\n[dialect.custom]\n";
+            let text = with("[transports.websocket]\n[transports.tcp]\n", &format!("{target}{}\n[transports.websocket]\n", $lines));
+            insta::assert_snapshot!(stringify!($name), seen(&text));
+        }
+    )*};
+}
+
+custom_mistakes! {
+    a_protocol_with_an_unknown_mark: "open = [\"HELLO\", 'SUB {rom}']";
+    a_protocol_with_a_bad_regex: "answers = [{ when = \"ping(\", say = \"pong\" }]";
+    a_protocol_without_a_payload: "publish = '{\"text\":\"hello\"}'";
+    a_protocol_with_a_pointer_that_is_none: "publish = \"{id}\"\ncorrelate = { pointer = \"id\" }";
+    a_protocol_with_half_a_byte: "publish = { hex = \"0a f {payload}\" }";
+    a_protocol_with_a_short_number_in_a_chat: "publish = { hex = \"{id:u16be}\" }\ncorrelate = { at = 0, length = 2 }";
+    a_protocol_that_asks_for_an_unknown_cursor: "[dialect.custom.http]\npoll = { path = \"/c?{cursor}\" }";
+    a_protocol_with_an_unknown_key: "publisch = \"{payload}\"";
+    a_protocol_with_a_number_for_text: "open = [1]";
+}

@@ -18,8 +18,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("codec", &["catalog", "units"]),
     ("scenario", &["catalog", "threshold", "units"]),
     ("workload", &["codec", "units", "wire"]),
-    ("plan", &["catalog", "clock", "scenario", "schedule", "seed", "threshold", "units", "wire", "workload"]),
     ("dialect", &["catalog", "codec", "units", "wire"]),
+    (
+        "plan",
+        &["catalog", "clock", "dialect", "scenario", "schedule", "seed", "threshold", "units", "wire", "workload"],
+    ),
     ("reactor", &["clock"]),
     ("transport", &["catalog", "clock", "codec", "dialect", "measure", "reactor", "seed", "units", "wire"]),
     ("target", &["catalog", "clock", "codec", "measure", "reactor", "schedule", "seed", "units", "wire"]),

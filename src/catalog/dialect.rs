@@ -1,6 +1,6 @@
 //! The application protocol of one arm, with its settings.
 
-use super::{DialectKind, TransportKind};
+use super::{Custom, DialectKind, TransportKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,11 +38,6 @@ pub struct Nats {}
 #[serde(deny_unknown_fields, default)]
 pub struct Mqtt {}
 
-/// A protocol that the scenario describes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Custom {}
-
 impl Dialect {
     pub fn kind(&self) -> DialectKind {
         match self {
@@ -53,6 +48,27 @@ impl Dialect {
             Dialect::Nats(_) => DialectKind::Nats,
             Dialect::Mqtt(_) => DialectKind::Mqtt,
             Dialect::Custom(_) => DialectKind::Custom,
+        }
+    }
+
+    /// How many replies a request of an echo gets.
+    pub fn replies(&self) -> u32 {
+        match self {
+            Dialect::Custom(custom) => custom.replies.get(),
+            _ => 1,
+        }
+    }
+
+    /// Whether replies may overtake one another although the transport keeps their order: who answers them by number may
+    /// take them as they are done.
+    pub fn may_reorder(&self) -> bool {
+        matches!(self, Dialect::Custom(_))
+    }
+
+    /// Hands over each text of the settings that may hold a credential, with the name that it stands under.
+    pub fn texts_mut(&mut self, on: &mut dyn FnMut(&str, &mut String)) {
+        if let Dialect::Custom(custom) = self {
+            custom.texts_mut(on);
         }
     }
 }

@@ -43,13 +43,14 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
     }
 }
 
-/// The plan as it may be saved: secrets of headers and URLs are not in it.
+/// The plan as it may be saved: secrets of headers, URLs and dialects are not in it.
 fn without_secrets(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for cell in &mut plan.cells {
         for (name, value) in cell.transport.extra_headers_mut() {
             *value = redact_header_value(name, value);
         }
+        cell.dialect.texts_mut(&mut |name, text| *text = redact_header_value(name, text));
         if let Target::Url(url) = &mut cell.target {
             *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }

@@ -50,6 +50,17 @@ impl Ask {
     }
 }
 
+/// What stands before the body of a request that carries a message, where each is one of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// `None`: as the arm says.
+    pub method: Option<&'static str>,
+    /// Path and query.
+    pub path: String,
+    /// Beyond those of the arm.
+    pub headers: Vec<(String, String)>,
+}
+
 /// The head of an answer.
 pub struct Head<'a> {
     pub status: u16,

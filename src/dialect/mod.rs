@@ -7,13 +7,14 @@
 
 use crate::catalog::{self, Framing, HeaderProfile, TransportKind};
 
+pub mod custom;
 mod http;
 mod place;
 mod raw;
 mod talk;
 mod wsbench;
 
-pub use http::{Ask, Head, Headers, HttpFace, Receive};
+pub use http::{Ask, Form, Head, Headers, HttpFace, Receive};
 pub use place::Place;
 pub use talk::{Heard, Talk};
 
@@ -26,6 +27,10 @@ pub trait Dialect {
     /// Path and query of a request, where each message is one of its own.
     fn request_path(&self, place: &Place, _headers: HeaderProfile) -> String {
         place.path.clone()
+    }
+    /// The request that carries a message, where each is one of its own; its body is what the talk makes of the payload.
+    fn request(&self, place: &Place, headers: HeaderProfile) -> Form {
+        Form { method: None, path: self.request_path(place, headers), headers: Vec::new() }
     }
     /// The conversation of a session at `place`. `None`: payloads travel as they are.
     fn talk(&self, _place: &Place, _transport: TransportKind) -> Option<Box<dyn Talk>> {
@@ -84,6 +89,7 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
     match dialect {
         catalog::Dialect::Raw => Box::new(raw::Raw),
         catalog::Dialect::Wsbench => Box::new(wsbench::Wsbench::new(token)),
+        catalog::Dialect::Custom(custom) => Box::new(custom::Custom::new(custom)),
         other => unreachable!("{other:?} is not spoken yet"),
     }
 }

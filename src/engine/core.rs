@@ -113,6 +113,8 @@ pub struct Core {
     recorder: Recorder,
     ledger: Ledger,
     order: Order,
+    /// Replies that a request gets.
+    replies: u32,
     pacer: Option<Pacer>,
     window: Option<Window>,
     /// Closed arrival: when to give up waiting for an answer, oldest first.
@@ -136,15 +138,19 @@ impl Core {
             Workload::Chat { .. } => roster.largest_group(),
             _ => 1,
         };
-        let order = Order::new(!ordered, roster.sessions() as usize, senders);
+        // The transport keeps the order, or the target may answer in its own.
+        let keeps_order = ordered && !cell.dialect.may_reorder();
+        let replies = cell.dialect.replies();
+        let order = Order::new(!keeps_order, roster.sessions() as usize, senders);
         let mut recorder = Recorder::new(setup.interval);
-        recorder.outcome_mut().order_tracked = ordered || order.is_tracked();
+        recorder.outcome_mut().order_tracked = keeps_order || order.is_tracked();
         recorder.outcome_mut().sessions.asked = u64::from(roster.sessions());
         Core {
             composer: Composer::new(workload.payload().clone(), cell.load.schedule.seed),
             sessions: Sessions::new(&roster, &setup, now),
-            ledger: Ledger::new(roster.largest_group(), MOST_ON_BOOKS),
+            ledger: Ledger::new(roster.largest_group().max(replies as usize), MOST_ON_BOOKS),
             order,
+            replies,
             roster,
             recorder,
             pacer: None,

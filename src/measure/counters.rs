@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 /// What became of the messages of one phase.
 ///
 /// `scheduled = sent + skipped` counts scheduled units. `expected = delivered + late + lost + unfinished` counts
-/// deliveries owed for what was sent. Duplicates and unmatched arrivals are extra; reordered ones are part of delivered.
+/// deliveries owed for what was sent. Duplicates, unmatched and foreign arrivals are extra; reordered ones are part of delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -24,8 +24,10 @@ pub struct Counters {
     pub unfinished: u64,
     pub duplicate: u64,
     pub reordered: u64,
-    /// Arrivals that answer nothing that is owed.
+    /// Arrivals of this run's messages that answer nothing that is owed.
     pub unmatched: u64,
+    /// Arrivals that are no message of this run, or not understood.
+    pub foreign: u64,
 }
 
 /// Bytes of one direction.
@@ -124,7 +126,8 @@ adds!(Counters {
     unfinished,
     duplicate,
     reordered,
-    unmatched
+    unmatched,
+    foreign
 });
 adds!(Volume { messages, payload, framing, wire });
 adds!(KernelBytes { sent, received, unread });

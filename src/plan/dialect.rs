@@ -1,7 +1,9 @@
 //! The dialect of an arm: the one that it asks for, or the one that its target will understand, with its settings.
 
-use crate::catalog::{Dialect, DialectKind, TransportKind};
+use crate::catalog::{Dialect, DialectKind, Format, Framing, Tcp, Transport, TransportKind, WorkloadKind};
+use crate::dialect::custom::{self, Asked};
 use crate::scenario::{Arm, At, Dialects, Place, Problem};
+use crate::wire::PayloadSpec;
 
 /// `name` is the arm's.
 pub(super) fn resolve(
@@ -53,6 +55,34 @@ fn settings(spoken: DialectKind, tables: &Dialects) -> Dialect {
         DialectKind::SocketIo => Dialect::SocketIo(of(&tables.socket_io)),
         DialectKind::Nats => Dialect::Nats(of(&tables.nats)),
         DialectKind::Mqtt => Dialect::Mqtt(of(&tables.mqtt)),
-        DialectKind::Custom => Dialect::Custom(of(&tables.custom)),
+        DialectKind::Custom => {
+            Dialect::Custom(tables.custom.as_ref().map(|table| table.value.clone()).unwrap_or_default())
+        }
+    }
+}
+
+/// What makes no sense in the settings of an arm's dialect, for what is asked of it.
+pub(super) fn check_settings(
+    dialect: &Dialect,
+    tables: &Dialects,
+    arm: &At<String>,
+    transport: &Transport,
+    workload: WorkloadKind,
+    payload: &PayloadSpec,
+    problems: &mut Vec<Problem>,
+) {
+    if let Dialect::Custom(custom) = dialect {
+        let is_binary = payload.format == Format::Binary && payload.template.is_none();
+        let asked = Asked { transport: transport.kind(), workload, is_binary };
+        for flaw in custom::flaws(custom, asked) {
+            // What isn't there is missing of the arm.
+            let place =
+                tables.custom.as_ref().map_or(arm.place.clone(), |table| table.text_place(&flaw.path, flaw.part));
+            problems.push(Problem::new(&place, flaw.message).hint(flaw.hint));
+        }
+        if matches!(transport, Transport::Tcp(Tcp { framing: Framing::Fixed, .. })) {
+            let message = format!("arm `{}`: fixed framing is for payloads as they are", arm.value);
+            problems.push(Problem::at(arm, message).hint("choose `framing = \"length\"` or `framing = \"newline\"`"));
+        }
     }
 }

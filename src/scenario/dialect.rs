@@ -1,6 +1,7 @@
 //! `[dialect.…]`: settings of the application protocols that arms speak.
 
 use super::at::At;
+use super::placed::Placed;
 use crate::catalog::{Custom, DialectKind, Mqtt, Nats, Nchan, SocketIo};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,7 +20,7 @@ pub struct Dialects {
     /// MQTT 3.1.1.
     pub mqtt: Option<At<Mqtt>>,
     /// A protocol of your own.
-    pub custom: Option<At<Box<Custom>>>,
+    pub custom: Option<Placed<Box<Custom>>>,
 }
 
 impl Dialects {

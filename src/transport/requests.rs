@@ -137,7 +137,7 @@ impl Session {
             kept.extend_from_slice(payload);
         }
         self.endpoint.reactor.encode(|out| {
-            self.request.encode(payload, out);
+            self.request.encode(ticket, payload, out);
             line.write(out, &self.endpoint.reactor);
         });
     }

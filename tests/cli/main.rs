@@ -3,6 +3,7 @@
 mod accounting;
 mod capacity;
 mod compare;
+mod custom;
 mod duet;
 mod exports;
 mod harness;

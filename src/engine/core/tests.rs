@@ -2,7 +2,7 @@
 //! compared with what was simulated. No real time passes.
 
 use super::*;
-use crate::catalog::{Arrival, Closer};
+use crate::catalog::{Arrival, Closer, Custom, Dialect};
 use crate::plan::FirstMessage;
 use crate::transport::ErrorClass;
 use std::cmp::Reverse;
@@ -134,7 +134,7 @@ fn push_at_a_url_is_timed_by_our_own_clock_alone() {
 }
 
 #[test]
-fn strays_and_other_runs_are_unmatched() {
+fn strays_and_other_runs_are_told_apart() {
     let fate = |_: Copy| vec![MS];
     let mut world = World::new(setup(echo(), websocket(), Arrival::Constant), &fate);
     let tag = |run, id| Tag { kind: Kind::Message, run, id, due: 0 }.encode().to_vec();
@@ -142,7 +142,8 @@ fn strays_and_other_runs_are_unmatched() {
         world.flying.push(Reverse((300 * MS, 0, 3, stray)));
     }
     let outcome = world.run(None);
-    assert_eq!((outcome.measure.unmatched, outcome.measure.duplicate), (3, 0));
+    let counters = outcome.measure;
+    assert_eq!((counters.foreign, counters.unmatched, counters.duplicate), (2, 1, 0));
     assert!(outcome.measure.balance());
 }
 
@@ -183,15 +184,68 @@ fn an_answer_counts_as_the_message_does_that_it_stands_for() {
         };
         let (message, answer) = (run(false), run(true));
         assert!(answer.measure.late > 0 && answer.measure.unfinished > 0 && answer.measure.balance());
-        // Twice is no duplicate by a tag here, but an answer that nobody awaits.
-        let unmatched = message.measure.duplicate;
-        let want = crate::measure::Counters { duplicate: 0, unmatched, ..message.measure };
-        assert_eq!((answer.measure, unmatched > 0), (want, true), "{arrival}");
+        assert_eq!((answer.measure, message.measure.duplicate > 0), (message.measure, true), "{arrival}");
         for metric in [Metric::ResponseTime, Metric::ServiceTime] {
             let (message, answer) = (message.histograms.get(metric).unwrap(), answer.histograms.get(metric).unwrap());
             assert_eq!((message.count(), message.mean()), (answer.count(), answer.mean()), "{metric:?}");
         }
     }
+}
+
+/// An echo whose requests get three replies each.
+fn three_replies(arrival: Arrival) -> Setup {
+    let mut setup = setup(echo(), websocket(), arrival);
+    let custom = Custom { replies: 3.try_into().unwrap(), ..Custom::default() };
+    setup.cell.dialect = Dialect::Custom(Box::new(custom));
+    setup
+}
+
+#[test]
+fn every_one_of_several_replies_is_owed_and_the_last_ends_the_wait() {
+    // The third reply of every tenth request doesn't come.
+    let fate = |copy: Copy| if copy.id.is_multiple_of(10) { vec![MS, 3 * MS] } else { vec![MS, 3 * MS, 7 * MS] };
+    for has_answers in [false, true] {
+        let mut world = World::new(three_replies(Arrival::Constant), &fate);
+        world.has_answers = has_answers;
+        let outcome = world.run(None);
+        let counters = outcome.measure;
+        assert_eq!((counters.expected, counters.unfinished), (3 * counters.sent, counters.sent / 10));
+        assert_eq!((counters.duplicate, counters.unmatched, counters.foreign), (0, 0, 0));
+        assert!(counters.balance());
+        let count = |metric| outcome.histograms.get(metric).unwrap().count();
+        assert_eq!(count(Metric::ResponseTime), counters.delivered);
+        assert_eq!(count(Metric::LastReceipt), counters.sent - counters.sent / 10);
+        assert_eq!(at(&outcome, Metric::LastReceipt, 0.5).round(), 7.0);
+        assert_eq!(at(&outcome, Metric::ResponseTime, 0.2).round(), 1.0);
+    }
+}
+
+#[test]
+fn closed_arrival_waits_for_the_last_of_several_replies() {
+    let fate = |_: Copy| vec![MS, 2 * MS, 20 * MS];
+    let outcome = World::new(three_replies(Arrival::Closed), &fate).run(None);
+    // 20 sessions, one request each 20 ms over 1.1 s.
+    let all = outcome.measure.sent + outcome.warmup.sent;
+    assert!((1080..=1120).contains(&all), "{all}");
+}
+
+#[test]
+fn a_reply_too_many_is_a_duplicate() {
+    let fate = |_: Copy| vec![MS, 2 * MS, 3 * MS, 4 * MS];
+    let outcome = World::new(three_replies(Arrival::Constant), &fate).run(None);
+    let counters = outcome.measure;
+    // The run ends with the last reply that is owed.
+    assert_eq!((counters.duplicate, counters.delivered), (counters.sent - 1, counters.expected));
+}
+
+#[test]
+fn a_target_that_answers_in_its_own_order_is_seen_to() {
+    // A session sends every 20 ms; every tenth of its messages takes 30 ms, over a transport that keeps the order.
+    let fate = |copy: Copy| vec![if (copy.id / 20).is_multiple_of(10) { 30 * MS } else { MS }];
+    let mut custom = three_replies(Arrival::Constant);
+    custom.cell.dialect = Dialect::Custom(Box::default());
+    let outcome = World::new(custom, &fate).run(None);
+    assert!(outcome.order_tracked && outcome.measure.reordered > 50, "{:?}", outcome.measure);
 }
 
 #[test]

@@ -137,6 +137,7 @@ fn counts(summary: &CellSummary) -> Vec<(&'static str, String)> {
         ("duplicate", c.duplicate.to_string()),
         ("reordered", c.reordered.map_or(DASH.to_owned(), |n| n.to_string())),
         ("unmatched", c.unmatched.to_string()),
+        ("foreign", c.foreign.to_string()),
     ]
 }
 

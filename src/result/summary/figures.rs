@@ -216,6 +216,7 @@ impl CountersOfCell {
             duplicate: c.duplicate,
             reordered: order_tracked.then_some(c.reordered),
             unmatched: c.unmatched,
+            foreign: c.foreign,
         }
     }
 }
@@ -322,7 +323,7 @@ mod tests {
         /response_time/mean /response_time/count /service_time/p50 /service_time/count /send_lateness/p99
         /send_lateness/count /counters/scheduled /counters/sent /counters/skipped /counters/delivered
         /counters/expected /counters/lost /counters/duplicate /counters/reordered /counters/late /counters/unfinished
-        /counters/unmatched /errors /connect /bytes_per_message/payload /bytes_per_message/framing
+        /counters/unmatched /counters/foreign /errors /connect /bytes_per_message/payload /bytes_per_message/framing
         /bytes_per_message/wire /connections_per_session /cpu_us_per_message/generator /cpu_us_per_message/target
         /rss_per_session/generator /rss_per_session/target /rss_idle_per_session/generator
         /rss_idle_per_session/target /kernel_per_session/idle /kernel_per_session/peak /reach /polls /ping /close";

@@ -113,6 +113,7 @@ pub struct CountersOfCell {
     pub duplicate: u64,
     pub reordered: Option<u64>,
     pub unmatched: u64,
+    pub foreign: u64,
 }
 
 /// Connecting; successes only.
