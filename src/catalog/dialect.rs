@@ -28,15 +28,52 @@ pub struct Nchan {}
 #[serde(deny_unknown_fields, default)]
 pub struct SocketIo {}
 
-/// The NATS client protocol.
+/// The NATS client protocol. `{room}` and `{session}` stand for a session's own in every setting.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Nats {}
+pub struct Nats {
+    /// What sessions subscribe to and publish to. Default: `room.{room}`, and `echo.{session}` in echo and connect.
+    pub subject: Option<String>,
+    /// Echo and connect: ask the service at this subject, which answers to an inbox of the session's own, instead of having
+    /// the broker return each message to its sender.
+    pub request: Option<String>,
+    /// Subscribe as a member of this queue group, in which a message goes to one member alone.
+    pub queue: Option<String>,
+    /// Whom to connect as.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<String>,
+    /// The token to connect with, where the server wants that instead of a user.
+    pub token: Option<String>,
+}
 
-/// MQTT 3.1.1.
+/// MQTT 3.1.1. `{room}` and `{session}` stand for a session's own in every text.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Mqtt {}
+pub struct Mqtt {
+    /// What sessions subscribe to and publish to. Default: `room/{room}`, and `echo/{session}` in echo and connect.
+    pub topic: Option<String>,
+    /// Messages both ways are sent once and forgotten, 0, or acknowledged, 1.
+    pub qos: u8,
+    /// Whom to connect as.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<String>,
+}
+
+impl Nats {
+    /// What to subscribe and to publish to.
+    pub fn subject(&self) -> &str {
+        self.subject.as_deref().unwrap_or("room.{room}")
+    }
+}
+
+impl Mqtt {
+    /// What to subscribe and to publish to.
+    pub fn topic(&self) -> &str {
+        self.topic.as_deref().unwrap_or("room/{room}")
+    }
+}
 
 /// A protocol that the scenario describes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +91,16 @@ impl Dialect {
             Dialect::Mqtt(_) => DialectKind::Mqtt,
             Dialect::Custom(_) => DialectKind::Custom,
         }
+    }
+
+    /// Settings that nobody but the server may see.
+    pub fn secrets_mut(&mut self) -> Vec<&mut String> {
+        let secrets = match self {
+            Dialect::Nats(nats) => [nats.password.as_mut(), nats.token.as_mut()],
+            Dialect::Mqtt(mqtt) => [mqtt.password.as_mut(), None],
+            _ => [None, None],
+        };
+        secrets.into_iter().flatten().collect()
     }
 }
 
@@ -74,5 +121,11 @@ impl DialectKind {
     /// message is no more than a piece of the stream.
     pub fn is_stream(self) -> bool {
         matches!(self, DialectKind::Nats | DialectKind::Mqtt)
+    }
+
+    /// The WebSocket subprotocol that it is spoken under: offered unless an arm offers others, and one of those has to be
+    /// chosen.
+    pub fn subprotocol(self) -> Option<&'static str> {
+        (self == DialectKind::Mqtt).then_some("mqtt")
     }
 }

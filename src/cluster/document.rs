@@ -6,7 +6,8 @@ use crate::catalog::Transport;
 use crate::clock;
 use crate::plan::{self, Plan, Target};
 use crate::result::{
-    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value, redact_url,
+    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, REDACTED, SCHEMA_VERSION, SelfTest, redact_header_value,
+    redact_url,
 };
 use sha2::{Digest, Sha256};
 
@@ -43,13 +44,14 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
     }
 }
 
-/// The plan as it may be saved: secrets of headers and URLs are not in it.
+/// The plan as it may be saved: secrets of headers, URLs and dialects are not in it.
 fn without_secrets(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for cell in &mut plan.cells {
         for (name, value) in cell.transport.extra_headers_mut() {
             *value = redact_header_value(name, value);
         }
+        cell.dialect.secrets_mut().into_iter().for_each(|secret| *secret = REDACTED.to_owned());
         if let Target::Url(url) = &mut cell.target {
             *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }

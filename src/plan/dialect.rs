@@ -1,17 +1,18 @@
 //! The dialect of an arm: the one that it asks for, or the one that its target will understand, with its settings.
 
-use crate::catalog::{Dialect, DialectKind, TransportKind};
-use crate::scenario::{Arm, At, Dialects, Place, Problem};
+use super::brokers;
+use crate::catalog::{Dialect, DialectKind, Transport, TransportKind};
+use crate::scenario::{Arm, At, File, Place, Problem, Target};
 
-/// `name` is the arm's.
+/// `name` is the arm's, whose transport learns what the dialect asks of it.
 pub(super) fn resolve(
-    kind: TransportKind,
+    transport: &mut Transport,
     name: &At<String>,
     arm: &Arm,
-    tables: &Dialects,
-    embedded: bool,
+    file: &File,
     problems: &mut Vec<Problem>,
 ) -> Dialect {
+    let (kind, tables, embedded) = (transport.kind(), &file.dialect, matches!(file.target, Target::Embedded(_)));
     let spoken = match (&arm.dialect, embedded) {
         (Some(asked), _) => asked.value,
         (None, true) => DialectKind::Wsbench,
@@ -19,7 +20,14 @@ pub(super) fn resolve(
     };
     let place = arm.dialect.as_ref().map_or(&name.place, |asked| &asked.place);
     check(kind, spoken, embedded, place, problems);
-    settings(spoken, tables)
+    if let (true, Some(framing)) = (spoken.is_stream(), &arm.framing) {
+        let message = format!("`framing` means nothing to {spoken}, which cuts the stream by itself");
+        problems.push(Problem::at(framing, message).hint("leave it out"));
+    }
+    if let (Transport::Websocket(websocket), None) = (transport, &arm.subprotocols) {
+        websocket.subprotocols.extend(spoken.subprotocol().map(str::to_owned));
+    }
+    settings(spoken, file, place, problems)
 }
 
 fn usual(kind: TransportKind) -> DialectKind {
@@ -41,18 +49,26 @@ fn check(kind: TransportKind, spoken: DialectKind, embedded: bool, place: &Place
     }
 }
 
-/// The dialect with what its table says, or with its defaults where it has none.
-fn settings(spoken: DialectKind, tables: &Dialects) -> Dialect {
+/// The dialect with what its table says, or with its defaults where it has none; `place` is where it is asked for.
+fn settings(spoken: DialectKind, file: &File, place: &Place, problems: &mut Vec<Problem>) -> Dialect {
     fn of<T: Clone + Default>(table: &Option<At<T>>) -> T {
         table.as_ref().map(|table| table.value.clone()).unwrap_or_default()
     }
+    fn at<'a, T>(table: &'a Option<At<T>>, otherwise: &'a Place) -> &'a Place {
+        table.as_ref().map_or(otherwise, |table| &table.place)
+    }
+    let tables = &file.dialect;
     match spoken {
         DialectKind::Raw => Dialect::Raw,
         DialectKind::Wsbench => Dialect::Wsbench,
         DialectKind::Nchan => Dialect::Nchan(of(&tables.nchan)),
         DialectKind::SocketIo => Dialect::SocketIo(of(&tables.socket_io)),
-        DialectKind::Nats => Dialect::Nats(of(&tables.nats)),
-        DialectKind::Mqtt => Dialect::Mqtt(of(&tables.mqtt)),
+        DialectKind::Nats => {
+            Dialect::Nats(brokers::nats(of(&tables.nats), file, at(&tables.nats, place), problems))
+        }
+        DialectKind::Mqtt => {
+            Dialect::Mqtt(brokers::mqtt(of(&tables.mqtt), file, at(&tables.mqtt, place), problems))
+        }
         DialectKind::Custom => Dialect::Custom(of(&tables.custom)),
     }
 }

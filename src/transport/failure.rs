@@ -30,7 +30,7 @@ pub enum ErrorClass {
     UpgradeInvalid,
     /// Wrong `Sec-WebSocket-Accept`.
     BadAccept,
-    /// A subprotocol was chosen that wasn't offered.
+    /// A subprotocol was chosen that wasn't offered, or none where the dialect needs one.
     BadSubprotocol,
     /// The target refused the join.
     JoinRefused,
