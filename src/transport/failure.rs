@@ -105,6 +105,11 @@ impl Failure {
     pub fn new(class: ErrorClass, detail: impl Into<String>) -> Failure {
         Failure { class, detail: detail.into() }
     }
+
+    /// Of a target that asks for more answers than it reads.
+    pub(super) fn flooded() -> Failure {
+        Failure::new(ErrorClass::TooLarge, "the target asks for answers and doesn't read them")
+    }
 }
 
 impl From<io::Error> for Failure {
