@@ -123,6 +123,15 @@ impl DialectKind {
         matches!(self, DialectKind::Nats | DialectKind::Mqtt)
     }
 
+    /// The one that a URL's scheme names, where it is a dialect's own.
+    pub fn of_scheme(scheme: &str) -> Option<DialectKind> {
+        match scheme {
+            "nats" => Some(DialectKind::Nats),
+            "mqtt" | "mqtts" => Some(DialectKind::Mqtt),
+            _ => None,
+        }
+    }
+
     /// The WebSocket subprotocol that it is spoken under: offered unless an arm offers others, and one of those has to be
     /// chosen.
     pub fn subprotocol(self) -> Option<&'static str> {

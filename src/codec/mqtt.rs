@@ -32,13 +32,24 @@ pub struct Connect<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packet<'a> {
     /// The answer to CONNECT; 0: accepted.
-    ConnAck { code: u8 },
+    ConnAck {
+        code: u8,
+    },
     /// A message, with its number where it wants to be acknowledged.
-    Publish { topic: &'a [u8], id: Option<u16>, payload: &'a [u8] },
+    Publish {
+        topic: &'a [u8],
+        id: Option<u16>,
+        payload: &'a [u8],
+    },
     /// Ours of that number was taken.
-    PubAck { id: u16 },
+    PubAck {
+        id: u16,
+    },
     /// The answer to SUBSCRIBE, a code for each topic; 0x80: refused.
-    SubAck { id: u16, codes: &'a [u8] },
+    SubAck {
+        id: u16,
+        codes: &'a [u8],
+    },
     PingResp,
 }
 
@@ -106,7 +117,8 @@ pub fn connect(connect: Connect, out: &mut Vec<u8>) {
     let strings: usize = said.iter().flatten().map(|text| 2 + text.len()).sum();
     begin(0x10, 10 + strings, out);
     string("MQTT", out);
-    let flags = 0x02 | if connect.user.is_some() { 0x80 } else { 0 } | if connect.password.is_some() { 0x40 } else { 0 };
+    let flags =
+        0x02 | if connect.user.is_some() { 0x80 } else { 0 } | if connect.password.is_some() { 0x40 } else { 0 };
     out.extend_from_slice(&[4, flags, 0, 0]);
     said.into_iter().flatten().for_each(|text| string(text, out));
 }

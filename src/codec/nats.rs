@@ -12,7 +12,11 @@ pub enum Operation<'a> {
     /// About the server, as JSON.
     Info(&'a [u8]),
     /// A message; `headers` only where a client said that it understands them.
-    Message { subject: &'a [u8], headers: &'a [u8], payload: &'a [u8] },
+    Message {
+        subject: &'a [u8],
+        headers: &'a [u8],
+        payload: &'a [u8],
+    },
     Ping,
     Pong,
     Ok,

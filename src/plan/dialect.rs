@@ -13,13 +13,21 @@ pub(super) fn resolve(
     problems: &mut Vec<Problem>,
 ) -> Dialect {
     let (kind, tables, embedded) = (transport.kind(), &file.dialect, matches!(file.target, Target::Embedded(_)));
+    let by_scheme = match &file.target {
+        Target::Urls(urls) => urls.get(name).and_then(|url| DialectKind::of_scheme(&url.scheme)),
+        Target::Embedded(_) => None,
+    };
     let spoken = match (&arm.dialect, embedded) {
         (Some(asked), _) => asked.value,
         (None, true) => DialectKind::Wsbench,
-        (None, false) => tables.only().unwrap_or_else(|| usual(kind)),
+        (None, false) => by_scheme.or(tables.only()).unwrap_or_else(|| usual(kind)),
     };
     let place = arm.dialect.as_ref().map_or(&name.place, |asked| &asked.place);
     check(kind, spoken, embedded, place, problems);
+    if let Some(named) = by_scheme.filter(|named| *named != spoken) {
+        let message = format!("arm `{}` speaks {spoken}, and its URL names {named}", name.value);
+        problems.push(Problem::new(place, message).hint(format!("leave `dialect` out, or write {kind}://")));
+    }
     if let (true, Some(framing)) = (spoken.is_stream(), &arm.framing) {
         let message = format!("`framing` means nothing to {spoken}, which cuts the stream by itself");
         problems.push(Problem::at(framing, message).hint("leave it out"));
@@ -57,18 +65,18 @@ fn settings(spoken: DialectKind, file: &File, place: &Place, problems: &mut Vec<
     fn at<'a, T>(table: &'a Option<At<T>>, otherwise: &'a Place) -> &'a Place {
         table.as_ref().map_or(otherwise, |table| &table.place)
     }
-    let tables = &file.dialect;
-    match spoken {
+    let (tables, mut found) = (&file.dialect, Vec::new());
+    let dialect = match spoken {
         DialectKind::Raw => Dialect::Raw,
         DialectKind::Wsbench => Dialect::Wsbench,
         DialectKind::Nchan => Dialect::Nchan(of(&tables.nchan)),
         DialectKind::SocketIo => Dialect::SocketIo(of(&tables.socket_io)),
-        DialectKind::Nats => {
-            Dialect::Nats(brokers::nats(of(&tables.nats), file, at(&tables.nats, place), problems))
-        }
-        DialectKind::Mqtt => {
-            Dialect::Mqtt(brokers::mqtt(of(&tables.mqtt), file, at(&tables.mqtt, place), problems))
-        }
+        DialectKind::Nats => Dialect::Nats(brokers::nats(of(&tables.nats), file, at(&tables.nats, place), &mut found)),
+        DialectKind::Mqtt => Dialect::Mqtt(brokers::mqtt(of(&tables.mqtt), file, at(&tables.mqtt, place), &mut found)),
         DialectKind::Custom => Dialect::Custom(of(&tables.custom)),
-    }
+    };
+    // What is wrong with a table is wrong for every arm that speaks it.
+    found.retain(|problem| !problems.contains(problem));
+    problems.append(&mut found);
+    dialect
 }

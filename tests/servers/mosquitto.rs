@@ -94,7 +94,8 @@ fn counted(server: &Server, published: u64) -> Counted {
 #[test]
 fn rooms_over_tcp_and_websocket_in_one_run_are_what_the_broker_counts() {
     const SESSIONS: u64 = 20;
-    let chat = "[workload.chat]\nrooms = 4\n[load]\nsessions = 20\nrate = \"100/s\"\nwarmup = \"200ms\"\nduration = \"1s\"\n";
+    let chat =
+        "[workload.chat]\nrooms = 4\n[load]\nsessions = 20\nrate = \"100/s\"\nwarmup = \"200ms\"\nduration = \"1s\"\n";
     for qos in [0, 1] {
         let Some(server) = Server::start("mosquitto") else { return };
         let ran = server.run(&format!("{chat}[dialect.mqtt]\nqos = {qos}\n{ARMS}"), &[]).well();
@@ -118,7 +119,8 @@ fn rooms_over_tcp_and_websocket_in_one_run_are_what_the_broker_counts() {
 #[test]
 fn topics_are_published_to_by_sessions_that_receive_nothing() {
     let Some(server) = Server::start("mosquitto") else { return };
-    let push = "[workload.push]\ntopics = 2\nformat = \"binary\"\n[load]\nsessions = 10\nrate = \"50/s\"\nduration = \"1s\"\n";
+    let push =
+        "[workload.push]\ntopics = 2\nformat = \"binary\"\n[load]\nsessions = 10\nrate = \"50/s\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{push}[dialect.mqtt]\ntopic = \"score/{{room}}/x\"\n{ARMS}"), &[]).well();
     let outcomes = outcomes(&ran);
     assert_whole(&outcomes);
@@ -158,7 +160,8 @@ fn a_password_opens_what_is_closed_to_others_and_stays_here() {
     let Some(server) = Server::start("mosquitto") else { return };
     let echo = "[workload.echo]\n[load]\nsessions = 2\nrate = \"40/s\"\nduration = \"300ms\"\n";
     let arm = "[target.urls]\ntcp = \"mqtt://127.0.0.1:PORT3\"\n[transports.tcp]\n";
-    let ran = server.run(&format!("{echo}[dialect.mqtt]\nuser = \"limited\"\npassword = \"hunter2\"\n{arm}"), &[]).well();
+    let ran =
+        server.run(&format!("{echo}[dialect.mqtt]\nuser = \"limited\"\npassword = \"hunter2\"\n{arm}"), &[]).well();
     assert_whole(&outcomes(&ran));
     let result = std::fs::read_to_string(ran.out.join("result.json")).unwrap();
     assert!(result.contains("limited") && !result.contains("hunter2"));

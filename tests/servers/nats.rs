@@ -64,7 +64,8 @@ fn assert_counted_alike(server: &Server, outcomes: &[(String, Outcome)]) {
 #[test]
 fn rooms_over_tcp_and_websocket_in_one_run_are_what_the_server_counts() {
     let Some(server) = Server::start("nats") else { return };
-    let chat = "[workload.chat]\nrooms = 4\n[load]\nsessions = 20\nrate = \"100/s\"\nwarmup = \"200ms\"\nduration = \"1s\"\n";
+    let chat =
+        "[workload.chat]\nrooms = 4\n[load]\nsessions = 20\nrate = \"100/s\"\nwarmup = \"200ms\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{chat}[dialect.nats]\n{ARMS}"), &[]).well();
     let outcomes = outcomes(&ran);
     assert_whole(&outcomes);
@@ -78,7 +79,8 @@ fn rooms_over_tcp_and_websocket_in_one_run_are_what_the_server_counts() {
 #[test]
 fn topics_are_published_to_by_sessions_that_receive_nothing() {
     let Some(server) = Server::start("nats") else { return };
-    let push = "[workload.push]\ntopics = 2\nformat = \"binary\"\n[load]\nsessions = 10\nrate = \"50/s\"\nduration = \"1s\"\n";
+    let push =
+        "[workload.push]\ntopics = 2\nformat = \"binary\"\n[load]\nsessions = 10\nrate = \"50/s\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{push}[dialect.nats]\nsubject = \"score.{{room}}.x\"\n{ARMS}"), &[]).well();
     let outcomes = outcomes(&ran);
     assert_whole(&outcomes);

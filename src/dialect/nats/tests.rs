@@ -75,7 +75,10 @@ fn it_says_who_it_is_and_what_it_wants() {
         ..catalog::Nats::default()
     };
     let (connect, rest) = opening(&settings, &place());
-    assert_eq!((&connect["user"], &connect["pass"], &connect["auth_token"]), (&json!("u14"), &json!("p\"\n"), &json!("t")));
+    assert_eq!(
+        (&connect["user"], &connect["pass"], &connect["auth_token"]),
+        (&json!("u14"), &json!("p\"\n"), &json!("t"))
+    );
     assert_eq!(rest, "SUB a.3.14 q14 1\r\nPING\r\n");
     let (_, rest) = opening(&settings, &Place { is_publisher: true, ..place() });
     assert_eq!(rest, "PING\r\n");
@@ -121,7 +124,8 @@ fn what_the_server_complains_of_ends_the_joining_or_the_session_or_neither() {
         heard(&new, INFO).unwrap();
         assert!(matches!(heard(&new, text), Err(Refusal::Refused(_))));
     }
-    let alien = |bytes: &[u8]| assert!(matches!(heard(&talk(&catalog::Nats::default()), bytes), Err(Refusal::Alien(_))));
+    let alien =
+        |bytes: &[u8]| assert!(matches!(heard(&talk(&catalog::Nats::default()), bytes), Err(Refusal::Alien(_))));
     alien(b"SSH-2.0-OpenSSH_9.2\r\n");
     alien(b"INFO {\r\n");
     alien(b"MSG a 1 99999999\r\n");
