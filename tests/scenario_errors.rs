@@ -128,6 +128,44 @@ mistakes! {
     several_at_once: "rooms = 10\npayload = \"128B\"" => "rums = 10\npayload = \"128 bananas\"";
 }
 
+/// The good scenario at brokers' URLs, with this in place of its workload's and its dialects' tables.
+fn at_a_broker(workload: &str, dialects: &str) -> String {
+    let urls = "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\n";
+    let text = with("[workload.chat]\nrooms = 10\n", workload).replace("[transports.long-polling]\n", "");
+    text.replace("[load]", &format!("{urls}{dialects}\n[load]"))
+}
+
+#[test]
+fn a_subject_that_is_one_for_all_rooms() {
+    insta::assert_snapshot!(seen(&at_a_broker(
+        "[workload.chat]\nrooms = 10\n",
+        "[dialect.nats]\nsubject = \"chat\"\n"
+    )));
+}
+
+#[test]
+fn a_chat_by_requests_or_in_a_queue_group() {
+    let chat = "[workload.chat]\nrooms = 10\necho_self = false\n";
+    let table = "[dialect.nats]\nrequest = \"a b\"\nqueue = \"q\"\npassword = \"p\"\ntoken = \"t\"\n";
+    insta::assert_snapshot!("a_chat_by_requests", seen(&at_a_broker(chat, table)));
+    insta::assert_snapshot!("a_chat_in_a_queue_group", seen(&at_a_broker(chat, "[dialect.nats]\nqueue = \"q\"\n")));
+}
+
+#[test]
+fn what_mqtt_does_not_know() {
+    let table = "[dialect.mqtt]\ntopic = \"a/+/{room}\"\nqos = 2\npassword = \"p\"\n";
+    insta::assert_snapshot!(seen(&at_a_broker("[workload.echo]\n", table)));
+}
+
+#[test]
+fn a_framing_or_a_scheme_that_contradicts_the_dialect() {
+    let text = at_a_broker("[workload.echo]\n", "").replace("tcp://", "nats://");
+    let text = text.replace("[transports.tcp]", "[transports.tcp]\nframing = \"newline\"");
+    insta::assert_snapshot!("a_framing_that_the_dialect_does_without", seen(&text));
+    let text = text.replace("framing = \"newline\"", "dialect = \"mqtt\"");
+    insta::assert_snapshot!("a_scheme_of_another_dialect", seen(&text));
+}
+
 #[test]
 fn an_empty_file() {
     insta::assert_snapshot!(seen(""));

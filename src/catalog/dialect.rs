@@ -28,15 +28,52 @@ pub struct Nchan {}
 #[serde(deny_unknown_fields, default)]
 pub struct SocketIo {}
 
-/// The NATS client protocol.
+/// The NATS client protocol. `{room}` and `{session}` stand for a session's own in every setting.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Nats {}
+pub struct Nats {
+    /// What sessions subscribe to and publish to. Default: `room.{room}`, and `echo.{session}` in echo and connect.
+    pub subject: Option<String>,
+    /// Echo and connect: ask the service at this subject, which answers to an inbox of the session's own, instead of having
+    /// the broker return each message to its sender.
+    pub request: Option<String>,
+    /// Subscribe as a member of this queue group, in which a message goes to one member alone.
+    pub queue: Option<String>,
+    /// Whom to connect as.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<String>,
+    /// The token to connect with, where the server wants that instead of a user.
+    pub token: Option<String>,
+}
 
-/// MQTT 3.1.1.
+/// MQTT 3.1.1. `{room}` and `{session}` stand for a session's own in every text.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Mqtt {}
+pub struct Mqtt {
+    /// What sessions subscribe to and publish to. Default: `room/{room}`, and `echo/{session}` in echo and connect.
+    pub topic: Option<String>,
+    /// Messages both ways are sent once and forgotten, 0, or acknowledged, 1.
+    pub qos: u8,
+    /// Whom to connect as.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<String>,
+}
+
+impl Nats {
+    /// What to subscribe and to publish to.
+    pub fn subject(&self) -> &str {
+        self.subject.as_deref().unwrap_or("room.{room}")
+    }
+}
+
+impl Mqtt {
+    /// What to subscribe and to publish to.
+    pub fn topic(&self) -> &str {
+        self.topic.as_deref().unwrap_or("room/{room}")
+    }
+}
 
 impl Dialect {
     pub fn kind(&self) -> DialectKind {
@@ -67,8 +104,14 @@ impl Dialect {
 
     /// Hands over each text of the settings that may hold a credential, with the name that it stands under.
     pub fn texts_mut(&mut self, on: &mut dyn FnMut(&str, &mut String)) {
-        if let Dialect::Custom(custom) = self {
-            custom.texts_mut(on);
+        match self {
+            Dialect::Custom(custom) => custom.texts_mut(on),
+            Dialect::Nats(nats) => {
+                nats.password.iter_mut().for_each(|text| on("password", text));
+                nats.token.iter_mut().for_each(|text| on("token", text));
+            }
+            Dialect::Mqtt(mqtt) => mqtt.password.iter_mut().for_each(|text| on("password", text)),
+            _ => {}
         }
     }
 }
@@ -90,5 +133,20 @@ impl DialectKind {
     /// message is no more than a piece of the stream.
     pub fn is_stream(self) -> bool {
         matches!(self, DialectKind::Nats | DialectKind::Mqtt)
+    }
+
+    /// The one that a URL's scheme names, where it is a dialect's own.
+    pub fn of_scheme(scheme: &str) -> Option<DialectKind> {
+        match scheme {
+            "nats" => Some(DialectKind::Nats),
+            "mqtt" | "mqtts" => Some(DialectKind::Mqtt),
+            _ => None,
+        }
+    }
+
+    /// The WebSocket subprotocol that it is spoken under: offered unless an arm offers others, and one of those has to be
+    /// chosen.
+    pub fn subprotocol(self) -> Option<&'static str> {
+        (self == DialectKind::Mqtt).then_some("mqtt")
     }
 }

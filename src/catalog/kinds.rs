@@ -165,7 +165,7 @@ impl TransportKind {
     pub fn schemes(self) -> &'static [&'static str] {
         match self {
             Self::Websocket => &["ws", "wss"],
-            Self::Tcp => &["tcp", "tls"],
+            Self::Tcp => &["tcp", "tls", "nats", "mqtt", "mqtts"],
             Self::Udp => &["udp"],
             _ => &["http", "https"],
         }

@@ -29,7 +29,7 @@ impl TargetUrl {
     }
 
     pub fn is_tls(&self) -> bool {
-        matches!(self.scheme.as_str(), "wss" | "https" | "tls")
+        matches!(self.scheme.as_str(), "wss" | "https" | "tls" | "mqtts")
     }
 
     /// Takes the parameter `token` out of the query: what the wsbench dialect joins with.
@@ -52,6 +52,9 @@ fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "ws" | "http" => Some(80),
         "wss" | "https" => Some(443),
+        "nats" => Some(4222),
+        "mqtt" => Some(1883),
+        "mqtts" => Some(8883),
         _ => None,
     }
 }
@@ -62,8 +65,8 @@ impl FromStr for TargetUrl {
     fn from_str(text: &str) -> Result<TargetUrl, UrlError> {
         let error = |problem| UrlError { text: redacted(text), problem };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| error("it has no scheme"))?;
-        if !["ws", "wss", "http", "https", "tcp", "tls", "udp"].contains(&scheme) {
-            return Err(error("its scheme is none of ws, wss, tcp, tls, udp, http, https"));
+        if !["ws", "wss", "http", "https", "tcp", "tls", "udp", "nats", "mqtt", "mqtts"].contains(&scheme) {
+            return Err(error("its scheme is none of ws, wss, tcp, tls, nats, mqtt, mqtts, udp, http, https"));
         }
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(at);
@@ -146,6 +149,8 @@ mod tests {
         }
         let url: TargetUrl = "ws://h/room/{room}?s={session}".parse().unwrap();
         assert_eq!((url.port, url.path_for(3, 14)), (80, "/room/3?s=14".to_owned()));
+        let broker: TargetUrl = "mqtts://broker".parse().unwrap();
+        assert_eq!((broker.port, broker.is_tls()), (8883, true));
         assert_eq!("tcp://[::1]:7".parse::<TargetUrl>().unwrap().host, "::1");
     }
 

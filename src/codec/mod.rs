@@ -6,6 +6,9 @@
 pub mod body;
 pub mod fields;
 pub mod frames;
+pub mod mqtt;
+pub mod nats;
+pub mod partial;
 pub mod response;
 pub mod sse;
 pub mod stream;

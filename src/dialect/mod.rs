@@ -6,9 +6,13 @@
 //! a row in [`speak`].
 
 use crate::catalog::{self, Framing, HeaderProfile, TransportKind};
+use crate::codec::CodecError;
+use std::sync::LazyLock;
 
 pub mod custom;
 mod http;
+mod mqtt;
+mod nats;
 mod place;
 mod raw;
 mod talk;
@@ -84,12 +88,21 @@ pub enum Refusal {
     Over(String),
 }
 
+/// Bytes that break the rules of a dialect's own format.
+impl From<CodecError> for Refusal {
+    fn from(error: CodecError) -> Refusal {
+        Refusal::Alien(error.to_string())
+    }
+}
+
 /// The dialect with these settings; `token` is the run's.
 pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
     match dialect {
         catalog::Dialect::Raw => Box::new(raw::Raw),
         catalog::Dialect::Wsbench => Box::new(wsbench::Wsbench::new(token)),
         catalog::Dialect::Custom(custom) => Box::new(custom::Custom::new(custom)),
+        catalog::Dialect::Nats(settings) => Box::new(nats::Nats::new(settings)),
+        catalog::Dialect::Mqtt(settings) => Box::new(mqtt::Mqtt::new(settings)),
         other => unreachable!("{other:?} is not spoken yet"),
     }
 }
@@ -97,4 +110,10 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
 /// At most 80 characters of what came, fit for a person's eyes.
 fn excerpt(bytes: &[u8]) -> String {
     bytes[..bytes.len().min(80)].escape_ascii().to_string()
+}
+
+/// Tells this process's sessions from those of others at one broker.
+fn nonce() -> u32 {
+    static NONCE: LazyLock<u32> = LazyLock::new(rand::random);
+    *NONCE
 }

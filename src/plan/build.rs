@@ -107,14 +107,13 @@ struct Arms<'a> {
 impl Arms<'_> {
     fn add(&mut self, name: &At<String>, arm: &Arm, load: Option<&Load>, payload: Option<&PayloadSpec>) {
         let Some(kind) = arm::kind(name, arm, self.problems) else { return };
-        let transport = arm::transport(kind, arm, self.problems);
+        let mut transport = arm::transport(kind, arm, self.problems);
         if let Some(reason) = kind.refuses(self.file.workload.kind()) {
             self.omitted.push(Omitted { arm: name.value.clone(), reason: reason.to_owned() });
             return;
         }
         let target = self.target(name, kind);
-        let is_embedded = matches!(self.file.target, scenario::Target::Embedded(_));
-        let dialect = dialect::resolve(kind, name, arm, &self.file.dialect, is_embedded, self.problems);
+        let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.problems);
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.problems);
         let (tables, kind_of_work) = (&self.file.dialect, self.file.workload.kind());

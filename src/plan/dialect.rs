@@ -1,27 +1,43 @@
 //! The dialect of an arm: the one that it asks for, or the one that its target will understand, with its settings.
 
+use super::brokers;
 use crate::catalog::{Dialect, DialectKind, Format, Framing, Tcp, Transport, TransportKind, WorkloadKind};
 use crate::dialect::custom::{self, Asked};
-use crate::scenario::{Arm, At, Dialects, Place, Problem};
+use crate::scenario::{Arm, At, Dialects, File, Place, Problem, Target};
 use crate::wire::PayloadSpec;
 
-/// `name` is the arm's.
+/// `name` is the arm's, whose transport learns what the dialect asks of it.
 pub(super) fn resolve(
-    kind: TransportKind,
+    transport: &mut Transport,
     name: &At<String>,
     arm: &Arm,
-    tables: &Dialects,
-    embedded: bool,
+    file: &File,
     problems: &mut Vec<Problem>,
 ) -> Dialect {
+    let (kind, tables, embedded) = (transport.kind(), &file.dialect, matches!(file.target, Target::Embedded(_)));
+    let by_scheme = match &file.target {
+        Target::Urls(urls) => urls.get(name).and_then(|url| DialectKind::of_scheme(&url.scheme)),
+        Target::Embedded(_) => None,
+    };
     let spoken = match (&arm.dialect, embedded) {
         (Some(asked), _) => asked.value,
         (None, true) => DialectKind::Wsbench,
-        (None, false) => tables.only().unwrap_or_else(|| usual(kind)),
+        (None, false) => by_scheme.or(tables.only()).unwrap_or_else(|| usual(kind)),
     };
     let place = arm.dialect.as_ref().map_or(&name.place, |asked| &asked.place);
     check(kind, spoken, embedded, place, problems);
-    settings(spoken, tables)
+    if let Some(named) = by_scheme.filter(|named| *named != spoken) {
+        let message = format!("arm `{}` speaks {spoken}, and its URL names {named}", name.value);
+        problems.push(Problem::new(place, message).hint(format!("leave `dialect` out, or write {kind}://")));
+    }
+    if let (true, Some(framing)) = (spoken.is_stream(), &arm.framing) {
+        let message = format!("`framing` means nothing to {spoken}, which cuts the stream by itself");
+        problems.push(Problem::at(framing, message).hint("leave it out"));
+    }
+    if let (Transport::Websocket(websocket), None) = (transport, &arm.subprotocols) {
+        websocket.subprotocols.extend(spoken.subprotocol().map(str::to_owned));
+    }
+    settings(spoken, file, place, problems)
 }
 
 fn usual(kind: TransportKind) -> DialectKind {
@@ -43,22 +59,30 @@ fn check(kind: TransportKind, spoken: DialectKind, embedded: bool, place: &Place
     }
 }
 
-/// The dialect with what its table says, or with its defaults where it has none.
-fn settings(spoken: DialectKind, tables: &Dialects) -> Dialect {
+/// The dialect with what its table says, or with its defaults where it has none; `place` is where it is asked for.
+fn settings(spoken: DialectKind, file: &File, place: &Place, problems: &mut Vec<Problem>) -> Dialect {
     fn of<T: Clone + Default>(table: &Option<At<T>>) -> T {
         table.as_ref().map(|table| table.value.clone()).unwrap_or_default()
     }
-    match spoken {
+    fn at<'a, T>(table: &'a Option<At<T>>, otherwise: &'a Place) -> &'a Place {
+        table.as_ref().map_or(otherwise, |table| &table.place)
+    }
+    let (tables, mut found) = (&file.dialect, Vec::new());
+    let dialect = match spoken {
         DialectKind::Raw => Dialect::Raw,
         DialectKind::Wsbench => Dialect::Wsbench,
         DialectKind::Nchan => Dialect::Nchan(of(&tables.nchan)),
         DialectKind::SocketIo => Dialect::SocketIo(of(&tables.socket_io)),
-        DialectKind::Nats => Dialect::Nats(of(&tables.nats)),
-        DialectKind::Mqtt => Dialect::Mqtt(of(&tables.mqtt)),
+        DialectKind::Nats => Dialect::Nats(brokers::nats(of(&tables.nats), file, at(&tables.nats, place), &mut found)),
+        DialectKind::Mqtt => Dialect::Mqtt(brokers::mqtt(of(&tables.mqtt), file, at(&tables.mqtt, place), &mut found)),
         DialectKind::Custom => {
             Dialect::Custom(tables.custom.as_ref().map(|table| table.value.clone()).unwrap_or_default())
         }
-    }
+    };
+    // What is wrong with a table is wrong for every arm that speaks it.
+    found.retain(|problem| !problems.contains(problem));
+    problems.append(&mut found);
+    dialect
 }
 
 /// What makes no sense in the settings of an arm's dialect, for what is asked of it.

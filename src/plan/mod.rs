@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 mod arm;
 mod at;
+mod brokers;
 mod build;
 mod dialect;
 mod facts;

@@ -12,14 +12,14 @@ use serde::Deserialize;
 pub struct Arm {
     /// How bytes travel. Default: the arm's name, where that is a transport's.
     pub transport: Option<At<TransportKind>>,
-    /// The application protocol. Default at a URL: the one that has the only `[dialect.…]` table; without any, raw for
-    /// WebSocket, TCP, UDP and http, and wsbench for the others. The embedded target speaks wsbench.
+    /// The application protocol. Default at a URL: the one that its scheme names, or that has the only `[dialect.…]` table;
+    /// else raw for WebSocket, TCP, UDP and http, and wsbench for the others. The embedded target speaks wsbench.
     pub dialect: Option<At<DialectKind>>,
     /// websocket: what speaks RFC 6455 at the client. Default: native.
     pub engine: Option<At<Engine>>,
     /// websocket: largest payload of one frame; longer messages are fragmented. Default: never fragment.
     pub fragment: Option<At<ByteSize>>,
-    /// websocket: subprotocols to offer. Default: none.
+    /// websocket: subprotocols to offer. Default: none, and `mqtt` in that dialect.
     pub subprotocols: Option<At<Vec<At<String>>>>,
     /// websocket: how often the client pings each session. Default: never.
     pub ping_every: Option<At<Span>>,

@@ -152,6 +152,9 @@ impl<P: Protocol> Direct<P> {
         });
         if has_to_say {
             self.write();
+            if self.queue.borrow().is_flooded() {
+                return Err(Failure::flooded());
+            }
         }
         heard
     }

@@ -4,12 +4,16 @@ use super::io::{Io, Read, Socket, poll_read_with};
 use super::tcp_info::{self, WireBytes};
 use super::{ErrorClass, Failure};
 use crate::catalog::Format;
+use crate::codec::MAX_MESSAGE;
 use crate::dialect::{Heard, Talk};
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+
+/// The most that a target may say until a session is joined, bytes: messages may be among it.
+const MOST_ANSWER: usize = 2 * MAX_MESSAGE;
 
 /// A connection being joined.
 pub(super) struct Joining<S> {
@@ -127,6 +131,10 @@ impl<S: Socket> Joining<S> {
             }
             if notes.is_joined {
                 return Ok((was_asked, at));
+            }
+            if self.answer.len() > MOST_ANSWER {
+                let detail = format!("over {MOST_ANSWER} bytes came, and nothing that joins");
+                return Err(Failure::new(ErrorClass::TooLarge, detail));
             }
             if at == self.answer.len() {
                 self.read("the answer to the join").await?;

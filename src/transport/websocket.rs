@@ -80,8 +80,12 @@ async fn shake_hands<S: Socket>(
     let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
     headers.extend_from_slice(&settings.extra_headers);
     joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;
-    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|accepted| ((), accepted.head_len)));
-    let ((), mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| (to.subprotocol, to.head_len)));
+    let (chosen, mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    if endpoint.dialect.kind().subprotocol().is_some() && !request.subprotocols.is_empty() && chosen.is_none() {
+        let detail = format!("the target chose no subprotocol of {}", request.subprotocols.join(", "));
+        return Err(Failure::new(ErrorClass::BadSubprotocol, detail));
+    }
     let mut decoder = Decoder::new(Role::Client);
     if let Some(talk) = speech.talk() {
         (_, head) = joining.talk(talk, &mut decoder, head).await?;

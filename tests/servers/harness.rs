@@ -14,11 +14,13 @@ pub struct Server {
     process: Child,
     folder: tempfile::TempDir,
     pub port: u16,
+    /// Two more, for what else the server has to offer.
+    pub more: [u16; 2],
 }
 
 impl Server {
-    /// Starts `NAME.sh start PORT FOLDER`, which becomes the server, and waits until it listens at the port. `None`: it isn't
-    /// installed, and nobody asks for it.
+    /// Starts `NAME.sh start PORT FOLDER PORT2 PORT3`, which becomes the server, and waits until it listens at the first port.
+    /// `None`: it isn't installed, and nobody asks for it.
     pub fn start(name: &str) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"));
         let is_there = Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
@@ -32,12 +34,12 @@ impl Server {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let [port, more @ ..] = free_ports();
         let mut command = Command::new("bash");
-        command.arg(&script).args(["start", &port.to_string()]).arg(folder.path());
+        command.arg(&script).args(["start", &port.to_string()]).arg(folder.path()).args(more.map(|p| p.to_string()));
         let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let mut server = Server { process: command.spawn().unwrap(), folder, port };
+        let mut server = Server { process: command.spawn().unwrap(), folder, port, more };
         for _ in 0..LOOKS {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Some(server);
@@ -58,11 +60,14 @@ impl Server {
         std::fs::read_to_string(self.path().join("server.log")).unwrap_or_default()
     }
 
-    /// `wsbench run` of a scenario in which `PORT` stands for the server's port.
+    /// `wsbench run` of a scenario in which `PORT` stands for the server's port, `PORT2` and `PORT3` for the two others.
     pub fn run(&self, scenario: &str, more: &[&str]) -> Ran {
         let file = self.path().join("scenario.toml");
-        std::fs::write(&file, scenario.replace("PORT", &self.port.to_string())).unwrap();
-        let out = (1..).map(|n| self.path().join(format!("out{n}"))).find(|out| !out.exists()).unwrap();
+        let [second, third] = self.more.map(|port| port.to_string());
+        let text = scenario.replace("PORT2", &second).replace("PORT3", &third);
+        std::fs::write(&file, text.replace("PORT", &self.port.to_string())).unwrap();
+        let mut names = (1..).map(|n| self.path().join(format!("out-{n}")));
+        let out = names.find(|out| !out.exists()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsbench"));
         command.arg("run").arg(&file).arg("--out").arg(&out).args(more).stdin(Stdio::null());
         let output = command.output().unwrap();
@@ -108,6 +113,8 @@ impl Ran {
     }
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Held together, so that none of them is another.
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
 }

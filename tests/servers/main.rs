@@ -3,3 +3,5 @@
 
 mod custom;
 mod harness;
+mod mosquitto;
+mod nats;
