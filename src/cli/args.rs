@@ -18,7 +18,7 @@ use crate::threshold::Threshold;
 use crate::units::{Rate, Share, Span, UnitError};
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsStr;
 use std::net::IpAddr;
@@ -31,6 +31,21 @@ use std::path::PathBuf;
 pub(super) struct Args {
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// What was typed. Ends the process, as the parser does, where it makes no sense.
+    pub(super) fn read() -> Args {
+        let matches = Args::command().get_matches();
+        if let Some(("run", typed)) = matches.subcommand()
+            && typed.value_source("baseline").is_none()
+            && let Some(flag) = compare::typed(typed)
+        {
+            let message = format!("--{flag} is about judging this run by another, and there is no --baseline\n");
+            clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit();
+        }
+        Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -203,6 +218,11 @@ fn dimension(text: &str) -> Result<Dimension, String> {
     })
 }
 
+/// How many there are to be.
+fn count(text: &str) -> Result<NonZeroU32, String> {
+    text.trim().parse().map_err(|_| "write a whole number, 1 or more".to_owned())
+}
+
 /// A whole number of sessions, or of messages a second.
 fn load(text: &str) -> Result<u64, String> {
     let rate: Rate = text.parse().map_err(|_| "write a number, such as 500/s, 2k/s or 120".to_owned())?;
@@ -221,7 +241,7 @@ pub(super) struct PlanArgs {
     /// Scenario file (TOML)
     pub scenario: PathBuf,
     /// Concurrent clients
-    #[arg(short = 'c', long, value_name = "N", env = "WSBENCH_SESSIONS")]
+    #[arg(short = 'c', long, value_name = "N", env = "WSBENCH_SESSIONS", value_parser = count)]
     pub sessions: Option<NonZeroU32>,
     /// Messages scheduled over all sessions, such as 500/s or 2k/s
     #[arg(short, long, env = "WSBENCH_RATE")]
@@ -233,10 +253,10 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "TIME", env = "WSBENCH_WARMUP")]
     pub warmup: Option<Span>,
     /// How often each arm is run
-    #[arg(long, value_name = "N", env = "WSBENCH_TRIALS")]
+    #[arg(long, value_name = "N", env = "WSBENCH_TRIALS", value_parser = count)]
     pub trials: Option<NonZeroU32>,
     /// Processes of the generator [default: as few as hold the sessions]
-    #[arg(long, value_name = "N", env = "WSBENCH_WORKERS")]
+    #[arg(long, value_name = "N", env = "WSBENCH_WORKERS", value_parser = count)]
     pub workers: Option<NonZeroU32>,
     /// Addresses that the sessions leave from, in turn
     #[arg(long, value_name = "IP,…", value_delimiter = ',', env = "WSBENCH_SOURCE_IP")]

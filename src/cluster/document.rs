@@ -40,6 +40,7 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
         capacity: None,
         thresholds: plan.thresholds.clone(),
         aborted: None,
+        duet: None,
     }
 }
 

@@ -23,6 +23,11 @@ impl PlanError {
     pub fn render(&self, color: bool) -> String {
         scenario::render(&self.source, &self.problems, color)
     }
+
+    /// Whether nothing but the command line is wrong.
+    pub fn is_of_flags(&self) -> bool {
+        self.problems.iter().all(Problem::is_of_a_flag)
+    }
 }
 
 impl fmt::Display for PlanError {

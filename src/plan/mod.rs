@@ -32,7 +32,7 @@ pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
 pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker};
 pub use sources::sources;
-pub use thresholds::undecidable;
+pub use thresholds::{deliveries, undecidable};
 
 /// Everything that a run does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 mod capacity;
 mod certificate;
+mod duet;
 mod mask;
 mod merge;
 mod redact;
 mod slo;
+mod sound;
 mod store;
 mod summary;
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod validity;
 
 pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
+pub use duet::{DuetSide, Half};
 pub use mask::mask_scenario;
 pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
 pub use slo::{Kept, Limit, Reading, Slo};
@@ -62,6 +65,9 @@ pub struct Document {
     /// whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
+    /// Of which duet it is a side; absent for every other run, and in older documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duet: Option<DuetSide>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -67,6 +67,7 @@ pub fn of(workload: &str, delay: Nanos) -> Document {
         capacity: None,
         thresholds: Vec::new(),
         aborted: None,
+        duet: None,
     }
 }
 

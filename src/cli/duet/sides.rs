@@ -2,9 +2,9 @@
 
 use super::super::args::{DuetArgs, UrlFlag};
 use crate::catalog::{TargetUrl, TransportKind};
-use crate::cluster::{self, Half, Ready, ServerCommand};
+use crate::cluster::{self, Ready, ServerCommand};
 use crate::plan::{Cell, Plan, Target, TargetFlag};
-use crate::result::{redact_arguments, redact_url};
+use crate::result::{Half, redact_arguments, redact_url};
 use anyhow::Context;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
