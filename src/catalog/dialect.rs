@@ -21,7 +21,19 @@ pub enum Dialect {
 /// nginx with the nchan module.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Nchan {}
+pub struct Nchan {
+    /// Path to which messages are published by POST; without it the URL's own. On a WebSocket they go over the socket.
+    pub publish: Option<String>,
+    /// Path at which nchan_publisher tells of the channel's latest message, from which on a session polls; without it `publish`.
+    pub info: Option<String>,
+}
+
+impl Nchan {
+    /// Where to ask for the channel's latest message, if that is known.
+    pub fn info(&self) -> Option<&str> {
+        self.info.as_deref().or(self.publish.as_deref())
+    }
+}
 
 /// Socket.IO 4 over Engine.IO 4.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +56,15 @@ pub struct Mqtt {}
 pub struct Custom {}
 
 impl Dialect {
+    /// Paths among the settings, whose queries may hold secrets.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let paths = match self {
+            Dialect::Nchan(nchan) => vec![&mut nchan.publish, &mut nchan.info],
+            _ => Vec::new(),
+        };
+        paths.into_iter().flatten()
+    }
+
     pub fn kind(&self) -> DialectKind {
         match self {
             Dialect::Raw => DialectKind::Raw,

@@ -50,6 +50,7 @@ fn without_secrets(plan: &Plan) -> Plan {
         for (name, value) in cell.transport.extra_headers_mut() {
             *value = redact_header_value(name, value);
         }
+        cell.dialect.paths_mut().for_each(|path| *path = redact_url(path));
         if let Target::Url(url) = &mut cell.target {
             *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }

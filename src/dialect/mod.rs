@@ -8,6 +8,7 @@
 use crate::catalog::{self, Framing, HeaderProfile, TransportKind};
 
 mod http;
+mod nchan;
 mod place;
 mod raw;
 mod talk;
@@ -84,6 +85,7 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
     match dialect {
         catalog::Dialect::Raw => Box::new(raw::Raw),
         catalog::Dialect::Wsbench => Box::new(wsbench::Wsbench::new(token)),
+        catalog::Dialect::Nchan(settings) => Box::new(nchan::Nchan(settings.clone())),
         other => unreachable!("{other:?} is not spoken yet"),
     }
 }
