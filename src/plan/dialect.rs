@@ -85,7 +85,7 @@ fn check_settings(
         if !is_sendable {
             let message = format!("`{path}` is no path on the server");
             let problem =
-                Problem::new(table, message).hint("such as `/pub/{room}`: it begins with `/` and stands in no URL");
+                Problem::new(table, message).hint("such as `/pub/{room}`: it begins with `/`, without scheme and host");
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
