@@ -204,6 +204,20 @@ fn a_greeting_from_a_server_that_knows_no_greeting() {
 }
 
 #[test]
+fn nchan_without_a_beginning_with_no_paths_and_with_payloads_that_it_takes_apart() {
+    let text = with(
+        "[transports.websocket]\n[transports.tcp]\n",
+        "[transports.short-polling]\n[transports.sse]\n[transports.http-streaming]\n",
+    );
+    let urls = ["short-polling", "sse", "http-streaming", "long-polling"].map(|arm| format!("{arm} = \"http://h\"\n"));
+    let at_urls = text.replace("[load]", &format!("[dialect.nchan]\n[target.urls]\n{}[load]", urls.concat()));
+    let binary = at_urls.replace("\"128B\"", "\"128B\"\nformat = \"binary\"");
+    let lines = at_urls.replace("\"128B\"", "\"128B\"\ntemplate = \"{{tag}}\\n{{fill}}\"");
+    let paths = at_urls.replace("nchan]", "nchan]\npublish = \"http://h/pub\"\ninfo = \"/pub/ x\"");
+    insta::assert_snapshot!(format!("{}\n{}\n{}", seen(&binary), seen(&lines), seen(&paths)));
+}
+
+#[test]
 fn a_template_for_a_greeting() {
     let text = with("[workload.chat]\nrooms = 10", "[workload.connect]\ntemplate = '<{{tag}}{{fill}}>'");
     insta::assert_snapshot!(seen(&text));

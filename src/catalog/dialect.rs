@@ -21,7 +21,19 @@ pub enum Dialect {
 /// nginx with the nchan module.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Nchan {}
+pub struct Nchan {
+    /// Path to which messages are published by POST; without it the URL's own. On a WebSocket they go over the socket.
+    pub publish: Option<String>,
+    /// Path at which nchan_publisher tells of the channel's latest message, from which on a session polls; without it `publish`.
+    pub info: Option<String>,
+}
+
+impl Nchan {
+    /// Where to ask for the channel's latest message, if that is known.
+    pub fn info(&self) -> Option<&str> {
+        self.info.as_deref().or(self.publish.as_deref())
+    }
+}
 
 /// Socket.IO 4 over Engine.IO 4.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +118,9 @@ impl Dialect {
     pub fn texts_mut(&mut self, on: &mut dyn FnMut(&str, &mut String)) {
         match self {
             Dialect::Custom(custom) => custom.texts_mut(on),
+            Dialect::Nchan(nchan) => {
+                [&mut nchan.publish, &mut nchan.info].into_iter().flatten().for_each(|path| on("path", path))
+            }
             Dialect::Nats(nats) => {
                 nats.password.iter_mut().for_each(|text| on("password", text));
                 nats.token.iter_mut().for_each(|text| on("token", text));

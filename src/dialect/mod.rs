@@ -13,6 +13,7 @@ pub mod custom;
 mod http;
 mod mqtt;
 mod nats;
+mod nchan;
 mod place;
 mod raw;
 mod talk;
@@ -103,6 +104,7 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
         catalog::Dialect::Custom(custom) => Box::new(custom::Custom::new(custom)),
         catalog::Dialect::Nats(settings) => Box::new(nats::Nats::new(settings)),
         catalog::Dialect::Mqtt(settings) => Box::new(mqtt::Mqtt::new(settings)),
+        catalog::Dialect::Nchan(settings) => Box::new(nchan::Nchan(settings.clone())),
         other => unreachable!("{other:?} is not spoken yet"),
     }
 }

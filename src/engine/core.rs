@@ -141,7 +141,8 @@ impl Core {
         // The transport keeps the order, or the target may answer in its own.
         let keeps_order = ordered && !cell.dialect.may_reorder();
         let replies = cell.dialect.replies();
-        let order = Order::new(!keeps_order, roster.sessions() as usize, senders);
+        let may_lose = matches!(cell.target, Target::Url(_)) && !matches!(workload, Workload::Connect { .. });
+        let order = Order::new(!keeps_order || may_lose, roster.sessions() as usize, senders);
         let mut recorder = Recorder::new(setup.interval);
         recorder.outcome_mut().order_tracked = keeps_order || order.is_tracked();
         recorder.outcome_mut().sessions.asked = u64::from(roster.sessions());
@@ -275,18 +276,34 @@ impl Core {
         Tag { kind, run: self.setup.run, id, due }
     }
 
-    /// Closes the books: what is still owed gets its outcome, and what arrives from now on changes none.
+    /// Closes the books: what is still owed gets its outcome, and what arrives from now on changes none. Over a reliable transport
+    /// a copy may still be on its way, unless its receiver has a later message of the same sender.
     pub fn settle(&mut self) {
         self.is_settled = true;
         let reliable = self.setup.cell.transport.kind().is_reliable();
-        for entry in self.ledger.close() {
-            let counters = self.recorder.counters(entry.due);
-            match (entry.sent, reliable) {
-                (None, _) => counters.skipped += 1,
-                (Some(_), true) => counters.unfinished += u64::from(entry.remaining),
-                (Some(_), false) => counters.lost += u64::from(entry.remaining),
+        let is_grouped = self.setup.cell.workload.groups().is_some();
+        // Who is answered out of turn may yet be.
+        let keeps_order = is_grouped || !self.setup.cell.dialect.may_reorder();
+        let Core { ledger, recorder, roster, order, .. } = self;
+        ledger.close(|entry, seats| {
+            let counters = recorder.counters(entry.due);
+            if entry.sent.is_none() {
+                counters.skipped += 1;
+                return;
             }
-        }
+            let (group, column) = (roster.group(entry.session), roster.seat(entry.session));
+            let overtaken = seats.filter(|seat| {
+                let receiver = if is_grouped { roster.member(group, *seat) } else { entry.session };
+                order.has_later(receiver, column, entry.id)
+            });
+            let lost = match (reliable, keeps_order) {
+                (true, true) => overtaken.count() as u32,
+                (true, false) => 0,
+                (false, _) => entry.remaining,
+            };
+            counters.lost += u64::from(lost);
+            counters.unfinished += u64::from(entry.remaining - lost);
+        });
     }
 
     /// Gives the measurements away; the core is empty afterwards.

@@ -18,9 +18,9 @@ pub struct Counters {
     pub delivered: u64,
     /// Arrived after the timeout, within drain. Their latencies are in the histograms.
     pub late: u64,
-    /// Datagrams that had not arrived at the end of drain.
+    /// Had not arrived at the end of drain and can't any more: datagrams, and what a later message of its sender overtook.
     pub lost: u64,
-    /// Not arrived at the end of drain, on a reliable transport.
+    /// Not arrived at the end of drain, on a reliable transport that may still bring it.
     pub unfinished: u64,
     pub duplicate: u64,
     pub reordered: u64,

@@ -121,8 +121,7 @@ impl Arms<'_> {
         let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.problems);
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.problems);
-        let (tables, kind_of_work) = (&self.file.dialect, self.file.workload.kind());
-        dialect::check_settings(&dialect, tables, name, &transport, kind_of_work, payload, self.problems);
+        dialect::check_settings(&dialect, self.file, name, &transport, payload, self.problems);
         let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect.kind(), name, self.problems);
         let delay = self.file.network.delay.as_ref().map_or(Span::ZERO, |d| d.value);
         let network = Network { delay };

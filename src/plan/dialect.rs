@@ -1,10 +1,12 @@
 //! The dialect of an arm: the one that it asks for, or the one that its target will understand, with its settings.
 
-use super::brokers;
-use crate::catalog::{Dialect, DialectKind, Format, Framing, Tcp, Transport, TransportKind, WorkloadKind};
-use crate::dialect::custom::{self, Asked};
-use crate::scenario::{Arm, At, Dialects, File, Place, Problem, Target};
+use crate::catalog::{Dialect, DialectKind, Transport, TransportKind};
+use crate::scenario::{Arm, At, File, Place, Problem, Target};
 use crate::wire::PayloadSpec;
+
+mod brokers;
+mod custom;
+mod nchan;
 
 /// `name` is the arm's, whose transport learns what the dialect asks of it.
 pub(super) fn resolve(
@@ -88,25 +90,24 @@ fn settings(spoken: DialectKind, file: &File, place: &Place, problems: &mut Vec<
 /// What makes no sense in the settings of an arm's dialect, for what is asked of it.
 pub(super) fn check_settings(
     dialect: &Dialect,
-    tables: &Dialects,
+    file: &File,
     arm: &At<String>,
     transport: &Transport,
-    workload: WorkloadKind,
     payload: &PayloadSpec,
     problems: &mut Vec<Problem>,
 ) {
-    if let Dialect::Custom(custom) = dialect {
-        let is_binary = payload.format == Format::Binary && payload.template.is_none();
-        let asked = Asked { transport: transport.kind(), workload, is_binary };
-        for flaw in custom::flaws(custom, asked) {
-            // What isn't there is missing of the arm.
-            let place =
-                tables.custom.as_ref().map_or(arm.place.clone(), |table| table.text_place(&flaw.path, flaw.part));
-            problems.push(Problem::new(&place, flaw.message).hint(flaw.hint));
+    let (tables, mut found) = (&file.dialect, Vec::new());
+    match dialect {
+        Dialect::Nchan(nchan) => {
+            let place = tables.nchan.as_ref().map_or(&arm.place, |table| &table.place);
+            nchan::check(nchan, place, arm, transport.kind(), payload, &mut found);
         }
-        if matches!(transport, Transport::Tcp(Tcp { framing: Framing::Fixed, .. })) {
-            let message = format!("arm `{}`: fixed framing is for payloads as they are", arm.value);
-            problems.push(Problem::at(arm, message).hint("choose `framing = \"length\"` or `framing = \"newline\"`"));
+        Dialect::Custom(custom) => {
+            custom::check(custom, tables, arm, transport, file.workload.kind(), payload, &mut found);
         }
+        _ => {}
     }
+    // What is wrong with a table is wrong for every arm that speaks it.
+    found.retain(|problem| !problems.contains(problem));
+    problems.append(&mut found);
 }

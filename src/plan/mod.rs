@@ -13,7 +13,6 @@ use std::net::IpAddr;
 
 mod arm;
 mod at;
-mod brokers;
 mod build;
 mod dialect;
 mod facts;

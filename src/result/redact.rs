@@ -40,9 +40,12 @@ pub fn redact_header_value(name: &str, value: &str) -> String {
     if is_secret(name) { REDACTED.to_owned() } else { redact_url(value) }
 }
 
-/// `text` with the userinfo and the query's values of every URL in it taken out: whatever names a query uses for its
-/// secrets, reports are made to be shared.
+/// `text` with the userinfo and the query's values of every URL in it taken out, or of the path that it is: whatever names a
+/// query uses for its secrets, reports are made to be shared.
 pub fn redact_url(text: &str) -> String {
+    if text.starts_with('/') && !text.contains(char::is_whitespace) {
+        return redact_authority_and_query(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
@@ -199,6 +202,7 @@ mod tests {
         assert_eq!(redact_url("ws://joe:hunter2@host:80/p"), "ws://[redacted]@host:80/p");
         assert_eq!(redact_url("see ws://h/p?room={room}&sig=x&a"), "see ws://h/p?room={room}&sig=[redacted]&a");
         assert_eq!(redact_url("ws://h/a@b"), "ws://h/a@b");
+        assert_eq!(redact_url("/pub/{room}?key=hunter2&s={session}"), "/pub/{room}?key=[redacted]&s={session}");
         assert_eq!(redact_url("ws://a@b@h tcp://x:y@z"), "ws://[redacted]@h tcp://[redacted]@z");
     }
 

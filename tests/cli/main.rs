@@ -11,6 +11,7 @@ mod history;
 mod interrupts;
 mod mistakes;
 mod processes;
+mod replay;
 mod runs;
 mod sabotage;
 mod secrets;

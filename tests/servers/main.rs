@@ -5,3 +5,4 @@ mod custom;
 mod harness;
 mod mosquitto;
 mod nats;
+mod nchan;

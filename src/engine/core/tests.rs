@@ -114,6 +114,46 @@ fn overtaken_datagrams_are_reordered() {
 }
 
 #[test]
+fn what_a_later_message_of_its_sender_overtook_is_lost_and_the_rest_unfinished() {
+    // One copy in ten is dropped, and from a second on every other receiver hears nothing any more.
+    let came = std::cell::RefCell::new(Vec::new());
+    let is_dropped = |id: u64, receiver: u32, at| {
+        crate::seed::pick(5, id << 8 | u64::from(receiver), 10) == 0 || (at >= 1000 * MS && receiver % 2 == 0)
+    };
+    let fate = |copy: Copy| {
+        let drops = is_dropped(copy.id, copy.receiver, copy.at);
+        came.borrow_mut().push((copy.id, copy.receiver, copy.at, !drops));
+        if drops { vec![] } else { vec![MS] }
+    };
+    let run = |workload, url: bool| {
+        came.borrow_mut().clear();
+        let mut setup = setup(workload, websocket(), Arrival::Constant);
+        if url {
+            setup.cell.target = Target::Url("ws://192.0.2.1:80/".parse().unwrap());
+        }
+        World::new(setup, &fate).run(None)
+    };
+    for workload in [chat(), echo()] {
+        let outcome = run(workload.clone(), true);
+        let came = came.borrow();
+        // Twenty sessions take turns.
+        let is_overtaken =
+            |id: u64, receiver| came.iter().any(|c| c.0 > id && c.0 % 20 == id % 20 && c.1 == receiver && c.3);
+        let missing = came.iter().filter(|(_, _, at, came)| *at >= 100 * MS && !came);
+        let total = missing.clone().count() as u64;
+        let lost = missing.filter(|(id, receiver, ..)| is_overtaken(*id, *receiver)).count() as u64;
+        let counters = outcome.measure;
+        assert_eq!((counters.lost, counters.unfinished), (lost, total - lost));
+        assert!(counters.lost > 50 && counters.unfinished > 50 && counters.reordered == 0 && counters.balance());
+    }
+    let own = run(chat(), false).measure;
+    assert!(own.lost == 0 && own.unfinished > 0, "the embedded target's order isn't followed");
+    // A slot of a connect workload is another connection each time.
+    let connect = Workload::Connect { payload: payload(), first: FirstMessage::Echo, closer: Closer::Client };
+    assert_eq!(run(connect, true).measure.lost, 0);
+}
+
+#[test]
 fn push_at_a_url_is_timed_by_our_own_clock_alone() {
     let fate = |_: Copy| vec![3 * MS];
     let mut setup = setup(Workload::Push { payload: payload(), topics: 4 }, websocket(), Arrival::Constant);
@@ -184,7 +224,7 @@ fn an_answer_counts_as_the_message_does_that_it_stands_for() {
         };
         let (message, answer) = (run(false), run(true));
         assert!(answer.measure.late > 0 && answer.measure.unfinished > 0 && answer.measure.balance());
-        assert_eq!((answer.measure, message.measure.duplicate > 0), (message.measure, true), "{arrival}");
+        assert_eq!((answer.measure, answer.measure.duplicate > 0), (message.measure, true), "{arrival}");
         for metric in [Metric::ResponseTime, Metric::ServiceTime] {
             let (message, answer) = (message.histograms.get(metric).unwrap(), answer.histograms.get(metric).unwrap());
             assert_eq!((message.count(), message.mean()), (answer.count(), answer.mean()), "{metric:?}");

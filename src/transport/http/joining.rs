@@ -85,7 +85,9 @@ impl<'a> Joining<'a> {
         if self.session.speech.talk().is_none() {
             self.lane.stream().inspect(|stream| stream.joined(stream.head_len()));
         }
-        match self.face.borrow().is_nothing_new(head.status.as_u16()) && self.session.speech.talk().is_some() {
+        // A join that is answered well may hold what the dialect needs, however little that is.
+        let is_of_use = self.session.speech.talk().is_none() && head.status.is_success();
+        match self.face.borrow().is_nothing_new(head.status.as_u16()) && !is_of_use {
             true => Ok(Cut::Nothing),
             false => self.understood(&head),
         }
