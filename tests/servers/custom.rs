@@ -96,7 +96,9 @@ fn sockjs_wraps_its_messages_alike_over_every_transport() {
     for arm in ["websocket", "long-polling", "http-streaming", "sse"] {
         let text = match arm {
             "http-streaming" => text.replace("long-polling", arm).replace("/xhr\"", "/xhr_streaming\""),
-            "sse" => text.replace("long-polling", arm).replace("method = \"POST\", ", "").replace("/xhr\"", "/eventsource\""),
+            "sse" => {
+                text.replace("long-polling", arm).replace("method = \"POST\", ", "").replace("/xhr\"", "/eventsource\"")
+            }
             _ => text.clone(),
         };
         let document = server.run(&text, &["--transport", arm]).well().document();

@@ -55,7 +55,8 @@ impl Server {
     pub fn run(&self, scenario: &str, more: &[&str]) -> Ran {
         let file = self.path().join("scenario.toml");
         std::fs::write(&file, scenario.replace("PORT", &self.port.to_string())).unwrap();
-        let out = (1..).map(|n| self.path().join(format!("out{n}"))).find(|out| !out.exists()).unwrap();
+        let mut names = (1..).map(|n| self.path().join(format!("out-{n}")));
+        let out = names.find(|out| !out.exists()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsbench"));
         command.arg("run").arg(&file).arg("--out").arg(&out).args(more).stdin(Stdio::null());
         let output = command.output().unwrap();
