@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 const MOST_IN_ORDER: usize = 1 << 16;
 /// So many messages back a short number is known again.
 const MOST_BY_NUMBER: usize = 1024;
+/// Longer messages are not read as JSON, bytes: in memory it is many times as long.
+const MOST_OF_JSON: usize = 4 << 20;
 /// Nobody's ticket: an answer to it answers nothing.
 pub(super) const NOBODY: u64 = u64::MAX;
 
@@ -32,7 +34,11 @@ impl<'a> Message<'a> {
     }
 
     pub fn json(&self) -> Option<&Json> {
-        self.json.get_or_init(|| serde_json::from_slice(self.bytes).ok()).as_ref()
+        let read = || match self.bytes.len() <= MOST_OF_JSON {
+            true => serde_json::from_slice(self.bytes).ok(),
+            false => None,
+        };
+        self.json.get_or_init(read).as_ref()
     }
 }
 
@@ -239,6 +245,13 @@ mod tests {
         assert_eq!(payloads(Spot::Regex(regex("\"([^\"]*)\"")), None, r#"a["m1","m2"]"#), ["m1", "m2"]);
         assert_eq!(payloads(pointer("/m"), Some(Encoding::Base64), r#"{"m":["YWI=","*"]}"#), ["ab"]);
         assert_eq!(payloads(Spot::Regex(regex("[0-9a-f]+")), Some(Encoding::Hex), "6162 6g 616"), ["ab"]);
+    }
+
+    #[test]
+    fn json_that_is_too_long_is_not_read() {
+        let list = |entries: usize| format!("[{}0]", "0,".repeat(entries));
+        assert!(Message::new(list(MOST_OF_JSON / 2 - 2).as_bytes()).json().is_some());
+        assert!(Message::new(list(MOST_OF_JSON / 2).as_bytes()).json().is_none());
     }
 
     #[test]

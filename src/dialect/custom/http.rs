@@ -3,7 +3,7 @@
 use super::correlate::{Message, hand_over, matched};
 use super::rules::{AskRules, CursorAt, Cutting, Rules};
 use super::template::Slots;
-use crate::catalog::{Cuts, TransportKind, Verb};
+use crate::catalog::{Cuts, Format, TransportKind, Verb};
 use crate::codec::body::{Body, Cut};
 use crate::dialect::{Ask, Head, HttpFace, Place, Receive, Refusal, excerpt};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ pub(super) struct CustomHttp {
     rules: Rc<Rules>,
     place: Place,
     sid: u64,
-    receive: Receive,
+    transport: TransportKind,
     cursor: String,
     /// Whether the join, if there is one, has been asked; and whether its answer is what comes next.
     has_asked: bool,
@@ -27,11 +27,19 @@ pub(super) struct CustomHttp {
 impl CustomHttp {
     pub fn new(rules: Rc<Rules>, place: &Place, sid: u64, receive: Receive) -> CustomHttp {
         let cursor = rules.http.first_cursor.clone().unwrap_or_default();
-        CustomHttp { rules, place: place.clone(), sid, receive, cursor, has_asked: false, is_joining: false }
+        CustomHttp {
+            rules,
+            place: place.clone(),
+            sid,
+            transport: receive.transport,
+            cursor,
+            has_asked: false,
+            is_joining: false,
+        }
     }
 
     fn is_polling(&self) -> bool {
-        matches!(self.receive.transport, TransportKind::LongPolling | TransportKind::ShortPolling)
+        matches!(self.transport, TransportKind::LongPolling | TransportKind::ShortPolling)
     }
 
     fn ask(&self, rules: &AskRules, usual: Verb, body: Option<Bytes>) -> Ask {
@@ -39,21 +47,21 @@ impl CustomHttp {
         rules.ask(&self.place, usual, &slots, body)
     }
 
-    /// How a body is cut that holds nothing but messages.
+    /// How a body is cut that holds nothing but messages. Events are text: what is encoded in them, `message` says.
     fn cutting(&self) -> Cut {
-        match (&self.rules.http.messages, self.receive.transport) {
+        match (&self.rules.http.messages, self.transport) {
             (Some(Cutting::Usual(cuts)), _) => match cuts {
                 Cuts::Body => Cut::WholeOrNone,
                 Cuts::Lines => Cut::Separated(b'\n'),
                 Cuts::Lengths => Cut::Lengths,
-                Cuts::Events => Cut::Events(self.receive.format),
+                Cuts::Events => Cut::Events(Format::Text),
             },
             (Some(Cutting::Separator(separator)), _) => match separator.as_slice() {
                 [byte] => Cut::Separated(*byte),
                 _ => Cut::Own,
             },
             (Some(Cutting::Pointer(_)), _) => Cut::Own,
-            (None, TransportKind::Sse) => Cut::Events(self.receive.format),
+            (None, TransportKind::Sse) => Cut::Events(Format::Text),
             (None, TransportKind::HttpStreaming) => Cut::Separated(b'\n'),
             (None, _) => Cut::WholeOrNone,
         }
@@ -93,7 +101,7 @@ impl CustomHttp {
         match (&self.rules.http.messages, self.cutting()) {
             (Some(Cutting::Pointer(pointer)), _) => {
                 if body.json().is_none() && !body.bytes.is_empty() {
-                    return Err(Refusal::Alien(format!("it is no JSON: {}", excerpt(body.bytes))));
+                    return Err(Refusal::Alien(format!("it is no JSON of at most 4 MiB: {}", excerpt(body.bytes))));
                 }
                 match body.pointed(pointer) {
                     Some(Json::Array(list)) => list.iter().for_each(|json| hand_over(json, on_message)),
@@ -190,7 +198,7 @@ impl HttpFace for CustomHttp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Custom, Format, HeaderProfile};
+    use crate::catalog::{Custom, HeaderProfile};
     use crate::dialect::custom::Flaws;
     use proptest::prelude::*;
     use serde_json::json;

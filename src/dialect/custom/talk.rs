@@ -12,6 +12,8 @@ pub(super) struct CustomTalk {
     rules: Rc<Rules>,
     place: Place,
     publish: Template,
+    /// Messages are remembered by what their replies will be known. Over http the connection knows.
+    remembers: bool,
     is_joined: Cell<bool>,
     in_order: RefCell<InOrder>,
     by_number: RefCell<ByNumber>,
@@ -24,6 +26,7 @@ impl CustomTalk {
             rules,
             place: place.clone(),
             publish,
+            remembers: transport != TransportKind::Http,
             is_joined: Cell::new(false),
             in_order: RefCell::default(),
             by_number: RefCell::default(),
@@ -93,6 +96,7 @@ impl Talk for CustomTalk {
 
     fn publish(&self, ticket: u64, payload: &[u8], out: &mut Vec<u8>) {
         let id = match (&self.rules.correlate, self.rules.short_number()) {
+            _ if !self.remembers => ticket,
             (_, Some(length)) => self.by_number.borrow_mut().sent(ticket, length),
             (Correlation::Order, None) => {
                 self.in_order.borrow_mut().sent(ticket, self.rules.replies);
@@ -166,12 +170,16 @@ mod tests {
     use serde_json::json;
 
     fn talk(settings: serde_json::Value) -> CustomTalk {
+        talk_over(TransportKind::Websocket, settings)
+    }
+
+    fn talk_over(transport: TransportKind, settings: serde_json::Value) -> CustomTalk {
         let custom: Custom = serde_json::from_value(settings).unwrap();
         let mut flaws = Flaws::default();
         let rules = Rc::new(Rules::read(&custom, &mut flaws));
         assert_eq!(flaws.found(), []);
         let place = Place { room: 3, session: 9, ..Place::from("/") };
-        CustomTalk::new(rules, &place, TransportKind::Websocket)
+        CustomTalk::new(rules, &place, transport)
     }
 
     fn shown(heard: Heard) -> String {
@@ -274,6 +282,17 @@ mod tests {
         assert_eq!(heard(&talk, "\0\x01.."), ["answer 70001 \0\x01.."]);
         assert_eq!(heard(&talk, "\0\x09.."), [format!("answer {NOBODY} \0\x09..")]);
         assert_eq!(heard(&talk, "\0"), ["message "]);
+    }
+
+    #[test]
+    fn nothing_is_remembered_where_the_connection_knows() {
+        for correlate in [json!("order"), json!({ "at": 0, "length": 2 })] {
+            let talk = talk_over(TransportKind::Http, json!({ "correlate": correlate, "publish": "{id}" }));
+            begun(&talk);
+            assert_eq!(published(&talk, 70_000, "x"), "70000");
+            assert_eq!(format!("{:?}", talk.in_order.borrow()), format!("{:?}", InOrder::default()));
+            assert_eq!(format!("{:?}", talk.by_number.borrow()), format!("{:?}", ByNumber::default()));
+        }
     }
 
     #[test]
