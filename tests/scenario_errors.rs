@@ -167,7 +167,10 @@ fn a_greeting_from_a_server_that_knows_no_greeting() {
 
 #[test]
 fn nchan_without_a_beginning_with_no_paths_and_with_payloads_that_it_takes_apart() {
-    let text = with("[transports.websocket]\n[transports.tcp]\n", "[transports.short-polling]\n[transports.sse]\n[transports.http-streaming]\n");
+    let text = with(
+        "[transports.websocket]\n[transports.tcp]\n",
+        "[transports.short-polling]\n[transports.sse]\n[transports.http-streaming]\n",
+    );
     let urls = ["short-polling", "sse", "http-streaming", "long-polling"].map(|arm| format!("{arm} = \"http://h\"\n"));
     let at_urls = text.replace("[load]", &format!("[dialect.nchan]\n[target.urls]\n{}[load]", urls.concat()));
     let binary = at_urls.replace("\"128B\"", "\"128B\"\nformat = \"binary\"");

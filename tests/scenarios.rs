@@ -21,7 +21,8 @@ fn planned(name: &str) -> (Plan, Facts) {
 /// Names of the files in a folder.
 fn files(folder: &str, extension: &str) -> Vec<String> {
     let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == extension));
+    let paths =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == extension));
     paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
@@ -37,7 +38,8 @@ fn every_scenario_for_a_real_server_makes_a_plan_named_like_its_file() {
 #[test]
 fn every_whole_scenario_on_the_pages_of_real_servers_makes_a_plan() {
     for name in files("docs/targets", "md") {
-        let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/targets").join(&name)).unwrap();
+        let page =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/targets").join(&name)).unwrap();
         let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         for block in blocks.filter(|block| block.contains("[workload")) {
             let scenario = scenario::parse(&name, block).unwrap_or_else(|e| panic!("{}", e.render(false)));
