@@ -94,20 +94,15 @@ fn serve_http(stream: TcpStream, latest: &Latest) -> std::io::Result<()> {
 }
 
 /// Hands every message on to all of its path.
-fn serve_websocket(stream: TcpStream, sockets: &Sockets) {
-    let mut path = String::new();
-    let note = |request: &tungstenite::handshake::server::Request, response| {
-        path = request.uri().path().to_owned();
-        Ok(response)
-    };
-    let Ok(mut socket) = tungstenite::accept_hdr(stream, note) else { return };
+fn serve_websocket(stream: TcpStream, path: &str, sockets: &Sockets) {
+    let Ok(mut socket) = tungstenite::accept(stream) else { return };
     let (sender, messages) = std::sync::mpsc::channel();
-    sockets.lock().unwrap().entry(path.clone()).or_default().push(sender);
+    sockets.lock().unwrap().entry(path.to_owned()).or_default().push(sender);
     socket.get_mut().set_read_timeout(Some(Duration::from_millis(2))).unwrap();
     loop {
         match socket.read() {
             Ok(Message::Text(text)) => {
-                let all = &sockets.lock().unwrap()[&path];
+                let all = &sockets.lock().unwrap()[path];
                 all.iter().for_each(|member| drop(member.send(text.to_string())));
             }
             Ok(_) => {}
@@ -120,6 +115,19 @@ fn serve_websocket(stream: TcpStream, sockets: &Sockets) {
     }
 }
 
+/// What a connection asks for first, which stays there to be read.
+fn path_of(stream: &TcpStream) -> String {
+    let mut begin = [0; 32];
+    loop {
+        let n = stream.peek(&mut begin).unwrap_or(0);
+        let words: Vec<_> = begin[..n].split(|byte| *byte == b' ').collect();
+        if words.len() > 2 || n == 0 {
+            return String::from_utf8_lossy(words.get(1).unwrap_or(&&b""[..])).into_owned();
+        }
+        thread::yield_now();
+    }
+}
+
 fn listen() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -128,13 +136,9 @@ fn listen() -> String {
         for stream in listener.incoming().flatten() {
             let (latest, sockets) = (latest.clone(), sockets.clone());
             thread::spawn(move || {
-                let mut begin = [0; 7];
-                // Who is at the door, the first bytes tell.
-                while stream.peek(&mut begin).is_ok_and(|n| n < begin.len() && n > 0) {
-                    thread::yield_now();
-                }
-                match &begin == b"GET /ws" {
-                    true => serve_websocket(stream, &sockets),
+                let path = path_of(&stream);
+                match path.starts_with("/ws/") {
+                    true => serve_websocket(stream, &path, &sockets),
                     false => drop(serve_http(stream, &latest)),
                 }
             });

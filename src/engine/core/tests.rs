@@ -118,7 +118,7 @@ fn what_a_later_message_of_its_sender_overtook_is_lost_and_the_rest_unfinished()
     // One copy in ten is dropped, and from a second on every other receiver hears nothing any more.
     let came = std::cell::RefCell::new(Vec::new());
     let is_dropped = |id: u64, receiver: u32, at| {
-        crate::seed::pick(5, id << 8 | u64::from(receiver), 10) == 0 || (at >= 1000 * MS && receiver % 2 == 0)
+        crate::seed::pick(5, id << 8 | u64::from(receiver), 10) == 0 || (at >= 1000 * MS && receiver.is_multiple_of(2))
     };
     let fate = |copy: Copy| {
         let drops = is_dropped(copy.id, copy.receiver, copy.at);
