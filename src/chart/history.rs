@@ -11,6 +11,8 @@ use crate::verdict::history::{Change, Group, Series};
 
 /// How far over the highest figure that is finite an infinite one is drawn.
 const INFINITE: f64 = 2.0;
+/// Room over the highest figure, so that no ring around one runs into the panel's name.
+const ROOM: f64 = 1.25;
 /// Height of a picture of one arm, and of each panel where there are several, pixels.
 const ALONE: u32 = 420;
 const AMONG_OTHERS: u32 = 190;
@@ -63,7 +65,7 @@ fn panel(group: &Group, series: &Series, ink: Ink) -> Option<Panel> {
     let targets = series.changes.iter().filter_map(|change| target(change.run));
     Some(Panel {
         x: times(group),
-        y: axis::positive(label, unit, lowest / divisor, top / divisor),
+        y: axis::positive(label, unit, lowest / divisor, top * ROOM / divisor),
         // As wide as the panel, whose name it is.
         bands: vec![Band { from: f64::MIN, to: f64::MAX, label: entry(series), shaded: false }],
         marks: std::iter::once(Mark::Line { points, ink, dots: true }).chain(targets).collect(),

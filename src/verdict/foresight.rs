@@ -76,6 +76,7 @@ fn why_not(metric: Metric, arm: &Foreseen) -> Option<String> {
 mod tests {
     use super::super::testing::run_of;
     use super::*;
+    use std::slice::from_ref;
 
     fn arm() -> Foreseen {
         Foreseen {
@@ -103,9 +104,9 @@ mod tests {
         }
         let few = Foreseen { samples: Some(999), ..arm() };
         assert!(
-            reasons(&[few.clone()], &[Metric::P99])[0].starts_with("a p99: a trial has fewer than the 1000 deliveries")
+            reasons(from_ref(&few), &[Metric::P99])[0].starts_with("a p99: a trial has fewer than the 1000 deliveries")
         );
-        assert!(reasons(&[few.clone()], &[Metric::P99, Metric::P50]).is_empty());
+        assert!(reasons(from_ref(&few), &[Metric::P99, Metric::P50]).is_empty());
         assert!(reasons(&[few.clone(), arm()], &[Metric::P99]).is_empty(), "one arm has enough");
         let unknown = Foreseen { samples: None, ..arm() };
         assert!(reasons(&[unknown], &[Metric::P99]).is_empty(), "nobody can say");
