@@ -1,8 +1,12 @@
 //! The application protocol of one arm, with its settings.
 
+mod socketio;
+
 use super::{DialectKind, TransportKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use socketio::{Emit, Received, SocketIo, Spot, fill_texts};
 
 /// What is spoken over a transport, resolved and complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,11 +26,6 @@ pub enum Dialect {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Nchan {}
-
-/// Socket.IO 4 over Engine.IO 4.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SocketIo {}
 
 /// The NATS client protocol.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +54,22 @@ impl Dialect {
             Dialect::Custom(_) => DialectKind::Custom,
         }
     }
+
+    /// As a result may show it, with `instead` in the place of what is secret.
+    pub fn without_secrets(&self, instead: &str) -> Dialect {
+        match self {
+            Dialect::SocketIo(settings) => Dialect::SocketIo(settings.without_secrets(instead)),
+            other => other.clone(),
+        }
+    }
+
+    /// Whether the target acknowledges each message that it took, beside what comes of it.
+    pub fn acknowledges(&self) -> bool {
+        match self {
+            Dialect::SocketIo(settings) => settings.acknowledges(),
+            _ => false,
+        }
+    }
 }
 
 impl DialectKind {
@@ -68,6 +83,11 @@ impl DialectKind {
             DialectKind::SocketIo => &[Websocket, LongPolling],
             DialectKind::Nats | DialectKind::Mqtt => &[Websocket, Tcp],
         }
+    }
+
+    /// Whether a session can begin by polling and go over to a WebSocket.
+    pub fn begins_by_polling(self) -> bool {
+        self == DialectKind::SocketIo
     }
 
     /// Whether it cuts a byte stream into messages by itself, so that tcp has no framing of its own and a WebSocket

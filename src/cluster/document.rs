@@ -6,7 +6,8 @@ use crate::catalog::Transport;
 use crate::clock;
 use crate::plan::{self, Plan, Target};
 use crate::result::{
-    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value, redact_url,
+    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, REDACTED, SCHEMA_VERSION, SelfTest, redact_header_value,
+    redact_url,
 };
 use sha2::{Digest, Sha256};
 
@@ -50,6 +51,7 @@ fn without_secrets(plan: &Plan) -> Plan {
         for (name, value) in cell.transport.extra_headers_mut() {
             *value = redact_header_value(name, value);
         }
+        cell.dialect = cell.dialect.without_secrets(REDACTED);
         if let Target::Url(url) = &mut cell.target {
             *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }

@@ -10,10 +10,11 @@ use crate::catalog::{self, Framing, HeaderProfile, TransportKind};
 mod http;
 mod place;
 mod raw;
+mod socketio;
 mod talk;
 mod wsbench;
 
-pub use http::{Ask, Head, Headers, HttpFace, Receive};
+pub use http::{Ask, Head, Headers, HttpFace, Receive, Switch};
 pub use place::Place;
 pub use talk::{Heard, Talk};
 
@@ -84,6 +85,7 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
     match dialect {
         catalog::Dialect::Raw => Box::new(raw::Raw),
         catalog::Dialect::Wsbench => Box::new(wsbench::Wsbench::new(token)),
+        catalog::Dialect::SocketIo(settings) => Box::new(socketio::SocketIo(settings.clone())),
         other => unreachable!("{other:?} is not spoken yet"),
     }
 }

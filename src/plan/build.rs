@@ -2,7 +2,8 @@
 
 use super::overrides::Overrides;
 use super::{
-    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds, workload,
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds,
+    workload,
 };
 use crate::catalog::TransportKind;
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
@@ -114,6 +115,7 @@ impl Arms<'_> {
         let target = self.target(name, kind);
         let is_embedded = matches!(self.file.target, scenario::Target::Embedded(_));
         let dialect = dialect::resolve(kind, name, arm, &self.file.dialect, is_embedded, self.problems);
+        dialect::check_settings(&dialect, self.file, name, self.problems);
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.problems);
         let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect.kind(), name, self.problems);

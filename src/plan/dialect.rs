@@ -1,7 +1,9 @@
 //! The dialect of an arm: the one that it asks for, or the one that its target will understand, with its settings.
 
-use crate::catalog::{Dialect, DialectKind, TransportKind};
-use crate::scenario::{Arm, At, Dialects, Place, Problem};
+use crate::catalog::{Dialect, DialectKind, Start, TransportKind};
+use crate::scenario::{Arm, At, Dialects, File, Place, Problem};
+
+mod socketio;
 
 /// `name` is the arm's.
 pub(super) fn resolve(
@@ -19,7 +21,25 @@ pub(super) fn resolve(
     };
     let place = arm.dialect.as_ref().map_or(&name.place, |asked| &asked.place);
     check(kind, spoken, embedded, place, problems);
+    if let Some(start) = arm.start.as_ref().filter(|start| start.value == Start::Polling && !spoken.begins_by_polling())
+    {
+        let message = format!("{spoken} can't begin by polling and go over to the WebSocket");
+        problems.push(Problem::at(start, message).hint("leave `start` out, or choose `dialect = \"socket.io\"`"));
+    }
     settings(spoken, tables)
+}
+
+/// Whether the settings of `dialect` make sense, and with the workload of `file`. `name` is the arm's.
+pub(super) fn check_settings(dialect: &Dialect, file: &File, name: &At<String>, problems: &mut Vec<Problem>) {
+    let tables = &file.dialect;
+    let mut found = Vec::new();
+    if let Dialect::SocketIo(settings) = dialect {
+        let place = tables.socket_io.as_ref().map_or(&name.place, |table| &table.place);
+        socketio::check(settings, &file.workload, place, &mut found);
+    }
+    // Arms that speak the same have the same problems.
+    found.retain(|problem| !problems.contains(problem));
+    problems.append(&mut found);
 }
 
 fn usual(kind: TransportKind) -> DialectKind {

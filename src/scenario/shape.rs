@@ -72,6 +72,9 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn value(&mut self, path: &str, value: &Spanned<DeValue>, schema: &Json) {
+        if is_anything(schema) {
+            return;
+        }
         if let Some(choices) = schema["anyOf"].as_array() {
             return match choices.iter().find(|choice| same_type(value.get_ref(), choice)) {
                 Some(choice) => self.value(path, value, choice),
@@ -105,6 +108,7 @@ impl Check<'_> {
                 None if schema["additionalProperties"].is_object() => {
                     self.value(&inner, value, &schema["additionalProperties"]);
                 }
+                None if is_anything(&schema["additionalProperties"]) => {}
                 None => {
                     meant.extend(suggest::nearest(key.get_ref(), names()));
                     self.unknown_key(path, key.get_ref(), key.span(), names().collect());
@@ -218,6 +222,11 @@ fn values(schema: &Json) -> Vec<&str> {
     described.chain(plain.filter_map(Json::as_str)).collect()
 }
 
+/// Whether a schema allows whatever there is.
+fn is_anything(schema: &Json) -> bool {
+    *schema == Json::Bool(true)
+}
+
 fn type_of(schema: &Json) -> &str {
     match schema["type"].as_str() {
         Some(name) => name,
@@ -302,6 +311,7 @@ fn homes_of(key: &str, path: &str, schema: &Json, homes: &mut Vec<String>) {
 }
 
 fn join(path: &str, key: &str) -> String {
+    let key = if key.contains('.') { &format!("{key:?}") } else { key };
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 

@@ -23,7 +23,11 @@ impl Server {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"));
         let is_there = Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
         if !is_there {
-            assert!(std::env::var_os("WSBENCH_SERVERS").is_none(), "{name} isn't installed: {} install", script.display());
+            assert!(
+                std::env::var_os("WSBENCH_SERVERS").is_none(),
+                "{name} isn't installed: {} install",
+                script.display()
+            );
             eprintln!("{name} isn't installed: passed over");
             return None;
         }

@@ -2,3 +2,4 @@
 //! there is passed over, unless `WSBENCH_SERVERS` is set (as in `.ci/run`), which makes all of them a must.
 
 mod harness;
+mod socketio;

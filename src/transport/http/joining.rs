@@ -68,7 +68,9 @@ impl<'a> Joining<'a> {
             }
             match self.lane.chunk().await? {
                 Some(bytes) => self.take(&mut body, &bytes)?,
-                None => return Err(Failure::new(ErrorClass::Truncated, "the stream ended before the session was joined")),
+                None => {
+                    return Err(Failure::new(ErrorClass::Truncated, "the stream ended before the session was joined"));
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Publishing by POST: one after the other, in order, on one connection. It is opened with the session where the workload
 //! will publish, so that no message's latency holds a connect that a live client would long have behind it.
 
-use super::{Backoff, Face};
 use super::lane::{Lane, Lost};
+use super::{Backoff, Face};
 use crate::clock::now;
 use crate::dialect::Ask;
 use crate::transport::net::Runtime;

@@ -14,6 +14,7 @@ pub const MS: Nanos = 1_000_000;
 pub fn websocket() -> Transport {
     Transport::Websocket(Websocket {
         engine: Engine::Fastwebsockets,
+        start: crate::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
