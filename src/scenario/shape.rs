@@ -73,7 +73,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn value(&mut self, path: &str, value: &Spanned<DeValue>, schema: &Json) {
         if is_anything(schema) {
-            return;
+            return self.anything(path, value);
         }
         if let Some(choices) = schema["anyOf"].as_array() {
             return match choices.iter().find(|choice| same_type(value.get_ref(), choice)) {
@@ -96,6 +96,19 @@ impl Check<'_> {
         }
     }
 
+    /// What becomes JSON, which knows no dates.
+    fn anything(&mut self, path: &str, value: &Spanned<DeValue>) {
+        match value.get_ref() {
+            DeValue::Datetime(_) => {
+                let problem = Problem::within(value.span(), format!("`{path}` holds a date, which JSON doesn't have"));
+                self.problems.push(problem.hint("put it in quotes"));
+            }
+            DeValue::Table(table) => table.values().for_each(|value| self.anything(path, value)),
+            DeValue::Array(list) => list.iter().for_each(|value| self.anything(path, value)),
+            DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {}
+        }
+    }
+
     fn table(&mut self, path: &str, table: &DeTable, place: &Place, schema: &Json) {
         let known = properties(schema);
         let names = || known.iter().map(|(name, _)| *name);
@@ -108,7 +121,7 @@ impl Check<'_> {
                 None if schema["additionalProperties"].is_object() => {
                     self.value(&inner, value, &schema["additionalProperties"]);
                 }
-                None if is_anything(&schema["additionalProperties"]) => {}
+                None if is_anything(&schema["additionalProperties"]) => self.anything(&inner, value),
                 None => {
                     meant.extend(suggest::nearest(key.get_ref(), names()));
                     self.unknown_key(path, key.get_ref(), key.span(), names().collect());
@@ -181,6 +194,8 @@ impl Check<'_> {
         homes_of(key, "", self.root, &mut homes);
         let hint = match (suggest::nearest(key, names.iter().copied()), homes.as_slice()) {
             (None, [home, ..]) => format!("`{key}` belongs in {home}"),
+            // TOML takes a dot for the start of another table.
+            (Some(near), _) if near.contains('.') => format!("did you mean `[{}]`, with the quotes?", join(path, near)),
             _ => suggest::hint(key, "known keys", names),
         };
         self.problems.push(Problem::within(span, format!("unknown key `{key}` in {}", name_of(path))).hint(hint));

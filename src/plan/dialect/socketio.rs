@@ -95,6 +95,29 @@ mod tests {
     }
 
     #[test]
+    fn a_table_without_its_quotes_is_told_to_have_them() {
+        let text = "[workload.echo]\n[dialect.socket.io]\n[transports.websocket]\n";
+        let found = scenario::parse("a.toml", text).unwrap_err().render(false);
+        assert!(found.contains("did you mean `[dialect.\"socket.io\"]`, with the quotes?"), "{found}");
+        for dated in ["auth = { a = { b = 2020-01-01 } }", "join = { event = \"a\", args = [[2020-01-01]] }"] {
+            let text = format!("[workload.echo]\n[dialect.\"socket.io\"]\n{dated}\n[transports.websocket]\n");
+            let found = scenario::parse("a.toml", &text).unwrap_err().render(false);
+            assert!(found.contains("holds a date"), "{found}");
+        }
+        let text = "[workload.echo]\n[dialect.\"socket.io\"]\npublsh = 1\n[transports.websocket]\n";
+        let found = scenario::parse("a.toml", text).unwrap_err().render(false);
+        assert!(found.contains("`[dialect.\"socket.io\"]`") && found.contains("`publish`"), "{found}");
+    }
+
+    #[test]
+    fn only_what_can_go_over_to_a_websocket_begins_by_polling() {
+        let text = "[workload.echo]\n[transports.websocket]\nstart = \"polling\"\n";
+        let scenario = scenario::parse("a.toml", text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let found = plan::build(&scenario, &Overrides::default()).unwrap_err().render(false);
+        assert!(found.contains("wsbench can't begin by polling"), "{found}");
+    }
+
+    #[test]
     fn each_mistake_is_told_once() {
         let room = "chat]\nrooms = 2\n#";
         for (settings, workload, said) in [
