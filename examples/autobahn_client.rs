@@ -55,6 +55,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
     let (address, _) = transport::resolve(&url.host, url.port).await.map_err(|f| anyhow!("{f}"))?;
     let settings = Websocket {
         engine,
+        start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,

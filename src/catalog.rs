@@ -16,7 +16,7 @@ pub use custom::{
     Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
     Verb, Within,
 };
-pub use dialect::{Dialect, Mqtt, Nats, Nchan, SocketIo};
+pub use dialect::{Dialect, Emit, Mqtt, Nats, Nchan, Received, SocketIo, Spot, fill_texts};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
 pub use kinds::*;
@@ -43,6 +43,8 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Websocket {
     pub engine: Engine,
+    /// What a session begins by.
+    pub start: Start,
     /// Largest payload of one frame; longer messages are sent in fragments. `None`: never fragment.
     pub fragment: Option<ByteSize>,
     /// `Sec-WebSocket-Protocol` values to offer.
@@ -147,6 +149,8 @@ impl Transport {
             | Transport::ShortPolling(_)
             | Transport::Sse(_)
             | Transport::HttpStreaming(_) => 2,
+            // The connection that it begins by stays until the other took over.
+            Transport::Websocket(Websocket { start: Start::Polling, .. }) => 2,
             Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => 1,
         }
     }

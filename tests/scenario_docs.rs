@@ -56,7 +56,7 @@ fn defaults_in_the_document_are_those_of_the_schema() {
 fn every_key_has_an_example() {
     let text = examples().join("\n");
     for (key, _) in keys(&scenario::schema()) {
-        let used = [format!("{key} ="), format!("[{key}"), format!(".{key}]")];
+        let used = [format!("{key} ="), format!("[{key}"), format!(".{key}]"), format!(".{key:?}]")];
         assert!(used.iter().any(|u| text.contains(u)), "no example uses {key}");
     }
 }

@@ -1,8 +1,12 @@
 //! The application protocol of one arm, with its settings.
 
+mod socketio;
+
 use super::{Custom, DialectKind, TransportKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use socketio::{Emit, Received, SocketIo, Spot, fill_texts};
 
 /// What is spoken over a transport, resolved and complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,11 +38,6 @@ impl Nchan {
         self.info.as_deref().or(self.publish.as_deref())
     }
 }
-
-/// Socket.IO 4 over Engine.IO 4.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SocketIo {}
 
 /// The NATS client protocol. `{room}` and `{session}` stand for a session's own in every setting.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -126,7 +125,16 @@ impl Dialect {
                 nats.token.iter_mut().for_each(|text| on("token", text));
             }
             Dialect::Mqtt(mqtt) => mqtt.password.iter_mut().for_each(|text| on("password", text)),
-            _ => {}
+            Dialect::SocketIo(settings) => settings.texts_mut(on),
+            Dialect::Raw | Dialect::Wsbench => {}
+        }
+    }
+
+    /// Whether the target acknowledges each message that it took, beside what comes of it.
+    pub fn acknowledges(&self) -> bool {
+        match self {
+            Dialect::SocketIo(settings) => settings.acknowledges(),
+            _ => false,
         }
     }
 }
@@ -142,6 +150,11 @@ impl DialectKind {
             DialectKind::SocketIo => &[Websocket, LongPolling],
             DialectKind::Nats | DialectKind::Mqtt => &[Websocket, Tcp],
         }
+    }
+
+    /// Whether a session can begin by polling and go over to a WebSocket.
+    pub fn begins_by_polling(self) -> bool {
+        self == DialectKind::SocketIo
     }
 
     /// Whether it cuts a byte stream into messages by itself, so that tcp has no framing of its own and a WebSocket

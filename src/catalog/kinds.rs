@@ -74,6 +74,15 @@ kinds! {
 }
 
 kinds! {
+    /// What a session over a WebSocket begins by.
+    Start {
+        Websocket = "websocket",
+        /// HTTP requests, until the WebSocket takes over.
+        Polling = "polling",
+    }
+}
+
+kinds! {
     /// What is exchanged and what counts as done.
     WorkloadKind { Echo = "echo", Chat = "chat", Push = "push", Connect = "connect" }
 }

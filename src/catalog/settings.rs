@@ -1,6 +1,6 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
-use super::{Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, Udp, Websocket};
+use super::{Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Start, Tcp, Transport, Udp, Websocket};
 
 impl Transport {
     /// Settings worth a reader's eye, such as `("headers", "browser")`. Headers are named without their values, which
@@ -22,6 +22,7 @@ impl Transport {
 fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
     words([
         ("engine", Some(websocket.engine).filter(|e| *e != Engine::Native).map(|e| e.to_string())),
+        ("start", Some(websocket.start).filter(|s| *s != Start::Websocket).map(|s| s.to_string())),
         ("fragment", websocket.fragment.map(|size| size.to_string())),
         ("subprotocols", listed(&websocket.subprotocols)),
         ("ping every", websocket.ping_every.map(|span| span.to_string())),

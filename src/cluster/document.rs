@@ -6,7 +6,8 @@ use crate::catalog::Transport;
 use crate::clock;
 use crate::plan::{self, Plan, Target};
 use crate::result::{
-    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value, redact_url,
+    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value,
+    redact_url,
 };
 use sha2::{Digest, Sha256};
 

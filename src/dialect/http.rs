@@ -1,6 +1,6 @@
 //! The HTTP face of a dialect: what to ask for where receiving is a matter of requests.
 
-use super::Refusal;
+use super::{Refusal, Talk};
 use crate::catalog::{Format, HeaderProfile, TransportKind};
 use crate::codec::body::Cut;
 use bytes::Bytes;
@@ -80,6 +80,16 @@ impl<const N: usize> Headers for [(&str, &str); N] {
     }
 }
 
+/// How a session that began by polling goes over to a WebSocket.
+pub struct Switch {
+    /// Path and query of the upgrade request.
+    pub path: String,
+    /// What is said over the WebSocket until it is known to carry the session.
+    pub probe: Box<dyn Talk>,
+    /// What is said then: from here on everything comes and goes over the WebSocket.
+    pub last: &'static [u8],
+}
+
 /// Requests of one session over HTTP.
 pub trait HttpFace {
     /// The request that joins, or the next of them once one was answered. Of an event stream or a chunked stream it is also
@@ -105,6 +115,10 @@ pub trait HttpFace {
     fn publish(&mut self, body: Bytes) -> Ask;
     /// The request that ends the session, if there is one.
     fn leave(&mut self) -> Option<Ask>;
+    /// How the session goes over to a WebSocket, once it is joined; `None`: the target doesn't offer it.
+    fn switch(&self) -> Option<Switch> {
+        None
+    }
     /// Was the target asked to end the session once it is joined?
     fn is_over_when_joined(&self) -> bool {
         false

@@ -16,10 +16,11 @@ mod nats;
 mod nchan;
 mod place;
 mod raw;
+mod socketio;
 mod talk;
 mod wsbench;
 
-pub use http::{Ask, Form, Head, Headers, HttpFace, Receive};
+pub use http::{Ask, Form, Head, Headers, HttpFace, Receive, Switch};
 pub use place::Place;
 pub use talk::{Heard, Talk};
 
@@ -105,7 +106,7 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
         catalog::Dialect::Nats(settings) => Box::new(nats::Nats::new(settings)),
         catalog::Dialect::Mqtt(settings) => Box::new(mqtt::Mqtt::new(settings)),
         catalog::Dialect::Nchan(settings) => Box::new(nchan::Nchan(settings.clone())),
-        other => unreachable!("{other:?} is not spoken yet"),
+        catalog::Dialect::SocketIo(settings) => Box::new(socketio::SocketIo(settings.clone())),
     }
 }
 

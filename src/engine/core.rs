@@ -19,7 +19,7 @@ use crate::transport::{ConnectPhases, Ended, Failure, Place, SessionId, Unsent};
 use crate::wire::{Composer, Kind, Tag};
 use crate::workload::Roster;
 use sessions::Sessions;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// What a worker is told to do: a cell, and its share of it.
 #[derive(Debug, Clone)]
@@ -62,6 +62,11 @@ pub enum Event<'a> {
     },
     /// The response to message `id`, where each is a request of its own.
     Answer {
+        session: SessionId,
+        id: u64,
+    },
+    /// The target took message `id`, beside what comes of it.
+    Acknowledged {
         session: SessionId,
         id: u64,
     },
@@ -115,6 +120,8 @@ pub struct Core {
     order: Order,
     /// Replies that a request gets.
     replies: u32,
+    /// Messages that the target has yet to acknowledge, each with its sender; `None`: it doesn't do so.
+    unacknowledged: Option<HashMap<u64, SessionId>>,
     pacer: Option<Pacer>,
     window: Option<Window>,
     /// Closed arrival: when to give up waiting for an answer, oldest first.
@@ -152,6 +159,7 @@ impl Core {
             ledger: Ledger::new(roster.largest_group().max(replies as usize), MOST_ON_BOOKS),
             order,
             replies,
+            unacknowledged: cell.dialect.acknowledges().then(HashMap::new),
             roster,
             recorder,
             pacer: None,
@@ -182,6 +190,7 @@ impl Core {
             Event::Unsent { id, why } => self.unsent(now, id, why),
             Event::Message { session, payload } => self.message(now, session, payload, actions),
             Event::Answer { session, id } => self.answer(now, session, id, actions),
+            Event::Acknowledged { session, id } => self.acknowledged(session, id),
             Event::Pong { round_trip } => self.recorder.record_always(Metric::Ping, round_trip),
             Event::Poll { messages, gap } => {
                 if messages > 0 {
@@ -221,7 +230,10 @@ impl Core {
         match self.setup.cell.workload {
             // A connect is over when its session is closed again.
             Workload::Connect { .. } => self.sessions.none_alive(),
-            _ => self.ledger.owed() == 0 || self.sessions.none_alive(),
+            _ => {
+                let all_acknowledged = self.unacknowledged.as_ref().is_none_or(HashMap::is_empty);
+                (self.ledger.owed() == 0 && all_acknowledged) || self.sessions.none_alive()
+            }
         }
     }
 

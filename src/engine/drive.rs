@@ -298,6 +298,11 @@ impl Sink for Drive {
         self.arrived(received_at);
     }
 
+    fn on_acknowledged(&self, session: SessionId, ticket: u64, received_at: Nanos) {
+        self.on(received_at, Event::Acknowledged { session, id: ticket });
+        self.arrived(received_at);
+    }
+
     fn on_pong(&self, _: SessionId, round_trip: Nanos) {
         self.on(clock::now(), Event::Pong { round_trip });
     }

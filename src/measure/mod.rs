@@ -11,7 +11,7 @@ mod truth;
 
 pub use counters::{Counters, KernelBytes, Traffic, Volume};
 pub use histogram::{Histogram, HistogramError, Packed};
-pub use outcome::{Held, Histograms, Interval, Metric, Outcome, Sessions};
+pub use outcome::{Acknowledgements, Held, Histograms, Interval, Metric, Outcome, Sessions};
 pub use recorder::Recorder;
 pub use truth::Truth;
 

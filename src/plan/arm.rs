@@ -2,7 +2,7 @@
 
 use super::load::{MILLISECOND, within};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Tcp, Transport, TransportKind, Udp,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Start, Tcp, Transport, TransportKind, Udp,
     Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
@@ -22,6 +22,7 @@ const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse
 
 const SETTINGS: &[Setting] = &[
     ("engine", &[Ws], |arm| place(&arm.engine)),
+    ("start", &[Ws], |arm| place(&arm.start)),
     ("fragment", &[Ws], |arm| place(&arm.fragment)),
     ("subprotocols", &[Ws], |arm| place(&arm.subprotocols)),
     ("ping_every", &[Ws], |arm| place(&arm.ping_every)),
@@ -99,6 +100,7 @@ fn websocket(arm: &Arm) -> Websocket {
     let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
     Websocket {
         engine: value(&arm.engine, Engine::Native),
+        start: value(&arm.start, Start::Websocket),
         fragment: arm.fragment.as_ref().map(|f| f.value),
         subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
         ping_every: arm.ping_every.as_ref().map(|p| p.value),

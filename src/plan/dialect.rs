@@ -1,12 +1,13 @@
 //! The dialect of an arm: the one that it asks for, or the one that its target will understand, with its settings.
 
-use crate::catalog::{Dialect, DialectKind, Transport, TransportKind};
+use crate::catalog::{Dialect, DialectKind, Start, Transport, TransportKind};
 use crate::scenario::{Arm, At, File, Place, Problem, Target};
 use crate::wire::PayloadSpec;
 
 mod brokers;
 mod custom;
 mod nchan;
+mod socketio;
 
 /// `name` is the arm's, whose transport learns what the dialect asks of it.
 pub(super) fn resolve(
@@ -38,6 +39,11 @@ pub(super) fn resolve(
     }
     if let (Transport::Websocket(websocket), None) = (transport, &arm.subprotocols) {
         websocket.subprotocols.extend(spoken.subprotocol().map(str::to_owned));
+    }
+    if let Some(start) = arm.start.as_ref().filter(|start| start.value == Start::Polling && !spoken.begins_by_polling())
+    {
+        let message = format!("{spoken} can't begin by polling and go over to the WebSocket");
+        problems.push(Problem::at(start, message).hint("leave `start` out, or choose `dialect = \"socket.io\"`"));
     }
     settings(spoken, file, place, problems)
 }
@@ -105,7 +111,11 @@ pub(super) fn check_settings(
         Dialect::Custom(custom) => {
             custom::check(custom, tables, arm, transport, file.workload.kind(), payload, &mut found);
         }
-        _ => {}
+        Dialect::SocketIo(settings) => {
+            let place = tables.socket_io.as_ref().map_or(&arm.place, |table| &table.place);
+            socketio::check(settings, &file.workload, place, &mut found);
+        }
+        Dialect::Raw | Dialect::Wsbench | Dialect::Nats(_) | Dialect::Mqtt(_) => {}
     }
     // What is wrong with a table is wrong for every arm that speaks it.
     found.retain(|problem| !problems.contains(problem));

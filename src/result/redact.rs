@@ -32,7 +32,7 @@ const SECRET_WORDS: &[&str] = &[
 /// Whether a value under this name is kept out of results.
 pub(super) fn is_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    SECRET_WORDS.iter().any(|word| plain.contains(word))
+    plain == "auth" || SECRET_WORDS.iter().any(|word| plain.contains(word))
 }
 
 /// A header's value as a result may show it.

@@ -1,7 +1,7 @@
 //! `[transports.NAME]`: one arm of the comparison.
 
 use super::at::{At, Named};
-use crate::catalog::{DialectKind, Engine, Framing, HeaderProfile, HttpMethod, TransportKind};
+use crate::catalog::{DialectKind, Engine, Framing, HeaderProfile, HttpMethod, Start, TransportKind};
 use crate::units::{ByteSize, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +17,9 @@ pub struct Arm {
     pub dialect: Option<At<DialectKind>>,
     /// websocket: what speaks RFC 6455 at the client. Default: native.
     pub engine: Option<At<Engine>>,
+    /// websocket: what a session begins by; `polling` needs a dialect that can go over to the WebSocket then. Default:
+    /// websocket.
+    pub start: Option<At<Start>>,
     /// websocket: largest payload of one frame; longer messages are fragmented. Default: never fragment.
     pub fragment: Option<At<ByteSize>>,
     /// websocket: subprotocols to offer. Default: none, and `mqtt` in that dialect.

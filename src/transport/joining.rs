@@ -1,5 +1,6 @@
 //! A connection on its way from connected to joined: one question, one answer, and the exact count of both.
 
+use super::counted::Reading;
 use super::io::{Io, Read, Socket, poll_read_with};
 use super::tcp_info::{self, WireBytes};
 use super::{ErrorClass, Failure};
@@ -28,6 +29,9 @@ pub(super) struct Joined<S = TcpStream> {
     /// What came behind the answer.
     pub early: Vec<u8>,
     pub handshake: Handshake,
+    /// What the connection counted that came before this one in the same session, if there was one; its bytes are the
+    /// handshake's.
+    pub former: Option<Box<Reading>>,
 }
 
 /// What joining cost.
@@ -78,7 +82,7 @@ impl Notes {
         match heard {
             Heard::Joined => self.is_joined = true,
             Heard::Say(bytes) => self.said.push(bytes.to_vec()),
-            Heard::Message(_) | Heard::Answer { .. } | Heard::Fault { .. } => {}
+            Heard::Message(_) | Heard::Answer { .. } | Heard::Acknowledged { .. } | Heard::Fault { .. } => {}
         }
     }
 }
@@ -165,6 +169,6 @@ impl<S: Socket> Joining<S> {
     pub fn joined(self, head: usize) -> Joined<S> {
         let early = self.answer[head..].to_vec();
         let handshake = Handshake::of(&self.io, self.asked, head as u64, early.len() as u64);
-        Joined { io: self.io, early, handshake }
+        Joined { io: self.io, early, handshake, former: None }
     }
 }

@@ -89,6 +89,8 @@ pub struct ConnectPhases {
     pub tls: Option<Nanos>,
     /// From a ready connection to a joined session.
     pub upgrade: Option<Nanos>,
+    /// Where a session begins by polling: from a joined session to its WebSocket carrying it.
+    pub switch: Option<Nanos>,
     pub total: Nanos,
 }
 
@@ -119,6 +121,8 @@ pub trait Sink {
     fn on_message(&self, session: SessionId, payload: &[u8], format: Option<Format>, received_at: Nanos);
     /// The response to message `ticket`, with a body of `size` bytes, where each message is a request of its own.
     fn on_answer(&self, session: SessionId, ticket: u64, size: u64, received_at: Nanos);
+    /// The target took message `ticket`, in a dialect that [acknowledges](Dialect::acknowledges) beside what comes of it.
+    fn on_acknowledged(&self, _session: SessionId, _ticket: u64, _received_at: Nanos) {}
     /// A ping of ours came back.
     fn on_pong(&self, session: SessionId, round_trip: Nanos);
     /// A request for messages ended: how many it brought, and how long after the response before it it was asked.

@@ -41,6 +41,10 @@ pub(super) trait Ground {
     /// Connects `socket`, which doesn't block.
     async fn connect(&self, socket: Socket, to: SocketAddr) -> std::io::Result<Self::Socket>;
 
+    /// To be waited for whenever the work turns from one of its sockets to another: what the other got ready for meanwhile
+    /// may have been taken for this one's.
+    async fn turn(&self);
+
     /// Waits for `work` until `at`; `None`: it wasn't done by then.
     async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T>;
 }
@@ -55,6 +59,9 @@ impl Ground for Runtime {
         TcpSocket::from_std_stream(socket.into()).connect(to).await
     }
 
+    /// Here each socket has its own.
+    async fn turn(&self) {}
+
     async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(Duration::from_nanos(at.saturating_sub(now())), work).await.ok()
     }
@@ -65,6 +72,10 @@ impl Ground for Rc<Seat> {
 
     async fn connect(&self, socket: Socket, to: SocketAddr) -> std::io::Result<reactor::Socket> {
         reactor::Socket::connect(self, socket, to).await
+    }
+
+    async fn turn(&self) {
+        Seat::turn(self).await;
     }
 
     async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T> {

@@ -36,7 +36,12 @@ const KEPT: usize = 4096;
 
 pub(super) async fn open(seat: &Rc<Seat>, opening: &Opening, settings: &HttpRequests) -> Result<Opened, Failure> {
     let dialed = dial(seat, &opening.endpoint, settings.nodelay, opening.deadline).await?;
-    let phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, upgrade: None, total: now() - opening.began };
+    let phases = ConnectPhases {
+        tcp: Some(dialed.tcp),
+        tls: dialed.tls,
+        total: now() - opening.began,
+        ..ConnectPhases::default()
+    };
     let session = Session::new(opening, settings);
     session.keep(seat, dialed.io);
     Ok(Opened { connection: Box::new(Handle(session)), phases })

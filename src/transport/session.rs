@@ -60,6 +60,7 @@ impl Session {
                 self.meter.received(payload.len() as u64);
                 self.sink.on_answer(self.id, ticket, payload.len() as u64, at);
             }
+            Heard::Acknowledged { ticket } => self.sink.on_acknowledged(self.id, ticket, at),
             Heard::Say(bytes) => self.outbox.push(Whose::Dialect, self.speech.format(), bytes),
             Heard::Fault { ticket, problem } => self.fault(ticket, Failure::new(ErrorClass::Rejected, problem)),
             Heard::Joined => {}

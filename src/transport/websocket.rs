@@ -9,11 +9,11 @@ use super::net::{Ground, Runtime, dial};
 use super::session::Session;
 use super::speech::Speech;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Engine, Websocket};
+use crate::catalog::{Engine, Start, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
 use crate::codec::websocket::{Decoder, Role};
-use crate::dialect::{Place, speak};
+use crate::dialect::{Talk, speak};
 use crate::seed;
 use std::convert::Infallible;
 use std::future::pending;
@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 mod fast;
 pub(super) mod native;
+mod polling;
 mod tungstenite;
 
 /// Opens a session of an engine that needs a task.
@@ -48,34 +49,38 @@ async fn upgraded<G: Ground>(
     speech: &Speech,
 ) -> Result<(Joined<G::Socket>, Decoder, ConnectPhases), Failure> {
     let endpoint = &*opening.endpoint;
+    if settings.start == Start::Polling {
+        // Boxed, so that those who begin otherwise aren't as large.
+        return Box::pin(polling::upgraded(ground, opening, settings, speech)).await;
+    }
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io), speech));
+    let path = speak(&endpoint.dialect, &endpoint.token).upgrade_path(&opening.place);
+    let shake = pin!(shake_hands(endpoint, settings, path, Joining::new(dialed.io), speech.talk()));
     let what = "the WebSocket handshake";
-    let (joined, decoder) = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
+    let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
         tls: dialed.tls,
         upgrade: Some(ended - connected),
         total: ended - opening.began,
+        ..ConnectPhases::default()
     };
-    Ok((joined, decoder, phases))
+    let (joining, decoder, head) = joined;
+    Ok((joining.joined(head), decoder, phases))
 }
 
-/// Upgrades the connection, and joins by what the dialect says then.
+/// Upgrades the connection by a request for `path`, and talks until `talk` says that it is joined, which is up to where in
+/// what came.
 async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
-    place: &Place,
+    path: String,
     mut joining: Joining<S>,
-    speech: &Speech,
-) -> Result<(Joined<S>, Decoder), Failure> {
-    let request = Request {
-        path: speak(&endpoint.dialect, &endpoint.token).upgrade_path(place),
-        key: generate_key(),
-        subprotocols: settings.subprotocols.clone(),
-    };
+    talk: Option<&dyn Talk>,
+) -> Result<(Joining<S>, Decoder, usize), Failure> {
+    let request = Request { path, key: generate_key(), subprotocols: settings.subprotocols.clone() };
     let tls = endpoint.tls_name.is_some();
     let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
     headers.extend_from_slice(&settings.extra_headers);
@@ -87,10 +92,10 @@ async fn shake_hands<S: Socket>(
         return Err(Failure::new(ErrorClass::BadSubprotocol, detail));
     }
     let mut decoder = Decoder::new(Role::Client);
-    if let Some(talk) = speech.talk() {
+    if let Some(talk) = talk {
         (_, head) = joining.talk(talk, &mut decoder, head).await?;
     }
-    Ok((joining.joined(head), decoder))
+    Ok((joining, decoder, head))
 }
 
 impl From<upgrade::Refused> for Failure {

@@ -243,6 +243,7 @@ pub fn udp() -> Transport {
 pub fn websocket(engine: Engine) -> Websocket {
     Websocket {
         engine,
+        start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,

@@ -6,3 +6,4 @@ mod harness;
 mod mosquitto;
 mod nats;
 mod nchan;
+mod socketio;

@@ -188,6 +188,7 @@ mod tests {
             Heard::Joined => "joined".to_owned(),
             Heard::Message(bytes) => format!("message {}", text(bytes)),
             Heard::Answer { ticket, payload } => format!("answer {ticket} {}", text(payload)),
+            Heard::Acknowledged { ticket } => format!("acknowledged {ticket}"),
             Heard::Say(bytes) => format!("say {}", text(bytes)),
             Heard::Fault { ticket, problem } => format!("fault {ticket:?} {problem}"),
         }

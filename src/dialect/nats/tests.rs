@@ -20,6 +20,7 @@ fn heard(talk: &NatsTalk, bytes: &[u8]) -> Result<Vec<String>, Refusal> {
             Heard::Joined => "joined".to_owned(),
             Heard::Message(payload) => format!("message {}", text(payload)),
             Heard::Answer { ticket, payload } => format!("answer {ticket} {}", text(payload)),
+            Heard::Acknowledged { ticket } => format!("acknowledged {ticket}"),
             Heard::Say(said) => format!("say {}", text(said)),
             Heard::Fault { ticket, problem } => format!("fault {ticket:?} {problem}"),
         });

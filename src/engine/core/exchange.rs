@@ -1,6 +1,6 @@
 //! What each workload does with a scheduled unit, and what an arrival means for it.
 
-use super::{Action, Arrived, Core, Entry, Failure, Kind, Metric, Pacer, SessionId, Unsent};
+use super::{Action, Arrived, Core, Entry, Failure, Kind, MOST_ON_BOOKS, Metric, Pacer, SessionId, Unsent};
 use crate::catalog::Closer;
 use crate::clock::Nanos;
 use crate::engine::pacer::Due;
@@ -126,6 +126,7 @@ impl Core {
         counters.sent += 1;
         counters.expected += u64::from(entry.expected);
         self.recorder.note_sent(at);
+        self.ask_acknowledgement(id, entry.session);
         if !self.is_sent_by_target() {
             self.recorder.record(Metric::Queueing, entry.due, at.saturating_sub(entry.taken));
         }
@@ -199,6 +200,30 @@ impl Core {
             Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
             Arrived::Owed(entry) => self.delivered(now, id, session, &entry, actions),
         }
+    }
+
+    /// A message was sent, which the target is to acknowledge if it does so. One too many to remember stays without.
+    fn ask_acknowledgement(&mut self, id: u64, session: SessionId) {
+        let Some(waiting) = &mut self.unacknowledged else { return };
+        self.recorder.outcome_mut().acknowledgements.asked += 1;
+        if waiting.len() < MOST_ON_BOOKS {
+            waiting.insert(id, session);
+        }
+    }
+
+    /// The target says that it took message `id`. As with errors, all phases count.
+    pub(super) fn acknowledged(&mut self, session: SessionId, id: u64) {
+        let Some(waiting) = &mut self.unacknowledged else { return };
+        if self.is_settled {
+            return;
+        }
+        let is_matched = waiting.get(&id) == Some(&session);
+        if is_matched {
+            waiting.remove(&id);
+        }
+        let counts = &mut self.recorder.outcome_mut().acknowledgements;
+        counts.matched += u64::from(is_matched);
+        counts.unmatched += u64::from(!is_matched);
     }
 
     /// Whether message `id` was owed to `session`.

@@ -215,6 +215,7 @@ impl Core {
             (Metric::Tcp, phases.tcp),
             (Metric::Tls, phases.tls),
             (Metric::Upgrade, phases.upgrade),
+            (Metric::Switch, phases.switch),
             (Metric::Connect, total),
         ];
         for (metric, length) in all.into_iter().filter_map(|(m, length)| Some((m, length?))) {

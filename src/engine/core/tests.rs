@@ -2,7 +2,8 @@
 //! compared with what was simulated. No real time passes.
 
 use super::*;
-use crate::catalog::{Arrival, Closer, Custom, Dialect};
+use crate::catalog::{Arrival, Closer, Custom, Dialect, Emit, SocketIo};
+use crate::measure::Acknowledgements;
 use crate::plan::FirstMessage;
 use crate::transport::ErrorClass;
 use std::cmp::Reverse;
@@ -286,6 +287,26 @@ fn a_target_that_answers_in_its_own_order_is_seen_to() {
     custom.cell.dialect = Dialect::Custom(Box::default());
     let outcome = World::new(custom, &fate).run(None);
     assert!(outcome.order_tracked && outcome.measure.reordered > 50, "{:?}", outcome.measure);
+}
+
+#[test]
+fn acknowledgements_are_counted_beside_deliveries_and_waited_for() {
+    let mut setup = setup(chat(), websocket(), Arrival::Constant);
+    let publish = Some(Emit { ack: true, ..Emit::default() });
+    setup.cell.dialect =
+        Dialect::SocketIo(SocketIo { publish, receive: Some(Default::default()), ..SocketIo::default() });
+    let fate = |_: Copy| vec![MS];
+    let mut world = World::new(setup, &fate);
+    // The last ones come long after the last delivery.
+    world.acknowledges = Some(300 * MS);
+    // Of what was never sent, and of what was acknowledged before, by anyone.
+    for (at, session, id) in [(400 * MS, 0, 9_999_999), (900 * MS, 0, 0), (900 * MS, 1, 0)] {
+        world.flying.push(Reverse((at, 0, session, world::acknowledgement(id))));
+    }
+    let outcome = world.run(None);
+    let Acknowledgements { asked, matched, unmatched } = outcome.acknowledgements;
+    assert_eq!((asked, matched, unmatched), (outcome.warmup.sent + outcome.measure.sent, asked, 3));
+    assert_eq!((outcome.measure.unmatched, outcome.measure.duplicate), (0, 0));
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn skipped(summary: &CellSummary) -> String {
 
 fn counts(summary: &CellSummary) -> Vec<(&'static str, String)> {
     let c = &summary.counters;
-    vec![
+    let mut counts = vec![
         ("scheduled", c.scheduled.to_string()),
         ("sent", c.sent.to_string()),
         ("skipped", c.skipped.to_string()),
@@ -138,7 +138,12 @@ fn counts(summary: &CellSummary) -> Vec<(&'static str, String)> {
         ("reordered", c.reordered.map_or(DASH.to_owned(), |n| n.to_string())),
         ("unmatched", c.unmatched.to_string()),
         ("foreign", c.foreign.to_string()),
-    ]
+    ];
+    if let Some(a) = &summary.acknowledgements {
+        counts.push(("acknowledged", format!("{} of {}", a.matched, a.asked)));
+        counts.push(("acknowledged unasked", a.unmatched.to_string()));
+    }
+    counts
 }
 
 fn times_of(summary: &CellSummary) -> Vec<(&'static str, Percentiles)> {
@@ -152,6 +157,7 @@ fn times_of(summary: &CellSummary) -> Vec<(&'static str, Percentiles)> {
         ("TCP", &connect.tcp),
         ("TLS", &connect.tls),
         ("upgrade or join", &connect.upgrade),
+        ("switch to the WebSocket", &connect.switch),
         ("connect in all", &connect.total),
         ("first message", &connect.first_message),
         ("close", &summary.close),

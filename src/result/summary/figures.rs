@@ -3,7 +3,8 @@
 use super::*;
 use crate::clock::SECOND;
 use crate::measure::{
-    BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Outcome, Traffic, Volume,
+    Acknowledgements, BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Outcome,
+    Traffic, Volume,
 };
 use crate::result::{Cell, Document, KernelBytesInUse, KernelMemory, Trial, Usage};
 
@@ -98,10 +99,12 @@ impl Cell {
                 tcp: quantiles(Metric::Tcp),
                 tls: quantiles(Metric::Tls),
                 upgrade: quantiles(Metric::Upgrade),
+                switch: quantiles(Metric::Switch),
                 total: quantiles(Metric::Connect),
                 first_message: quantiles(Metric::FirstMessage),
                 handshake_bytes_per_session: ratio(traffic.handshake as f64, sessions.connected as f64),
             },
+            acknowledgements: sum_acknowledgements(&trusted),
             close: quantiles(Metric::Close),
             ping: quantiles(Metric::Ping),
             polls: (traffic.polls > 0).then(|| Polls {
@@ -292,6 +295,12 @@ fn sum_sessions(trials: &[&Trial]) -> Sessions {
         peak: sum.peak.saturating_add(t.outcome.sessions.peak),
         held: None,
     })
+}
+
+fn sum_acknowledgements(trials: &[&Trial]) -> Option<Acknowledgements> {
+    let mut sum = Acknowledgements::default();
+    trials.iter().for_each(|t| sum += t.outcome.acknowledgements);
+    (!sum.is_none()).then_some(sum)
 }
 
 fn sum_errors(trials: &[&Trial]) -> BTreeMap<String, u64> {

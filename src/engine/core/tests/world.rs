@@ -14,6 +14,7 @@ pub const MS: Nanos = 1_000_000;
 pub fn websocket() -> Transport {
     Transport::Websocket(Websocket {
         engine: Engine::Fastwebsockets,
+        start: crate::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
@@ -84,6 +85,8 @@ pub struct World<'a> {
     pub has_pongs: bool,
     /// Whether a copy comes as the response to its request.
     pub has_answers: bool,
+    /// How long a message takes to be acknowledged, if it is.
+    pub acknowledges: Option<Nanos>,
     /// How often nothing arrived when the core was looked at.
     pub wakes: u64,
     /// How far ahead the target's clock is of ours: it stamps what passes with its own.
@@ -102,6 +105,7 @@ impl World<'_> {
             flying: BinaryHeap::new(),
             has_pongs: false,
             has_answers: false,
+            acknowledges: None,
             wakes: 0,
             skew: 0,
             fate,
@@ -136,6 +140,10 @@ impl World<'_> {
                     self.core.compose(id, due + self.skew, &mut bytes);
                     for receiver in self.receivers(session) {
                         self.fly(id, receiver, bytes.clone());
+                    }
+                    if let Some(delay) = self.acknowledges {
+                        self.serial += 1;
+                        self.flying.push(Reverse((self.now + delay, self.serial, session, acknowledgement(id))));
                     }
                 }
                 Action::Close { session } => {
@@ -193,6 +201,10 @@ impl World<'_> {
                     self.core.on(self.now, Event::Pong { round_trip: MS }, &mut actions);
                 }
                 let event = match Tag::find(&bytes) {
+                    None if bytes.starts_with(ACKNOWLEDGEMENT) => {
+                        let id = bytes[ACKNOWLEDGEMENT.len()..].try_into().map(u64::from_be_bytes).unwrap();
+                        Event::Acknowledged { session: receiver, id }
+                    }
                     Some(tag) if self.has_answers => Event::Answer { session: receiver, id: tag.id },
                     _ => Event::Message { session: receiver, payload: &bytes },
                 };
@@ -211,6 +223,13 @@ impl World<'_> {
         self.core.advance(self.now, &mut actions);
         self.perform(actions);
     }
+}
+
+const ACKNOWLEDGEMENT: &[u8] = b"acknowledged";
+
+/// What says that message `id` was taken.
+pub fn acknowledgement(id: u64) -> Vec<u8> {
+    [ACKNOWLEDGEMENT, &id.to_be_bytes()].concat()
 }
 
 pub fn echo() -> Workload {
