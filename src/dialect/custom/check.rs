@@ -86,6 +86,10 @@ impl Check<'_> {
                 let message = format!("over {kind} replies keep no order: a request that fails has none");
                 self.flaw("correlate", message, "leave it out, or say where a reply has its number");
             }
+            Correlation::Order if !self.rules.open.is_empty() && self.rules.opened.is_none() => {
+                let message = "an answer to what is said first would count for the first message";
+                self.flaw("open", message, "say by `opened` what the last of those answers looks like");
+            }
             Correlation::Order => {}
             Correlation::Number(_) if ids.is_empty() => {
                 self.flaw(
@@ -236,6 +240,9 @@ mod tests {
         wrong(json!({ "correlate": "order" }), LongPolling, Echo, "correlate", "no order");
         wrong(json!({ "correlate": "order" }), Tcp, Push, "correlate", "in order");
         assert_eq!(found(json!({ "correlate": "order", "publish": "x" }), Tcp, Echo), [] as [&str; 0]);
+        wrong(json!({ "correlate": "order", "open": ["AUTH"] }), Tcp, Echo, "open", "first message");
+        let joined = json!({ "correlate": "order", "open": ["AUTH"], "opened": "OK" });
+        assert_eq!(found(joined, Tcp, Echo), [] as [&str; 0]);
     }
 
     #[test]

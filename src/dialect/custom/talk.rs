@@ -185,12 +185,12 @@ mod tests {
     fn shown(heard: Heard) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match heard {
-            Heard::Joined => "joined".to_owned(),
             Heard::Message(bytes) => format!("message {}", text(bytes)),
             Heard::Answer { ticket, payload } => format!("answer {ticket} {}", text(payload)),
             Heard::Acknowledged { ticket } => format!("acknowledged {ticket}"),
             Heard::Say(bytes) => format!("say {}", text(bytes)),
             Heard::Fault { ticket, problem } => format!("fault {ticket:?} {problem}"),
+            other => format!("{other:?}").to_lowercase(),
         }
     }
 
@@ -267,6 +267,15 @@ mod tests {
         assert_eq!(heard(&talk, "-ERR"), ["fault Some(6) the target said -ERR"]);
         assert_eq!(heard(&talk, "+OK"), ["answer 7 +OK"]);
         assert_eq!(heard(&talk, "+OK"), [format!("answer {NOBODY} +OK")]);
+    }
+
+    #[test]
+    fn a_number_in_text_is_whose_reply_it_is() {
+        let talk = talk(json!({ "publish": "id={id} {payload}", "correlate": { "regex": "id=(\\d+)" } }));
+        begun(&talk);
+        assert_eq!(published(&talk, 7, "a"), "id=7 a");
+        assert_eq!(heard(&talk, "ok id=7"), ["answer 7 ok id=7"]);
+        assert_eq!(heard(&talk, "id=99999999999999999999999"), ["message "]);
     }
 
     #[test]
