@@ -9,11 +9,13 @@ mod distribution;
 mod errors;
 mod oracle;
 mod settings;
+mod tls;
 mod url;
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
+pub use tls::{Identity, Pem, PemError, Tls};
 pub use url::{TargetUrl, UrlError};
 
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.

@@ -58,7 +58,7 @@ pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
-    plan::undecidable(&plans[1]).iter().for_each(|why| say::err(&format!("warning: {why}")));
+    plans[1].warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
     write::prepare(&dir)?;
     for half in Half::BOTH {
         write::prepare(&dir.join(half.name()))?;

@@ -2,7 +2,7 @@
 
 use super::coordinator::RunOptions;
 use super::host::host;
-use crate::catalog::Transport;
+use crate::catalog::{Tls, Transport};
 use crate::clock;
 use crate::plan::{self, Plan, Target};
 use crate::result::{
@@ -43,13 +43,14 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
     }
 }
 
-/// The plan as it may be saved: secrets of headers and URLs are not in it.
+/// The plan as it may be saved: secrets of headers and URLs, certificates and keys are not in it.
 fn without_secrets(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for cell in &mut plan.cells {
         for (name, value) in cell.transport.extra_headers_mut() {
             *value = redact_header_value(name, value);
         }
+        cell.tls.iter_mut().for_each(Tls::redact);
         if let Target::Url(url) = &mut cell.target {
             *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }
@@ -84,7 +85,8 @@ pub(super) fn cell(cell: &plan::Cell) -> Cell {
             Target::Embedded => "embedded".to_owned(),
             Target::Url(url) => redact_url(&url.to_string()),
         },
-        settings: cell.transport.settings(),
+        settings: cell.settings(),
+        insecure: cell.tls.as_ref().is_some_and(|tls| tls.insecure),
         load: load(cell),
         trials: Vec::new(),
     }

@@ -18,6 +18,7 @@ mod shape;
 mod suggest;
 mod target;
 mod threshold;
+mod tls;
 mod workload;
 
 pub use arm::Arm;
@@ -28,6 +29,7 @@ pub use payload::{Between, Payload, Weighted};
 pub use suggest::{hint, nearest};
 pub use target::{Embedded, Network, Target};
 pub use threshold::Entry;
+pub use tls::Tls;
 pub use workload::{Chat, Connect, Echo, PayloadKeys, Push, Workload};
 
 /// What `wsbench init` writes: a small scenario with every choice explained.
@@ -66,6 +68,9 @@ pub struct File {
     /// The emulated network.
     #[serde(default)]
     pub network: Network,
+    /// Whom to trust at URLs that ask for TLS, and who to be.
+    #[serde(default)]
+    pub tls: Tls,
     /// The arms of the comparison, in the order of the report.
     pub transports: At<Named<At<Arm>>>,
     /// The arm that the others are compared with. Default: the first long-polling arm, else the first arm.

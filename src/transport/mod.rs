@@ -39,6 +39,7 @@ mod source;
 mod stream;
 mod tcp;
 mod tcp_info;
+mod tickets;
 mod tls;
 mod udp;
 mod websocket;
@@ -49,6 +50,7 @@ use session::Session;
 pub use failure::{ErrorClass, Failure};
 pub use net::resolve;
 pub use source::Sources;
+pub use tls::Tls;
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
@@ -58,8 +60,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// `Host` header: name and port as in the URL.
     pub authority: String,
-    /// Name for SNI and certificate checks, when the URL asks for TLS.
-    pub tls_name: Option<String>,
+    /// `None`: without TLS.
+    pub tls: Option<Tls>,
     pub transport: Transport,
     pub dialect: DialectKind,
     /// Text or binary messages, as this load sends them and as an HTTP session asks for them.

@@ -17,3 +17,4 @@ mod selftest;
 mod serve;
 mod targets;
 mod thresholds;
+mod tls;

@@ -102,6 +102,7 @@ impl Cell {
                 first_message: quantiles(Metric::FirstMessage),
                 handshake_bytes_per_session: ratio(traffic.handshake as f64, sessions.connected as f64),
             },
+            tls: sum_handshakes(&trusted),
             close: quantiles(Metric::Close),
             ping: quantiles(Metric::Ping),
             polls: (traffic.polls > 0).then(|| Polls {
@@ -290,6 +291,14 @@ fn sum_sessions(trials: &[&Trial]) -> Sessions {
         connected: sum.connected.saturating_add(t.outcome.sessions.connected),
         peak: sum.peak.saturating_add(t.outcome.sessions.peak),
         held: None,
+    })
+}
+
+fn sum_handshakes(trials: &[&Trial]) -> Option<Handshakes> {
+    trials.iter().filter_map(|trial| trial.outcome.tls.as_ref()).fold(None, |sum: Option<Handshakes>, tls| {
+        let mut sum = sum.unwrap_or_default();
+        sum.merge(tls);
+        Some(sum)
     })
 }
 

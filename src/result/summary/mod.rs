@@ -5,7 +5,7 @@
 //! Histograms are merged, never averaged; a quantile that too few samples support is `null`.
 
 use crate::clock::Nanos;
-use crate::measure::Sessions;
+use crate::measure::{Handshakes, Sessions};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -43,6 +43,8 @@ pub struct CellSummary {
     pub delivered_rate: Option<f64>,
     pub errors: BTreeMap<String, u64>,
     pub connect: Connect,
+    /// `null` where no TLS is spoken.
+    pub tls: Option<Handshakes>,
     pub close: Quantiles,
     pub ping: Quantiles,
     /// `null` where nothing polls.

@@ -19,7 +19,7 @@ impl Request {
         let path = speak(endpoint.dialect, &endpoint.token).request_path(place, settings.headers);
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n");
         let purpose = if method == HttpMethod::Post { Purpose::Publish } else { Purpose::Receive };
-        let profile = headers::of(purpose, settings.headers, authority, endpoint.tls_name.is_some());
+        let profile = headers::of(purpose, settings.headers, authority, endpoint.tls.is_some());
         for (name, value) in profile.iter().chain(&settings.extra_headers) {
             head += &format!("{name}: {value}\r\n");
         }

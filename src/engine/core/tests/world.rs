@@ -55,6 +55,7 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         transport,
         dialect: DialectKind::Wsbench,
         target: Target::Embedded,
+        tls: None,
         network: Network::default(),
         workload,
         load,
