@@ -38,6 +38,7 @@ fn setup() -> Setup {
         transport: Transport::Tcp(Tcp { framing: Framing::Length, nodelay: true }),
         dialect: Dialect::Raw,
         target: Target::Embedded,
+        tls: None,
         network: Network::default(),
         workload: Workload::Echo { payload },
         load,

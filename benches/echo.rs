@@ -90,7 +90,7 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
     Endpoint {
         address: ([127, 0, 0, 1], port).into(),
         authority: format!("127.0.0.1:{port}"),
-        tls_name: None,
+        tls: None,
         transport: cell.transport.clone(),
         dialect: cell.dialect.clone(),
         format: Format::Text,
@@ -116,6 +116,7 @@ fn config() -> Config {
         echo_self: true,
         core: None,
         oracle: Oracle::default(),
+        tls: None,
     }
 }
 

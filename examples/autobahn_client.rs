@@ -12,7 +12,7 @@ use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, TargetUrl, Transp
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
-use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources, Tls};
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,10 +64,12 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         extra_headers: Vec::new(),
         nodelay: true,
     };
+    let tls = url.is_tls().then(|| Tls::new(&Default::default(), &url.host, None));
+    let tls = tls.transpose().map_err(|failure| anyhow!("{failure}"))?;
     Ok(Endpoint {
         address,
         authority: url.authority(),
-        tls_name: url.is_tls().then(|| url.host.clone()),
+        tls,
         transport: Transport::Websocket(settings),
         dialect: Dialect::Raw,
         format: Format::Text,

@@ -11,6 +11,7 @@ mod distribution;
 mod errors;
 mod oracle;
 mod settings;
+mod tls;
 mod url;
 pub use custom::{
     Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
@@ -21,6 +22,7 @@ pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
+pub use tls::{Identity, Pem, PemError, Tls};
 pub use url::{TargetUrl, UrlError};
 
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.

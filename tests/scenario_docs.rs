@@ -63,6 +63,17 @@ fn every_key_has_an_example() {
 
 #[test]
 fn every_example_makes_a_plan() {
+    // Beside which the files lie that the example of `[tls]` names.
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["me".to_owned()]).unwrap();
+    for (name, text) in [
+        ("ca.pem", own.cert.pem()),
+        ("client.pem", own.cert.pem()),
+        ("client-key.pem", own.signing_key.serialize_pem()),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let path = folder.path().join("example.toml").display().to_string();
     for example in examples() {
         let mut text = example.to_owned();
         let mut add = |table: &str, rest: &str| {
@@ -73,7 +84,7 @@ fn every_example_makes_a_plan() {
         add("[workload", "[workload.echo]");
         add("[load", "[load]\nsessions = 100\nrate = \"100/s\"\nduration = \"1s\"");
         add("[transports", "[transports.websocket]\n[transports.long-polling]");
-        let parsed = scenario::parse("example.toml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let parsed = scenario::parse(&path, &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
         plan::build(&parsed, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
     }
 }

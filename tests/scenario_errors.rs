@@ -50,6 +50,9 @@ macro_rules! mistakes {
 }
 
 mistakes! {
+    tls_over_datagrams: "[transports.tcp]" => "[transports.udp]\ntls = true";
+    an_authority_that_is_not_there: "[workload.chat]" => "[tls]\nca = \"none.pem\"\n\n[workload.chat]";
+    sessions_to_resume_without_tls: "[transports.tcp]" => "[transports.tcp]\nresumption = true";
     a_misspelt_key: "sessions = 100" => "sesions = 100";
     a_misspelt_table: "[load]" => "[laod]";
     an_unknown_key_that_resembles_none: "rooms = 10" => "rooms = 10\ncolour = \"red\"";

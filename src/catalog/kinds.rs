@@ -180,6 +180,12 @@ impl TransportKind {
         }
     }
 
+    /// The scheme of its URLs with or without TLS, which UDP doesn't have.
+    pub fn scheme(self, tls: bool) -> &'static str {
+        let schemes = self.schemes();
+        schemes[usize::from(tls).min(schemes.len() - 1)]
+    }
+
     /// Why this workload makes no sense on this transport, if it doesn't.
     pub fn refuses(self, workload: WorkloadKind) -> Option<&'static str> {
         match (self, workload) {

@@ -1,6 +1,8 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
-use super::{Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Start, Tcp, Transport, Udp, Websocket};
+use super::{
+    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Start, Tcp, Tls, Transport, Udp, Websocket,
+};
 
 impl Transport {
     /// Settings worth a reader's eye, such as `("headers", "browser")`. Headers are named without their values, which
@@ -16,6 +18,22 @@ impl Transport {
             | Transport::HttpStreaming(http) => of_http(http),
             Transport::Http(requests) => of_requests(requests),
         }
+    }
+}
+
+impl Tls {
+    /// As [`Transport::settings`]; of certificates and keys, only whether there are any.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let yes = |is: bool| is.then(|| "yes".to_owned());
+        words([
+            ("tls", yes(true)),
+            ("insecure", yes(self.insecure)),
+            ("own authorities", yes(self.ca.is_some())),
+            ("client certificate", yes(self.identity.is_some())),
+            ("server name", self.server_name.clone()),
+            ("alpn", listed(&self.alpn)),
+            ("resumption", yes(self.resumption)),
+        ])
     }
 }
 

@@ -280,6 +280,18 @@ pub(super) struct PlanArgs {
     /// Never sleep while the load runs: precise to microseconds, at the price of a core
     #[arg(long, env = "WSBENCH_SPIN", value_parser = FalseyValueParser::new())]
     pub spin: bool,
+    /// PEM file with authorities to trust beside the system's, at URLs that ask for TLS
+    #[arg(long, value_name = "FILE", env = "WSBENCH_CACERT")]
+    pub cacert: Option<String>,
+    /// PEM file with the client's certificate, for targets that ask for one
+    #[arg(long, value_name = "FILE", env = "WSBENCH_CERT")]
+    pub cert: Option<String>,
+    /// PEM file with the key of --cert [default: the file of --cert]
+    #[arg(long, value_name = "FILE", env = "WSBENCH_KEY")]
+    pub key: Option<String>,
+    /// Take any certificate, under any name: nobody then knows who answers
+    #[arg(long, env = "WSBENCH_INSECURE", value_parser = FalseyValueParser::new())]
+    pub insecure: bool,
     /// What must hold, beside the scenario's thresholds, such as 'websocket: p99 < 50ms'; may be repeated
     #[arg(long, value_name = "EXPR", value_delimiter = ',', env = "WSBENCH_THRESHOLD")]
     pub threshold: Vec<Threshold>,
@@ -325,6 +337,10 @@ impl PlanArgs {
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
             spin: self.spin.then_some(true),
+            cacert: self.cacert.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            insecure: self.insecure.then_some(true),
             thresholds: self.threshold.clone(),
         }
     }
@@ -418,6 +434,9 @@ pub(super) struct ServeArgs {
     /// Emulated one-way network delay, such as 10ms
     #[arg(long, value_name = "TIME", default_value = "0s")]
     pub delay: Span,
+    /// Speak TLS on every port but UDP's, by a certificate made now, which is written to FILE (PEM, for --cacert)
+    #[arg(long, value_name = "FILE")]
+    pub tls: Option<PathBuf>,
     /// What the target does on purpose: a key of `[target.embedded.oracle]` and its value; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub oracle: Vec<OracleFlag>,
@@ -426,6 +445,7 @@ pub(super) struct ServeArgs {
 const SERVE_EXAMPLES: &str = "\
 Examples:
   wsbench serve --websocket 9001 --open
+  wsbench serve --tls target.pem
   wsbench serve --oracle 'reply_delay=lognormal(20ms, 0.5)' --oracle log=held.csv
   wsbench serve --oracle stall=200ms/1s --oracle udp_drop=5% --oracle refuse=10
 

@@ -47,6 +47,7 @@ pub(super) fn capacity(args: &CapacityArgs) -> anyhow::Result<Exit> {
     if !shortages.is_empty() {
         return Ok(refuse(&shortages));
     }
+    read.plan.warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
     let name = format!("{}-capacity", read.plan.name);
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&name));
     write::prepare(&dir)?;

@@ -58,7 +58,7 @@ pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
-    plan::undecidable(&plans[1]).iter().for_each(|why| say::err(&format!("warning: {why}")));
+    plans[1].warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
     let options = args.judge.options((sides[0].name.clone(), sides[1].name.clone()));
     let is_started_here = sides.iter().all(|side| side.command.is_some());
     if let Err(problem) = verdict::foresee(&foreseen(&plans[0], is_started_here), &options) {

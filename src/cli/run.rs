@@ -23,7 +23,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
-    plan::undecidable(&read.plan).iter().for_each(|why| say::err(&format!("warning: {why}")));
+    read.plan.warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
     let options = options(&read)?;
     let baseline = match &args.baseline {
         None => None,

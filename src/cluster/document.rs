@@ -2,12 +2,11 @@
 
 use super::coordinator::RunOptions;
 use super::host::host;
-use crate::catalog::Transport;
+use crate::catalog::{Tls, Transport};
 use crate::clock;
 use crate::plan::{self, Plan, Target};
 use crate::result::{
-    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value,
-    redact_url,
+    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value, redact_url,
 };
 use sha2::{Digest, Sha256};
 
@@ -45,7 +44,7 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
     }
 }
 
-/// The plan as it may be saved: secrets of headers, URLs and dialects are not in it.
+/// The plan as it may be saved: secrets of headers, URLs and dialects, certificates and keys are not in it.
 fn without_secrets(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for cell in &mut plan.cells {
@@ -53,6 +52,7 @@ fn without_secrets(plan: &Plan) -> Plan {
             *value = redact_header_value(name, value);
         }
         cell.dialect.texts_mut(&mut |name, text| *text = redact_header_value(name, text));
+        cell.tls.iter_mut().for_each(Tls::redact);
         if let Target::Url(url) = &mut cell.target {
             *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }
@@ -87,7 +87,8 @@ pub(super) fn cell(cell: &plan::Cell) -> Cell {
             Target::Embedded => "embedded".to_owned(),
             Target::Url(url) => redact_url(&url.to_string()),
         },
-        settings: cell.transport.settings(),
+        settings: cell.settings(),
+        insecure: cell.tls.as_ref().is_some_and(|tls| tls.insecure),
         load: load(cell),
         trials: Vec::new(),
     }

@@ -137,6 +137,7 @@ fn slices(order: &Assignment, processes: &Processes, targets: &Targets) -> Resul
         let slice = Slice {
             cell: order.cell.clone(),
             url: url.ok_or_else(|| TrialError::Reported("no embedded target was started".into()))?,
+            certificate: targets.certificate(worker),
             token: order.token.to_owned(),
             run: order.run,
             interval: order.interval,

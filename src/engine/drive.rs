@@ -6,7 +6,7 @@ use crate::catalog::Format;
 use crate::clock::{self, Alarm, Nanos};
 use crate::measure::{Metric, Outcome, Traffic};
 use crate::schedule::{Phase, Window};
-use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Place, Sent, SessionId, Sink};
+use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Place, Sent, SessionId, Sink, Tls};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
@@ -194,6 +194,7 @@ impl Drive {
         self.endpoint.reactor.clear();
         let mut outcome = self.core.borrow_mut().finish(ended_at);
         outcome.traffic = *self.traffic.borrow();
+        outcome.tls = self.endpoint.tls.as_ref().map(Tls::handshakes);
         outcome.standstill = self.standstill.total();
         outcome
     }

@@ -94,6 +94,9 @@ fn run(text: &mut String, view: &View, charts: &[(&'static str, String)]) {
         paragraph(text, &format!("Ratios are to {reference}: the median over blocks, and the smallest and largest."));
     }
     view.floors.iter().for_each(|floor| paragraph(text, &format!("{}.", escape(floor))));
+    for (arm, tls) in view.arms.iter().filter_map(|arm| Some((&arm.arm, arm.tls.as_ref()?))) {
+        paragraph(text, &format!("{}: {}.", escape(arm), escape(tls)));
+    }
     section(text, "Cost");
     *text += &cost_table(&view.arms);
     pictures(text, charts);

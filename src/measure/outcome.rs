@@ -1,6 +1,6 @@
 //! The outcome of one trial, or of one worker's share of it.
 
-use super::{Counters, Histogram, HistogramError, Packed, Traffic};
+use super::{Counters, Handshakes, Histogram, HistogramError, Packed, Traffic};
 use crate::clock::Nanos;
 use crate::schedule::Phase;
 use serde::{Deserialize, Serialize};
@@ -153,6 +153,9 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Acknowledgements::is_none")]
     pub acknowledgements: Acknowledgements,
     pub traffic: Traffic,
+    /// Of TLS; absent where none is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Handshakes>,
     /// Nanoseconds of the measured window in which the worker itself stood still (the worst worker's).
     pub standstill: Nanos,
     /// Of `measure.skipped`, what was the generator's own fault (its outbox or ledger was full).
@@ -183,6 +186,9 @@ impl Outcome {
         };
         self.acknowledgements += other.acknowledgements;
         self.traffic += other.traffic;
+        if let Some(other) = &other.tls {
+            self.tls.get_or_insert_default().merge(other);
+        }
         self.standstill = self.standstill.max(other.standstill);
         self.skipped_by_generator += other.skipped_by_generator;
         self.measured = self.measured.max(other.measured);

@@ -30,6 +30,8 @@ const SETTINGS: &[Setting] = &[
     ("headers", WITH_HEADERS, |arm| place(&arm.headers)),
     ("extra_headers", WITH_HEADERS, |arm| place(&arm.extra_headers)),
     ("nodelay", OVER_TCP, |arm| place(&arm.nodelay)),
+    ("tls", OVER_TCP, |arm| place(&arm.tls)),
+    ("resumption", OVER_TCP, |arm| place(&arm.resumption)),
     ("framing", &[TcpKind], |arm| place(&arm.framing)),
     ("receive_buffer", &[UdpKind], |arm| place(&arm.receive_buffer)),
     ("method", &[Requests], |arm| place(&arm.method)),
@@ -134,7 +136,11 @@ fn check_known(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) {
         let own: Vec<String> =
             SETTINGS.iter().filter(|(_, k, _)| k.contains(&kind)).map(|(s, ..)| format!("`{s}`")).collect();
         let message = format!("`{setting}` is a setting of {}, not of {kind}", knowers.join(", "));
-        problems.push(Problem::new(place, message).hint(format!("{kind} knows {}", own.join(", "))));
+        let hint = match (*setting, kind) {
+            ("tls" | "resumption", UdpKind) => super::tls::WHY_NOT_UDP.to_owned(),
+            _ => format!("{kind} knows {}", own.join(", ")),
+        };
+        problems.push(Problem::new(place, message).hint(hint));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::overrides::Overrides;
 use super::{
-    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds,
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds, tls,
     workload,
 };
-use crate::catalog::TransportKind;
+use crate::catalog::{Tls, TransportKind};
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
 use crate::units::Span;
 use crate::wire::PayloadSpec;
@@ -38,14 +38,15 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-/// Resolves a scenario with the command line's flags over it.
+/// Resolves a scenario with the command line's flags over it. Reads the files that `[tls]` names, and nothing else.
 ///
 /// # Errors
 /// Everything that makes no sense, each with its place in the file or its flag.
 pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanError> {
     let mut problems = Vec::new();
     let file = overrides.apply(scenario.file.clone(), &mut problems);
-    let plan = resolve(scenario.name(), &file, overrides, &mut problems);
+    let tls = tls::read(&file.tls, &scenario.source.path, &mut problems);
+    let plan = resolve(scenario.name(), &file, &tls, overrides, &mut problems);
     thresholds::check(&file, overrides.starts_servers, &scenario.source, &mut problems);
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
@@ -54,13 +55,13 @@ pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanErr
 }
 
 /// `None` only with problems.
-fn resolve(name: String, file: &File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Plan> {
+fn resolve(name: String, file: &File, tls: &Tls, overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Plan> {
     check_file(file, problems);
     workload::check(&file.workload, &file.load, problems);
     let load = load::build(&file.load, file.seed.value, file.workload.kind(), problems);
     let payload = workload::payload(file.workload.payload_keys(), problems);
     check_output(file, load.as_ref(), problems);
-    let mut arms = Arms { file, cells: Vec::new(), omitted: Vec::new(), problems };
+    let mut arms = Arms { file, tls, cells: Vec::new(), omitted: Vec::new(), problems };
     for (name, arm) in file.transports.0.iter().filter(|(name, _)| overrides.chooses(name)) {
         arms.add(name, arm, load.as_ref(), payload.as_ref());
     }
@@ -70,6 +71,7 @@ fn resolve(name: String, file: &File, overrides: &Overrides, problems: &mut Vec<
     }
     sources::check(file.load.source_ips.as_ref(), &cells, problems);
     let reference = reference(file, &cells, overrides, problems);
+    let idle = tls::idle(&file.tls, &cells).into_iter().collect();
     let embedded = match &file.target {
         scenario::Target::Embedded(e) => Some(embedded(e, file.seed.value)),
         scenario::Target::Urls(_) => None,
@@ -85,6 +87,7 @@ fn resolve(name: String, file: &File, overrides: &Overrides, problems: &mut Vec<
         embedded,
         output: Output { charts: file.output.charts.value, interval: file.output.interval.value },
         thresholds: file.thresholds.iter().map(|entry| entry.said().value).collect(),
+        idle,
     })
 }
 
@@ -104,6 +107,8 @@ fn nothing_to_run(file: &File, omitted: &[Omitted]) -> Problem {
 /// Collects the cells of the arms that make sense, and the reasons against the others.
 struct Arms<'a> {
     file: &'a File,
+    /// What `[tls]` comes to.
+    tls: &'a Tls,
     cells: Vec<Cell>,
     omitted: Vec<Omitted>,
     problems: &'a mut Vec<Problem>,
@@ -119,6 +124,7 @@ impl Arms<'_> {
         }
         let target = self.target(name, kind);
         let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.problems);
+        let tls = target.as_ref().and_then(|target| tls::of_arm(name, kind, arm, target, self.tls, self.problems));
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.problems);
         dialect::check_settings(&dialect, self.file, name, &transport, payload, self.problems);
@@ -126,7 +132,7 @@ impl Arms<'_> {
         let delay = self.file.network.delay.as_ref().map_or(Span::ZERO, |d| d.value);
         let network = Network { delay };
         let load = load.clone();
-        self.cells.push(Cell { arm: name.value.clone(), transport, dialect, target, network, workload, load });
+        self.cells.push(Cell { arm: name.value.clone(), transport, dialect, target, tls, network, workload, load });
     }
 
     fn target(&mut self, name: &At<String>, kind: TransportKind) -> Option<Target> {
@@ -148,7 +154,10 @@ impl Arms<'_> {
         };
         if !schemes.contains(&url.scheme.as_str()) {
             let message = format!("arm `{}` is {kind}, which no {}:// URL leads to", name.value, url.scheme);
-            let hint = format!("it takes {}://", schemes.join(":// or "));
+            let hint = match kind {
+                TransportKind::Udp if url.is_tls() => tls::WHY_NOT_UDP.to_owned(),
+                _ => format!("it takes {}://", schemes.join(":// or ")),
+            };
             self.problems.push(Problem::at(url, message).hint(hint));
             return None;
         }

@@ -3,7 +3,7 @@
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
 pub use crate::catalog::FirstMessage;
-use crate::catalog::{Closer, Dialect, Engine, Oracle, TargetUrl, Transport, WorkloadKind};
+use crate::catalog::{Closer, Dialect, Engine, Oracle, TargetUrl, Tls, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::threshold::Hold;
 use crate::units::{Rate, Span};
@@ -22,6 +22,7 @@ mod overrides;
 mod processes;
 mod sources;
 mod thresholds;
+mod tls;
 mod workload;
 
 pub use at::{Unsearchable, bounds};
@@ -52,6 +53,9 @@ pub struct Plan {
     /// What must hold. No part of what is measured: two plans that differ in it alone are the same, and have one hash.
     #[serde(skip)]
     pub thresholds: Vec<Hold>,
+    /// What was said and changes nothing, in words.
+    #[serde(skip)]
+    pub idle: Vec<String>,
 }
 
 /// Settings of the embedded target.
@@ -71,6 +75,9 @@ pub struct Cell {
     pub transport: Transport,
     pub dialect: Dialect,
     pub target: Target,
+    /// `None`: without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     pub network: Network,
     pub workload: Workload,
     pub load: Load,
@@ -157,6 +164,32 @@ pub struct Output {
     pub charts: bool,
     /// Length of the time slices in which response times are kept.
     pub interval: Span,
+}
+
+impl Plan {
+    /// Arms that take any certificate.
+    pub fn insecure_arms(&self) -> Vec<&str> {
+        let is_insecure = |cell: &&Cell| cell.tls.as_ref().is_some_and(|tls| tls.insecure);
+        self.cells.iter().filter(is_insecure).map(|cell| cell.arm.as_str()).collect()
+    }
+
+    /// What a person should know before it is run, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let insecure = self.insecure_arms();
+        let taken =
+            || format!("INSECURE: {}: any certificate is taken, so nobody knows who answers", insecure.join(", "));
+        let insecure = (!insecure.is_empty()).then(taken);
+        insecure.into_iter().chain(self.idle.iter().cloned()).chain(undecidable(self)).collect()
+    }
+}
+
+impl Cell {
+    /// Settings worth a reader's eye, in words.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = self.transport.settings();
+        settings.extend(self.tls.iter().flat_map(Tls::settings));
+        settings
+    }
 }
 
 impl Workload {

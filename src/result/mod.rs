@@ -151,6 +151,9 @@ pub struct Cell {
     pub target: String,
     /// Settings worth a reader's eye, in words: `("headers", "browser")`, `("keep-alive", "no")`.
     pub settings: Vec<(String, String)>,
+    /// TLS with whoever answered: no certificate was looked at. Absent where that isn't so, and in older documents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
     pub load: LoadFacts,
     pub trials: Vec<Trial>,
 }
@@ -293,6 +296,15 @@ impl Document {
     pub fn has_oracle(&self) -> bool {
         let mut targets = self.cells.iter().flat_map(|cell| &cell.trials).filter_map(|trial| trial.target.as_ref());
         targets.any(|target| target.truth.is_some())
+    }
+
+    /// Arms that took any certificate.
+    pub fn insecure_arms(&self) -> Vec<&str> {
+        let mut arms: Vec<&str> =
+            self.cells.iter().filter(|cell| cell.insecure).map(|cell| cell.arm.as_str()).collect();
+        // A search for capacity has a cell for each load.
+        arms.dedup();
+        arms
     }
 
     /// The floor of the network in words, for each host with a figure.

@@ -165,6 +165,7 @@ fn cell(workload: &str, delay: Nanos, arm: usize) -> Cell {
         engine: engine.map(str::to_owned),
         target: "embedded".to_owned(),
         settings: settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        insecure: false,
         load: LoadFacts {
             sessions: SESSIONS,
             arrival: "poisson".to_owned(),

@@ -34,6 +34,11 @@ pub struct Arm {
     pub extra_headers: Option<At<Named<At<String>>>>,
     /// All but udp: TCP_NODELAY. Default: true.
     pub nodelay: Option<At<bool>>,
+    /// All but udp, embedded target: speak TLS? At a URL its scheme decides. Default: false.
+    pub tls: Option<At<bool>>,
+    /// All but udp, where TLS is spoken: take up earlier sessions, by tickets that a worker keeps? Default: false, each handshake
+    /// is a whole one.
+    pub resumption: Option<At<bool>>,
     /// tcp: how the stream is cut into messages. Default: length.
     pub framing: Option<At<Framing>>,
     /// udp: SO_RCVBUF to ask for. Default: 1MiB.

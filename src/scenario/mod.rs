@@ -20,6 +20,7 @@ mod shape;
 mod suggest;
 mod target;
 mod threshold;
+mod tls;
 mod workload;
 
 pub use arm::Arm;
@@ -32,6 +33,7 @@ pub use placed::Placed;
 pub use suggest::{hint, nearest};
 pub use target::{Embedded, Network, Target};
 pub use threshold::Entry;
+pub use tls::Tls;
 pub use workload::{Chat, Connect, Echo, PayloadKeys, Push, Workload};
 
 /// What `wsbench init` writes: a small scenario with every choice explained.
@@ -73,6 +75,9 @@ pub struct File {
     /// What is spoken with a server of your own.
     #[serde(default)]
     pub dialect: Dialects,
+    /// Whom to trust at URLs that ask for TLS, and who to be.
+    #[serde(default)]
+    pub tls: Tls,
     /// The arms of the comparison, in the order of the report.
     pub transports: At<Named<At<Arm>>>,
     /// The arm that the others are compared with. Default: the first long-polling arm, else the first arm.

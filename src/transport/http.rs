@@ -112,7 +112,7 @@ impl Requests {
         let mut headers = HeaderMap::new();
         let host = HeaderValue::try_from(&endpoint.authority);
         headers.insert(HOST, host.map_err(|_| not_a_header("Host", &endpoint.authority))?);
-        let tls = endpoint.tls_name.is_some();
+        let tls = endpoint.tls.is_some();
         let profile = headers::of(purpose, settings.headers, &endpoint.authority, tls);
         for (name, value) in profile.iter().chain(&settings.extra_headers) {
             let (name, value) = header(name, value)?;

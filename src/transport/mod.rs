@@ -40,6 +40,7 @@ mod speech;
 mod stream;
 mod tcp;
 mod tcp_info;
+mod tickets;
 mod tls;
 mod udp;
 mod websocket;
@@ -52,6 +53,7 @@ pub use crate::dialect::Place;
 pub use failure::{ErrorClass, Failure};
 pub use net::resolve;
 pub use source::Sources;
+pub use tls::Tls;
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
@@ -61,8 +63,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// `Host` header: name and port as in the URL.
     pub authority: String,
-    /// Name for SNI and certificate checks, when the URL asks for TLS.
-    pub tls_name: Option<String>,
+    /// `None`: without TLS.
+    pub tls: Option<Tls>,
     pub transport: Transport,
     pub dialect: Dialect,
     /// Text or binary messages, as this load sends them and as an HTTP session asks for them.

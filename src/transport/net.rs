@@ -2,7 +2,7 @@
 //! the runtime.
 
 use super::io::{self, Io};
-use super::{Endpoint, ErrorClass, Failure, tls};
+use super::{Endpoint, ErrorClass, Failure};
 use crate::clock::{Nanos, now};
 use crate::reactor::{self, Seat};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -134,11 +134,11 @@ pub(super) async fn dial<G: Ground>(
     let stream = deadline.bound(ground, ErrorClass::ConnectTimeout, "the TCP connect", connecting).await?;
     let connected = now();
     let tcp = connected - began;
-    let Some(name) = &endpoint.tls_name else {
+    let Some(tls) = &endpoint.tls else {
         return Ok(Dialed { io: Io::Plain(stream), tcp, tls: None });
     };
     // Boxed, so that those who need none aren't as large as a handshake.
-    let handshake = Box::pin(tls::handshake(stream, name));
+    let handshake = Box::pin(tls.shake_hands(stream));
     let stream = deadline.bound(ground, ErrorClass::HandshakeTimeout, "the TLS handshake", handshake).await?;
     Ok(Dialed { io: Io::Tls(Box::new(stream)), tcp, tls: Some(now() - connected) })
 }

@@ -81,7 +81,7 @@ async fn shake_hands<S: Socket>(
     talk: Option<&dyn Talk>,
 ) -> Result<(Joining<S>, Decoder, usize), Failure> {
     let request = Request { path, key: generate_key(), subprotocols: settings.subprotocols.clone() };
-    let tls = endpoint.tls_name.is_some();
+    let tls = endpoint.tls.is_some();
     let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
     headers.extend_from_slice(&settings.extra_headers);
     joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;

@@ -19,3 +19,4 @@ mod selftest;
 mod serve;
 mod targets;
 mod thresholds;
+mod tls;

@@ -151,7 +151,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     Endpoint {
         address,
         authority: address.to_string(),
-        tls_name: None,
+        tls: None,
         transport,
         dialect: Dialect::Raw,
         format: Format::Binary,
@@ -176,9 +176,13 @@ pub async fn open_sending(endpoint: Endpoint, first: Vec<Vec<u8>>) -> Client {
 }
 
 async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, Failure> {
+    open_another(&Rc::new(endpoint), place, seen).await
+}
+
+async fn open_another(endpoint: &Rc<Endpoint>, place: &str, seen: Seen) -> Result<Client, Failure> {
     let seen = Rc::new(seen);
     let format = endpoint.format;
-    open(Rc::new(endpoint), place.into(), 7, seen.clone());
+    open(endpoint.clone(), place.into(), 7, seen.clone());
     assert!(!seen.was_told(), "told from within the call");
     seen.until("an opened session", |seen| seen.opened.borrow().is_some()).await;
     let opened = seen.opened.take().expect("it was told")?;
@@ -187,6 +191,11 @@ async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, 
 
 pub async fn open_at(endpoint: Endpoint) -> Client {
     try_open(endpoint, "/echo").await.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// One more session of an endpoint.
+pub async fn open_on(endpoint: &Rc<Endpoint>) -> Client {
+    open_another(endpoint, "/echo", Seen::default()).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 /// The class of the failure to open.

@@ -136,7 +136,7 @@ fn url_of(
         port,
         path: path.to_owned(),
     };
-    let scheme = cell.transport.kind().schemes()[0];
+    let scheme = cell.transport.kind().scheme(cell.tls.is_some());
     match (flag, &cell.target) {
         (Some(flag), _) if flag.template.starts_with('/') => Ok(on_port(scheme, &filled(&flag.template)?)),
         (Some(flag), _) => filled(&flag.template)?.parse().map_err(|error: crate::catalog::UrlError| error.to_string()),

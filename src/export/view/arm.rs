@@ -1,6 +1,7 @@
 //! One arm in words.
 
 use super::{DASH, nanos};
+use crate::measure::Handshakes;
 use crate::result::{BytesPerMessage, Cell, CellSummary, Quantiles, Reached};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub struct ArmView {
     /// Every other time that was measured: name and quantiles.
     pub times: Vec<(&'static str, Percentiles)>,
     pub polls: Vec<(&'static str, String)>,
+    /// What TLS handshakes agreed on, and how many there were.
+    pub tls: Option<String>,
     /// Block, p50, p99, reach, `valid` or `INVALID`.
     pub trials: Vec<[String; 5]>,
 }
@@ -91,6 +94,7 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         memory: memory(&summary),
         times: times_of(&summary),
         polls: polls(&summary),
+        tls: summary.tls.as_ref().map(Handshakes::in_words),
         trials: summary
             .per_trial
             .iter()

@@ -105,6 +105,7 @@ impl Cell {
                 handshake_bytes_per_session: ratio(traffic.handshake as f64, sessions.connected as f64),
             },
             acknowledgements: sum_acknowledgements(&trusted),
+            tls: sum_handshakes(&trusted),
             close: quantiles(Metric::Close),
             ping: quantiles(Metric::Ping),
             polls: (traffic.polls > 0).then(|| Polls {
@@ -301,6 +302,14 @@ fn sum_acknowledgements(trials: &[&Trial]) -> Option<Acknowledgements> {
     let mut sum = Acknowledgements::default();
     trials.iter().for_each(|t| sum += t.outcome.acknowledgements);
     (!sum.is_none()).then_some(sum)
+}
+
+fn sum_handshakes(trials: &[&Trial]) -> Option<Handshakes> {
+    trials.iter().filter_map(|trial| trial.outcome.tls.as_ref()).fold(None, |sum: Option<Handshakes>, tls| {
+        let mut sum = sum.unwrap_or_default();
+        sum.merge(tls);
+        Some(sum)
+    })
 }
 
 fn sum_errors(trials: &[&Trial]) -> BTreeMap<String, u64> {

@@ -5,7 +5,7 @@
 //! Histograms are merged, never averaged; a quantile that too few samples support is `null`.
 
 use crate::clock::Nanos;
-use crate::measure::{Acknowledgements, Sessions};
+use crate::measure::{Acknowledgements, Handshakes, Sessions};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -45,6 +45,8 @@ pub struct CellSummary {
     pub connect: Connect,
     /// `null` where the target isn't asked for any.
     pub acknowledgements: Option<Acknowledgements>,
+    /// `null` where no TLS is spoken.
+    pub tls: Option<Handshakes>,
     pub close: Quantiles,
     pub ping: Quantiles,
     /// `null` where nothing polls.

@@ -23,7 +23,7 @@ impl Request {
         let has_body = method != HttpMethod::Get.name();
         let mut head = format!("{method} {} HTTP/1.1\r\nHost: {authority}\r\n", form.path);
         let purpose = if has_body { Purpose::Publish } else { Purpose::Receive };
-        let profile = headers::of(purpose, settings.headers, authority, endpoint.tls_name.is_some());
+        let profile = headers::of(purpose, settings.headers, authority, endpoint.tls.is_some());
         for (name, value) in profile.iter().chain(&settings.extra_headers).chain(&form.headers) {
             head += &format!("{name}: {value}\r\n");
         }

@@ -123,11 +123,11 @@ impl<'a, S: Socket> Polled<'a, S> {
     }
 
     async fn write(&mut self, ask: &Ask) -> Result<(), Failure> {
-        let Endpoint { authority, tls_name, .. } = self.endpoint;
+        let Endpoint { authority, tls, .. } = self.endpoint;
         let is_post = ask.method == "POST";
         let purpose = if is_post { Purpose::Publish } else { Purpose::Receive };
         let mut head = format!("{} {} HTTP/1.1\r\nHost: {authority}\r\n", ask.method, ask.path);
-        let profile = headers::of(purpose, self.settings.headers, authority, tls_name.is_some());
+        let profile = headers::of(purpose, self.settings.headers, authority, tls.is_some());
         let is_own = |name: &str| ask.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
         let usual = profile.iter().filter(|(name, _)| !is_own(name));
         for (name, value) in usual.chain(&self.settings.extra_headers).chain(&ask.headers) {

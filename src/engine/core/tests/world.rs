@@ -56,6 +56,7 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         transport,
         dialect: Dialect::Wsbench,
         target: Target::Embedded,
+        tls: None,
         network: Network::default(),
         workload,
         load,
