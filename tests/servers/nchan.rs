@@ -171,12 +171,18 @@ long-polling = "http://127.0.0.1:PORT/brief/{room}"
 }
 
 #[test]
-fn binary_payloads_come_as_they_went() {
+fn binary_payloads_come_as_they_went_and_a_key_in_a_path_stays_out_of_the_result() {
     let Some(server) = Server::start("nchan") else { return };
     let is_of_text = |line: &&str| line.contains("sse") || line.contains("http-streaming");
     let text = chat(ARMS).replace("64B\"", "64B\"\nformat = \"binary\"");
     let binary: Vec<&str> = text.lines().filter(|line| !is_of_text(line)).collect();
-    let ran = server.run(&binary.join("\n"), &["-q"]).well();
+    let with_key = binary.join("\n").replace("/pub/{room}", "/pub/{room}?key=hunter2");
+    let ran = server.run(&with_key, &["-q"]).well();
+    for file in ["result.json", "report.html", "summary.md"] {
+        let text = std::fs::read_to_string(ran.out.join(file)).unwrap();
+        assert!(!text.contains("hunter2"), "{file}");
+        assert!(file != "result.json" || text.contains("/pub/{room}?key=[redacted]"), "{file}");
+    }
     for arm in ["websocket", "long-polling", "multipart", "short-polling"] {
         whole(&ran, arm);
     }
