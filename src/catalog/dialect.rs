@@ -16,7 +16,7 @@ pub enum Dialect {
     Wsbench,
     Nchan(Nchan),
     #[serde(rename = "socket.io")]
-    SocketIo(SocketIo),
+    SocketIo(Box<SocketIo>),
     Nats(Nats),
     Mqtt(Mqtt),
     Custom(Box<Custom>),
@@ -58,7 +58,7 @@ impl Dialect {
     /// As a result may show it, with `instead` in the place of what is secret.
     pub fn without_secrets(&self, instead: &str) -> Dialect {
         match self {
-            Dialect::SocketIo(settings) => Dialect::SocketIo(settings.without_secrets(instead)),
+            Dialect::SocketIo(settings) => Dialect::SocketIo(Box::new(settings.without_secrets(instead))),
             other => other.clone(),
         }
     }

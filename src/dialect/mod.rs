@@ -85,7 +85,7 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
     match dialect {
         catalog::Dialect::Raw => Box::new(raw::Raw),
         catalog::Dialect::Wsbench => Box::new(wsbench::Wsbench::new(token)),
-        catalog::Dialect::SocketIo(settings) => Box::new(socketio::SocketIo(settings.clone())),
+        catalog::Dialect::SocketIo(settings) => Box::new(socketio::SocketIo((**settings).clone())),
         other => unreachable!("{other:?} is not spoken yet"),
     }
 }

@@ -5,12 +5,16 @@ use super::io::{Io, Read, Socket, poll_read_with};
 use super::tcp_info::{self, WireBytes};
 use super::{ErrorClass, Failure};
 use crate::catalog::Format;
+use crate::codec::MAX_MESSAGE;
 use crate::dialect::{Heard, Talk};
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+
+/// The most that a target may say until a session is joined, bytes: messages may be among it.
+const MOST_ANSWER: usize = 2 * MAX_MESSAGE;
 
 /// A connection being joined.
 pub(super) struct Joining<S> {
@@ -54,18 +58,16 @@ impl Handshake {
     }
 }
 
+/// Takes one thing that was said, and says whether it wants the next.
+pub(super) type Taker<'a> = dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure> + 'a;
+
 /// How what is said at a time goes over the connection.
 pub(super) trait Units {
     /// Appends what is said as it is written.
     fn put(&mut self, format: Format, said: &[u8], out: &mut Vec<u8>);
     /// Hands on what is whole of what was read, and appends to `out` what the transport itself answers. Returns how many of
     /// the bytes were taken: where `on` broke off, those up to the end of what it got last, as far as the transport can tell.
-    fn take(
-        &mut self,
-        bytes: &mut [u8],
-        out: &mut Vec<u8>,
-        on: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
-    ) -> Result<usize, Failure>;
+    fn take(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, on: &mut Taker) -> Result<usize, Failure>;
 }
 
 /// What was heard of a talk that isn't joined yet. Messages are nobody's: the session isn't there to be owed any.
@@ -133,6 +135,10 @@ impl<S: Socket> Joining<S> {
             }
             if notes.is_joined {
                 return Ok((was_asked, at));
+            }
+            if self.answer.len() > MOST_ANSWER {
+                let detail = format!("over {MOST_ANSWER} bytes came, and nothing that joins");
+                return Err(Failure::new(ErrorClass::TooLarge, detail));
             }
             if at == self.answer.len() {
                 self.read("the answer to the join").await?;

@@ -3,7 +3,8 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use wsbench::clock::{Nanos, now};
 use wsbench::result::Document;
 
 /// How long a server may take to listen.
@@ -14,11 +15,13 @@ pub struct Server {
     process: Child,
     folder: tempfile::TempDir,
     pub port: u16,
+    /// Two more, for what else the server has to offer.
+    pub more: [u16; 2],
 }
 
 impl Server {
-    /// Starts `NAME.sh start PORT FOLDER`, which becomes the server, and waits until it listens at the port. `None`: it isn't
-    /// installed, and nobody asks for it.
+    /// Starts `NAME.sh start PORT FOLDER PORT2 PORT3`, which becomes the server, and waits until it listens at the first port.
+    /// `None`: it isn't installed, and nobody asks for it.
     pub fn start(name: &str) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"));
         let is_there = Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
@@ -32,16 +35,16 @@ impl Server {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let [port, more @ ..] = free_ports();
         let mut command = Command::new("bash");
-        command.arg(&script).args(["start", &port.to_string()]).arg(folder.path());
+        command.arg(&script).args(["start", &port.to_string()]).arg(folder.path()).args(more.map(|p| p.to_string()));
         let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let mut server = Server { process: command.spawn().unwrap(), folder, port };
-        let began = Instant::now();
+        let mut server = Server { process: command.spawn().unwrap(), folder, port, more };
+        let until = now() + PATIENCE.as_nanos() as Nanos;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = server.process.try_wait().unwrap();
-            assert!(ended.is_none() && began.elapsed() < PATIENCE, "{name} doesn't listen: {}", server.log());
+            assert!(ended.is_none() && now() < until, "{name} doesn't listen: {}", server.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(server)
@@ -55,11 +58,14 @@ impl Server {
         std::fs::read_to_string(self.path().join("server.log")).unwrap_or_default()
     }
 
-    /// `wsbench run` of a scenario in which `PORT` stands for the server's port.
+    /// `wsbench run` of a scenario in which `PORT` stands for the server's port, `PORT2` and `PORT3` for the two others.
     pub fn run(&self, scenario: &str, more: &[&str]) -> Ran {
         let file = self.path().join("scenario.toml");
-        std::fs::write(&file, scenario.replace("PORT", &self.port.to_string())).unwrap();
-        let out = self.path().join("out");
+        let [second, third] = self.more.map(|port| port.to_string());
+        let text = scenario.replace("PORT2", &second).replace("PORT3", &third);
+        std::fs::write(&file, text.replace("PORT", &self.port.to_string())).unwrap();
+        let mut names = (1..).map(|n| self.path().join(format!("out-{n}")));
+        let out = names.find(|out| !out.exists()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsbench"));
         command.arg("run").arg(&file).arg("--out").arg(&out).args(more).stdin(Stdio::null());
         let output = command.output().unwrap();
@@ -105,6 +111,8 @@ impl Ran {
     }
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Held together, so that none of them is another.
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
