@@ -16,7 +16,7 @@ pub enum Dialect {
     Wsbench,
     Nchan(Nchan),
     #[serde(rename = "socket.io")]
-    SocketIo(SocketIo),
+    SocketIo(Box<SocketIo>),
     Nats(Nats),
     Mqtt(Mqtt),
     Custom(Box<Custom>),

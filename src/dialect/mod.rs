@@ -106,7 +106,7 @@ pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
         catalog::Dialect::Nats(settings) => Box::new(nats::Nats::new(settings)),
         catalog::Dialect::Mqtt(settings) => Box::new(mqtt::Mqtt::new(settings)),
         catalog::Dialect::Nchan(settings) => Box::new(nchan::Nchan(settings.clone())),
-        catalog::Dialect::SocketIo(settings) => Box::new(socketio::SocketIo(settings.clone())),
+        catalog::Dialect::SocketIo(settings) => Box::new(socketio::SocketIo((**settings).clone())),
     }
 }
 

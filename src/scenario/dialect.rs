@@ -14,7 +14,7 @@ pub struct Dialects {
     pub nchan: Option<At<Nchan>>,
     /// Socket.IO 4 over Engine.IO 4.
     #[serde(rename = "socket.io")]
-    pub socket_io: Option<At<SocketIo>>,
+    pub socket_io: Option<At<Box<SocketIo>>>,
     /// The NATS client protocol.
     pub nats: Option<At<Nats>>,
     /// MQTT 3.1.1.

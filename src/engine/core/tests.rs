@@ -294,7 +294,7 @@ fn acknowledgements_are_counted_beside_deliveries_and_waited_for() {
     let mut setup = setup(chat(), websocket(), Arrival::Constant);
     let publish = Some(Emit { ack: true, ..Emit::default() });
     setup.cell.dialect =
-        Dialect::SocketIo(SocketIo { publish, receive: Some(Default::default()), ..SocketIo::default() });
+        Dialect::SocketIo(Box::new(SocketIo { publish, receive: Some(Default::default()), ..SocketIo::default() }));
     let fate = |_: Copy| vec![MS];
     let mut world = World::new(setup, &fate);
     // The last ones come long after the last delivery.

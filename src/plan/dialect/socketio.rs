@@ -14,7 +14,7 @@ pub(super) fn check(settings: &SocketIo, workload: &Workload, place: &Place, pro
         refuse(format!("`{namespace}` is no namespace"), "it begins with `/`, such as `namespace = \"/chat\"`");
     }
     for (key, emit) in [("join", join), ("publish", publish)] {
-        for problem in emit.iter().filter_map(|emit| unfit(emit)) {
+        for problem in emit.iter().filter_map(unfit) {
             refuse(format!("`{key}` can't be emitted: {problem}"), "name an event that the server listens to");
         }
     }
