@@ -54,6 +54,9 @@ impl Handshake {
     }
 }
 
+/// Takes one thing that was said, and says whether it wants the next.
+pub(super) type Taker<'a> = dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure> + 'a;
+
 /// How what is said at a time goes over the connection.
 pub(super) trait Units {
     /// Appends what is said as it is written.
@@ -64,7 +67,7 @@ pub(super) trait Units {
         &mut self,
         bytes: &mut [u8],
         out: &mut Vec<u8>,
-        on: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+        on: &mut Taker,
     ) -> Result<usize, Failure>;
 }
 

@@ -2,7 +2,7 @@
 
 use super::closing::{Closing, Stop};
 use super::direct::{self, Direct, Outgoing, Protocol};
-use super::joining::{Joined, Joining, Units};
+use super::joining::{Joined, Joining, Taker, Units};
 use super::net::dial;
 use super::speech::Speech;
 use super::stream::CloseBy;
@@ -13,7 +13,6 @@ use crate::codec::stream::StreamCodec;
 use crate::codec::{CodecError, Decode};
 use crate::dialect::{Place, Refusal, speak};
 use crate::reactor::{Seat, Socket};
-use std::ops::ControlFlow;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -115,7 +114,7 @@ impl Units for Option<StreamCodec> {
         &mut self,
         bytes: &mut [u8],
         _: &mut Vec<u8>,
-        on: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+        on: &mut Taker,
     ) -> Result<usize, Failure> {
         // A session takes no notice of what comes with the answer that joins it.
         decode(self.as_mut(), bytes, |message| on(message).map(|_| ()))?;

@@ -3,7 +3,8 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use wsbench::clock::{Nanos, now};
 use wsbench::result::Document;
 
 /// How long a server may take to listen.
@@ -40,10 +41,10 @@ impl Server {
         let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut server = Server { process: command.spawn().unwrap(), folder, port, more };
-        let began = Instant::now();
+        let until = now() + PATIENCE.as_nanos() as Nanos;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = server.process.try_wait().unwrap();
-            assert!(ended.is_none() && began.elapsed() < PATIENCE, "{name} doesn't listen: {}", server.log());
+            assert!(ended.is_none() && now() < until, "{name} doesn't listen: {}", server.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(server)

@@ -7,7 +7,7 @@ use crate::codec::websocket::{Arrival, Decoder, Encoder, Role};
 use crate::reactor::Seat;
 use crate::transport::closing::{Closing, Stop};
 use crate::transport::direct::{self, Direct, Outgoing, Protocol};
-use crate::transport::joining::Units;
+use crate::transport::joining::{Taker, Units};
 use crate::transport::speech::Speech;
 use crate::transport::stream::CloseBy;
 use crate::transport::{Ended, ErrorClass, Failure, Opened, Opening};
@@ -42,7 +42,7 @@ impl Units for Decoder {
         &mut self,
         bytes: &mut [u8],
         out: &mut Vec<u8>,
-        on: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+        on: &mut Taker,
     ) -> Result<usize, Failure> {
         let mut failed = None;
         let taken = self.push(bytes, |arrival| {
