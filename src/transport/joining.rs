@@ -63,12 +63,7 @@ pub(super) trait Units {
     fn put(&mut self, format: Format, said: &[u8], out: &mut Vec<u8>);
     /// Hands on what is whole of what was read, and appends to `out` what the transport itself answers. Returns how many of
     /// the bytes were taken: where `on` broke off, those up to the end of what it got last, as far as the transport can tell.
-    fn take(
-        &mut self,
-        bytes: &mut [u8],
-        out: &mut Vec<u8>,
-        on: &mut Taker,
-    ) -> Result<usize, Failure>;
+    fn take(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, on: &mut Taker) -> Result<usize, Failure>;
 }
 
 /// What was heard of a talk that isn't joined yet. Messages are nobody's: the session isn't there to be owed any.

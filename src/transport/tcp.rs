@@ -110,12 +110,7 @@ impl Units for Option<StreamCodec> {
         encode(self.as_ref(), said, out);
     }
 
-    fn take(
-        &mut self,
-        bytes: &mut [u8],
-        _: &mut Vec<u8>,
-        on: &mut Taker,
-    ) -> Result<usize, Failure> {
+    fn take(&mut self, bytes: &mut [u8], _: &mut Vec<u8>, on: &mut Taker) -> Result<usize, Failure> {
         // A session takes no notice of what comes with the answer that joins it.
         decode(self.as_mut(), bytes, |message| on(message).map(|_| ()))?;
         Ok(bytes.len())

@@ -38,12 +38,7 @@ impl Units for Decoder {
         ENCODER.with_borrow_mut(|encoder| encoder.message(format, said, usize::MAX, out));
     }
 
-    fn take(
-        &mut self,
-        bytes: &mut [u8],
-        out: &mut Vec<u8>,
-        on: &mut Taker,
-    ) -> Result<usize, Failure> {
+    fn take(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, on: &mut Taker) -> Result<usize, Failure> {
         let mut failed = None;
         let taken = self.push(bytes, |arrival| {
             let went = match arrival {
