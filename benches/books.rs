@@ -1,7 +1,7 @@
 //! The whole of the core for one message: due, taken, booked, sent, answered, recorded.
 
 use divan::{Bencher, black_box};
-use wsbench::catalog::{Arrival, DialectKind, Format, Framing, Tcp, Transport};
+use wsbench::catalog::{Arrival, Dialect, Format, Framing, Tcp, Transport};
 use wsbench::engine::{Action, Core, Event, Setup};
 use wsbench::plan::{Cell, Load, Network, Target, Workload};
 use wsbench::schedule::{Schedule, Stage, Window};
@@ -37,8 +37,9 @@ fn setup() -> Setup {
     let cell = Cell {
         arm: "tcp".into(),
         transport: Transport::Tcp(Tcp { framing: Framing::Length, nodelay: true }),
-        dialect: DialectKind::Raw,
+        dialect: Dialect::Raw,
         target: Target::Embedded,
+        tls: None,
         network: Network::default(),
         workload: Workload::Echo { payload },
         load,

@@ -16,7 +16,6 @@ use wsbench::reactor::Reactor;
 use wsbench::target::{Config, Ports, Target};
 use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
 use wsbench::units::Span;
-use wsbench::values::Values;
 
 const PAYLOAD: [u8; 128] = [b'x'; 128];
 const TOKEN: &str = "bench";
@@ -59,7 +58,7 @@ fn round_trip(bencher: Bencher, arm: &str) {
         let target = Target::bind(&config()).expect("a target");
         let endpoint = Rc::new(endpoint(&cell(arm), target.ports()));
         tokio::task::spawn_local(target.run(inbox));
-        transport::open(endpoint, "/echo", 0, arrived.clone());
+        transport::open(endpoint, "/echo".into(), 0, arrived.clone());
         arrived.told.notified().await;
         arrived.connection.take().expect("a session")
     });
@@ -92,9 +91,9 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
     Endpoint {
         address: SocketAddr::from(([127, 0, 0, 1], port)).into(),
         authority: format!("127.0.0.1:{port}"),
-        tls_name: None,
+        tls: None,
         transport: cell.transport.clone(),
-        dialect: cell.dialect,
+        dialect: cell.dialect.clone(),
         format: Format::Text,
         fixed_size: PAYLOAD.len(),
         token: TOKEN.into(),
@@ -102,7 +101,6 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
         publishes: true,
         outbox_limit: 1 << 20,
         sources: Sources::default(),
-        values: Values::default(),
         reactor: Reactor::start().expect("a reactor"),
     }
 }
@@ -119,6 +117,7 @@ fn config() -> Config {
         echo_self: true,
         core: None,
         oracle: Oracle::default(),
+        tls: None,
     }
 }
 

@@ -8,12 +8,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{DialectKind, Engine, Format, HeaderProfile, Identity, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, Identity, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
-use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
-use wsbench::values::Values;
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources, Tls};
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,7 +45,7 @@ async fn run_cases(url: &TargetUrl, engine: Engine) -> anyhow::Result<()> {
 /// Connects to `place`, gives back what comes until the session ends, and returns the text of it.
 async fn talk(endpoint: &Rc<Endpoint>, place: &str) -> anyhow::Result<Vec<String>> {
     let echo = Rc::new(Echo::default());
-    transport::open(endpoint.clone(), place, 0, echo.clone());
+    transport::open(endpoint.clone(), place.into(), 0, echo.clone());
     tokio::time::timeout(PATIENCE, echo.ended.notified()).await.with_context(|| format!("{place} came to no end"))?;
     echo.failed.take().map_or(Ok(()), |failure| Err(anyhow!("{place}: {failure}")))?;
     Ok(echo.told.take())
@@ -56,6 +55,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
     let (address, _) = transport::resolve(&url.host, url.port, &[]).await.map_err(|f| anyhow!("{f}"))?;
     let settings = Websocket {
         engine,
+        start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
@@ -65,12 +65,14 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         identity: Identity::default(),
         nodelay: true,
     };
+    let tls = url.is_tls().then(|| Tls::new(&Default::default(), &url.host, None));
+    let tls = tls.transpose().map_err(|failure| anyhow!("{failure}"))?;
     Ok(Endpoint {
         address: address.into(),
         authority: url.authority(),
-        tls_name: url.is_tls().then(|| url.host.clone()),
+        tls,
         transport: Transport::Websocket(settings),
-        dialect: DialectKind::Raw,
+        dialect: Dialect::Raw,
         format: Format::Text,
         fixed_size: 0,
         token: String::new(),
@@ -79,7 +81,6 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         outbox_limit: MAX_MESSAGE,
         reactor: Reactor::start()?,
         sources: Sources::default(),
-        values: Values::default(),
     })
 }
 

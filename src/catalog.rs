@@ -6,18 +6,27 @@ use serde::{Deserialize, Serialize};
 #[macro_use]
 mod kinds;
 mod block;
+mod custom;
+mod dialect;
 mod distribution;
 mod errors;
 mod identity;
 mod oracle;
 mod settings;
+mod tls;
 mod url;
 pub use block::{Block, BlockError};
+pub use custom::{
+    Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
+    Verb, Within,
+};
+pub use dialect::{Dialect, Emit, Mqtt, Nats, Nchan, Received, SocketIo, Spot, fill_texts};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
 pub use identity::{Auth, Identity};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
+pub use tls::{ClientCertificate, Pem, PemError, Tls};
 pub use url::{TargetUrl, UrlError};
 
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.
@@ -40,6 +49,8 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Websocket {
     pub engine: Engine,
+    /// What a session begins by.
+    pub start: Start,
     /// Largest payload of one frame; longer messages are sent in fragments. `None`: never fragment.
     pub fragment: Option<ByteSize>,
     /// `Sec-WebSocket-Protocol` values to offer.
@@ -163,6 +174,8 @@ impl Transport {
             | Transport::ShortPolling(_)
             | Transport::Sse(_)
             | Transport::HttpStreaming(_) => 2,
+            // The connection that it begins by stays until the other took over.
+            Transport::Websocket(Websocket { start: Start::Polling, .. }) => 2,
             Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => 1,
         }
     }

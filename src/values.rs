@@ -85,6 +85,23 @@ impl Values {
         found.into_iter().flatten()
     }
 
+    /// Whether `name` begins as the name of a value does, so that it is meant for one.
+    pub fn resembles(&self, name: &str) -> bool {
+        let first = name.split('.').next();
+        self.0.iter().any(|(own, _)| first == Some(own))
+    }
+
+    /// The first mark in `text`, where marks are [single](Marks::Single), that stands for something that `fits` refuses in some
+    /// session, and the number of that row, counted from 1.
+    pub fn unfit<'a>(&self, text: &'a str, fits: impl Fn(&str) -> bool) -> Option<(Mark<'a>, u32)> {
+        let own = marks(text, Marks::Single).filter(|mark| !mark.is_escaped);
+        own.filter_map(|mark| {
+            let (row, _) = self.column(mark.name).find(|(_, value)| !fits(value))?;
+            Some((mark, row))
+        })
+        .next()
+    }
+
     /// `text` with its marks filled in for `who`, each value as `write` writes it. A mark that nothing is known of stays.
     pub fn fill<'a>(&self, text: &'a str, kind: Marks, who: Who, write: fn(&str) -> Cow<'_, str>) -> Cow<'a, str> {
         if !text.contains('{') {
@@ -228,5 +245,14 @@ mod tests {
         assert!(!values.knows("user") && !values.knows("n.name") && !values.knows("tag"));
         assert_eq!(values.column("user.name").collect::<Vec<_>>(), [(1, "joe"), (2, "ann")]);
         assert_eq!(values.column("n").count(), 0);
+        assert!(values.resembles("user.nam") && values.resembles("n") && !values.resembles("use.name"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_found_with_its_row() {
+        let values = values();
+        let unfit = |text: &'static str| values.unfit(text, |value| !value.contains(' ')).map(|(m, row)| (m.name, row));
+        assert_eq!(unfit("{n}{user.name}{user.token}{user.token}"), Some(("user.token", 1)));
+        assert_eq!(unfit("{{user.token}}{user.name}{room}"), None);
     }
 }

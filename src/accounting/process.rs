@@ -27,7 +27,8 @@ pub enum NoCapture {
 
 /// Runs `plan` against its embedded target in a private network, in a child process of `program` (this program), and
 /// captures every packet. Blocks until it is over. Sessions and their connections have to stay until the end of a trial, so
-/// a connect workload and connections that are not kept alive are skipped.
+/// a connect workload and connections that are not kept alive are skipped; and so is TLS, under which a capture can't tell
+/// joining from what follows.
 pub fn capture_run(program: &Path, plan: &Plan) -> Result<CaptureReport, NoCapture> {
     if let Some(reason) = unfit(plan) {
         return Err(NoCapture::Skipped(reason));
@@ -57,6 +58,7 @@ fn unfit(plan: &Plan) -> Option<String> {
             (Target::Url(_), ..) => "its target is elsewhere",
             (_, Workload::Connect { .. }, _) => "its sessions come and go",
             (.., false) => "its connections don't last",
+            _ if cell.tls.is_some() => "under TLS nobody sees from outside where joining ends",
             _ => return None,
         };
         Some(format!("arm {}: {reason}", cell.arm))

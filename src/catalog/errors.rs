@@ -1,7 +1,7 @@
 //! The classes under which failures are counted.
 
 /// Every class; a status or a close code may follow some of them.
-pub const ERROR_CLASSES: [&str; 24] = [
+pub const ERROR_CLASSES: [&str; 25] = [
     "resolve",
     "refused",
     "unreachable",
@@ -25,6 +25,7 @@ pub const ERROR_CLASSES: [&str; 24] = [
     "closed-by-target",
     "close-timeout",
     "foreign",
+    "rejected",
     "io",
 ];
 

@@ -74,6 +74,15 @@ kinds! {
 }
 
 kinds! {
+    /// What a session over a WebSocket begins by.
+    Start {
+        Websocket = "websocket",
+        /// HTTP requests, until the WebSocket takes over.
+        Polling = "polling",
+    }
+}
+
+kinds! {
     /// What is exchanged and what counts as done.
     WorkloadKind { Echo = "echo", Chat = "chat", Push = "push", Connect = "connect" }
 }
@@ -122,6 +131,16 @@ kinds! {
         Raw = "raw",
         /// The embedded target's protocol (`docs/protocol.md`).
         Wsbench = "wsbench",
+        /// nginx with the nchan module.
+        Nchan = "nchan",
+        /// Socket.IO 4 over Engine.IO 4.
+        SocketIo = "socket.io",
+        /// The NATS client protocol.
+        Nats = "nats",
+        /// MQTT 3.1.1.
+        Mqtt = "mqtt",
+        /// As `[dialect.custom]` describes it.
+        Custom = "custom",
     }
 }
 
@@ -155,10 +174,16 @@ impl TransportKind {
     pub fn schemes(self) -> &'static [&'static str] {
         match self {
             Self::Websocket => &["ws", "wss", "ws+unix"],
-            Self::Tcp => &["tcp", "tls", "unix"],
+            Self::Tcp => &["tcp", "tls", "unix", "nats", "mqtt", "mqtts"],
             Self::Udp => &["udp"],
             _ => &["http", "https", "http+unix"],
         }
+    }
+
+    /// The scheme of its URLs with or without TLS, which UDP doesn't have.
+    pub fn scheme(self, tls: bool) -> &'static str {
+        let schemes = self.schemes();
+        schemes[usize::from(tls).min(schemes.len() - 1)]
     }
 
     /// Why this workload makes no sense on this transport, if it doesn't.

@@ -1,6 +1,9 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
-use super::{Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, Tcp, Transport, Udp, Websocket};
+use super::{
+    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, Start, Tcp, Tls, Transport, Udp,
+    Websocket,
+};
 
 impl Transport {
     /// Settings worth a reader's eye, such as `("headers", "browser")`. Headers are named without their values, which
@@ -19,9 +22,26 @@ impl Transport {
     }
 }
 
+impl Tls {
+    /// As [`Transport::settings`]; of certificates and keys, only whether there are any.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let yes = |is: bool| is.then(|| "yes".to_owned());
+        words([
+            ("tls", yes(true)),
+            ("insecure", yes(self.insecure)),
+            ("own authorities", yes(self.ca.is_some())),
+            ("client certificate", yes(self.identity.is_some())),
+            ("server name", self.server_name.clone()),
+            ("alpn", listed(&self.alpn)),
+            ("resumption", yes(self.resumption)),
+        ])
+    }
+}
+
 fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
     words([
         ("engine", Some(websocket.engine).filter(|e| *e != Engine::Native).map(|e| e.to_string())),
+        ("start", Some(websocket.start).filter(|s| *s != Start::Websocket).map(|s| s.to_string())),
         ("fragment", websocket.fragment.map(|size| size.to_string())),
         ("subprotocols", listed(&websocket.subprotocols)),
         ("ping every", websocket.ping_every.map(|span| span.to_string())),

@@ -48,7 +48,7 @@ impl TargetUrl {
     }
 
     pub fn is_tls(&self) -> bool {
-        matches!(self.scheme.as_str(), "wss" | "https" | "tls")
+        matches!(self.scheme.as_str(), "wss" | "https" | "tls" | "mqtts")
     }
 
     /// Takes the parameter `token` out of the query: what the wsbench dialect joins with.
@@ -66,6 +66,9 @@ fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "ws" | "http" => Some(80),
         "wss" | "https" => Some(443),
+        "nats" => Some(4222),
+        "mqtt" => Some(1883),
+        "mqtts" => Some(8883),
         _ => None,
     }
 }
@@ -82,9 +85,10 @@ impl FromStr for TargetUrl {
             return on_socket(scheme, rest).map_err(error);
         }
         let (scheme, rest) = text.split_once("://").ok_or_else(|| error("it has no scheme"))?;
-        if !["ws", "wss", "http", "https", "tcp", "tls", "udp"].contains(&scheme) {
-            let problem = "its scheme is none of ws, wss, tcp, tls, udp, http, https, unix, ws+unix, http+unix";
-            return Err(error(problem));
+        if !["ws", "wss", "http", "https", "tcp", "tls", "udp", "nats", "mqtt", "mqtts"].contains(&scheme) {
+            return Err(error(
+                "its scheme is none of ws, wss, tcp, tls, nats, mqtt, mqtts, udp, http, https, unix, ws+unix, http+unix",
+            ));
         }
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(at);
@@ -194,6 +198,8 @@ mod tests {
         }
         let url: TargetUrl = "ws://h/room/{room}?s={session}".parse().unwrap();
         assert_eq!((url.port, url.path.as_str()), (80, "/room/{room}?s={session}"));
+        let broker: TargetUrl = "mqtts://broker".parse().unwrap();
+        assert_eq!((broker.port, broker.is_tls()), (8883, true));
         assert_eq!("tcp://[::1]:7".parse::<TargetUrl>().unwrap().host, "::1");
     }
 

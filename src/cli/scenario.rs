@@ -33,7 +33,9 @@ pub(super) fn read(args: &PlanArgs, no_charts: bool, color: bool) -> Result<Read
     })?;
     let plan = plan::build(&parsed, &args.overrides(no_charts)).map_err(|mut error| {
         error.source.text = mask_scenario(&text).into();
-        refuse(error.render(color))
+        let exit = refuse(error.render(color));
+        // What is mistyped on the command line is no mistake of the scenario's.
+        if error.is_of_flags() { Exit::Usage } else { exit }
     })?;
     let foreign = foreign_addresses(&parsed, &plan, args);
     if !foreign.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::coordinator::RunOptions;
 use super::host::host;
-use crate::catalog::Transport;
+use crate::catalog::{Tls, Transport};
 use crate::clock;
 use crate::plan::{self, Plan, Target};
 use crate::result::{
@@ -42,10 +42,12 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
         capacity: None,
         thresholds: plan.thresholds.clone(),
         aborted: None,
+        duet: None,
     }
 }
 
-/// The plan as it may be saved: secrets of headers, URLs and credentials are not in it, nor what marks stand for.
+/// The plan as it may be saved: secrets of headers, URLs, credentials and dialects, certificates and keys are not in it, nor
+/// what marks stand for.
 fn without_secrets(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for cell in &mut plan.cells {
@@ -59,6 +61,8 @@ fn without_secrets(plan: &Plan) -> Plan {
             }
         }
         cell.values = Values::default();
+        cell.dialect.texts_mut(&mut |name, text| *text = redact_header_value(name, text));
+        cell.tls.iter_mut().for_each(Tls::redact);
         if let Target::Url(url) = &mut cell.target {
             *url = redact_url(&url.to_string()).parse().unwrap_or_else(|_| url.clone());
         }
@@ -87,13 +91,14 @@ pub(super) fn cell(cell: &plan::Cell) -> Cell {
         arm: cell.arm.clone(),
         transport: cell.transport.kind().to_string(),
         workload: cell.workload.kind().to_string(),
-        dialect: cell.dialect.to_string(),
+        dialect: cell.dialect.kind().to_string(),
         engine: cell.transport.engine().map(|e| e.to_string()),
         target: match &cell.target {
             Target::Embedded => "embedded".to_owned(),
             Target::Url(url) => redact_url(&url.to_string()),
         },
-        settings: cell.transport.settings(),
+        settings: cell.settings(),
+        insecure: cell.tls.as_ref().is_some_and(|tls| tls.insecure),
         load: load(cell),
         trials: Vec::new(),
     }

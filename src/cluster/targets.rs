@@ -6,11 +6,11 @@ use super::cores;
 use super::loss::{Loss, Role};
 use super::trial::{Assignment, GRACE, TrialError, within};
 use super::usage::Meter;
-use crate::catalog::{Transport, TransportKind};
+use crate::catalog::{Pem, Transport, TransportKind};
 use crate::clock::Nanos;
 use crate::plan::{Embedded, Processes, Workload};
 use crate::result::{TargetFacts, Usage};
-use crate::target::{Config, Order, Part, Ports, Push, Reply, Report};
+use crate::target::{Config, Order, Part, Ports, Push, Reply, Report, Tls};
 use futures_util::future::{join_all, select_all};
 use std::net::{IpAddr, SocketAddr};
 
@@ -29,6 +29,8 @@ struct TargetProcess {
     /// `None` once it is lost.
     child: Option<Child>,
     ports: Ports,
+    /// `None`: it speaks no TLS.
+    certificate: Option<Pem>,
     meter: Meter,
     /// That speak to it.
     sessions: u64,
@@ -55,9 +57,18 @@ impl Targets {
 
     /// Where worker `worker` finds its target.
     pub(super) fn url(&self, worker: u32, kind: TransportKind) -> Option<String> {
-        let process = self.processes.get(worker as usize % self.processes.len().max(1))?;
+        let process = self.of_worker(worker)?;
         let address = SocketAddr::new(self.listen?, process.ports.of(kind));
-        Some(format!("{}://{address}", kind.schemes()[0]))
+        Some(format!("{}://{address}", kind.scheme(process.certificate.is_some())))
+    }
+
+    /// The certificate by which worker `worker` knows its target, where that speaks TLS.
+    pub(super) fn certificate(&self, worker: u32) -> Option<Pem> {
+        self.of_worker(worker)?.certificate.clone()
+    }
+
+    fn of_worker(&self, worker: u32) -> Option<&TargetProcess> {
+        self.processes.get(worker as usize % self.processes.len().max(1))
     }
 
     /// Until a target dies, or says that it can't go on; which, and why. Safe to cancel.
@@ -154,13 +165,14 @@ impl TargetProcess {
             echo_self: !matches!(order.cell.workload, Workload::Chat { echo_self: false, .. }),
             core,
             oracle: embedded.oracle.clone(),
+            tls: order.cell.tls.as_ref().map(|tls| Tls { resumption: tls.resumption }),
         };
         let mut child = Child::start(order.program, "target", NAME)?;
         child.tell(&config).await?;
         match within(GRACE, NAME, child.hear()).await? {
-            Reply::Ready { ports } => {
+            Reply::Ready { ports, certificate } => {
                 let meter = Meter::before_connecting(child.pid());
-                Ok(TargetProcess { child: Some(child), ports, meter, sessions })
+                Ok(TargetProcess { child: Some(child), ports, certificate, meter, sessions })
             }
             Reply::Failed { problem } => Err(TrialError::Reported(format!("the embedded target: {problem}"))),
             Reply::Report(_) => Err(TrialError::Child(ChildError::Hung { name: NAME })),

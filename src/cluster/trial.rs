@@ -12,7 +12,7 @@ use super::loss::Loss;
 use super::sockets;
 use super::targets::Targets;
 use super::usage::Meter;
-use crate::catalog::{DialectKind, TargetUrl};
+use crate::catalog::{Dialect, TargetUrl};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
 use crate::measure::{Held, HistogramError, Outcome};
@@ -117,7 +117,7 @@ fn is_server_below(keeper: u32, cell: &Cell) -> bool {
 /// A server elsewhere that speaks the wsbench dialect has a token of its own, which its URL brings.
 fn with_token_of_url(order: &Assignment) -> (Cell, String) {
     let (mut cell, mut token) = (order.cell.clone(), order.token.to_owned());
-    if let (Target::Url(url), DialectKind::Wsbench) = (&mut cell.target, cell.dialect) {
+    if let (Target::Url(url), Dialect::Wsbench) = (&mut cell.target, &cell.dialect) {
         token = url.take_token().unwrap_or(token);
     }
     (cell, token)
@@ -136,6 +136,7 @@ fn slices(order: &Assignment, processes: &Processes, targets: &Targets) -> Resul
         let slice = Slice {
             cell: Cell { values, ..order.cell.clone() },
             url: url.ok_or_else(|| TrialError::Reported("no embedded target was started".into()))?,
+            certificate: targets.certificate(worker),
             token: order.token.to_owned(),
             run: order.run,
             interval: order.interval,

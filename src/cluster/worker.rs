@@ -11,7 +11,7 @@ use crate::plan::{FirstMessage, Load, Workload};
 use crate::reactor::Reactor;
 use crate::result::Calibration;
 use crate::schedule::Window;
-use crate::transport::{self, Endpoint, Sources};
+use crate::transport::{self, Endpoint, Sources, Tls};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -170,13 +170,14 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
             (address.into(), resolve)
         }
     };
+    let tls = cell.tls.as_ref().map(|tls| Tls::new(tls, &url.host, slice.certificate.as_ref())).transpose()?;
     let payload = cell.workload.payload();
     let endpoint = Endpoint {
         address,
         authority: url.authority(),
-        tls_name: url.is_tls().then(|| url.host.clone()),
+        tls,
         transport: cell.transport.clone(),
-        dialect: cell.dialect,
+        dialect: cell.dialect.clone(),
         format: payload.format,
         fixed_size: payload.range().0 as usize,
         token: slice.token.clone(),
@@ -190,7 +191,6 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
         outbox_limit: OUTBOX,
         reactor: Reactor::start()?,
         sources: Sources::new(slice.sources.clone()),
-        values: cell.values.clone(),
     };
     Ok((endpoint, resolve))
 }

@@ -3,9 +3,13 @@
 //! A decoder is pushed whatever was read and hands on whole messages; it keeps bytes only of a message that is not yet
 //! whole, and refuses one that would be larger than its limit.
 
+pub mod body;
 pub mod cookie;
 pub mod fields;
 pub mod frames;
+pub mod mqtt;
+pub mod nats;
+pub mod partial;
 pub mod response;
 pub mod sse;
 pub mod stream;

@@ -64,6 +64,18 @@ impl ResponseDecoder {
     /// # Errors
     /// What breaks RFC 9112 or is over the limits. Nothing can be read after that.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(usize, Option<Response>), CodecError> {
+        self.push_with(bytes, |_| {})
+    }
+
+    /// The same; `on_body` gets the body's bytes as they come, without the framing of chunks.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_with(
+        &mut self,
+        bytes: &[u8],
+        mut on_body: impl FnMut(&[u8]),
+    ) -> Result<(usize, Option<Response>), CodecError> {
         let mut at = 0;
         loop {
             let Some(body) = &mut self.body else {
@@ -78,7 +90,7 @@ impl ResponseDecoder {
                 }
                 continue;
             };
-            let (len, is_whole) = body.read(&mut self.partial, &bytes[at..])?;
+            let (len, is_whole) = body.read(&mut self.partial, &bytes[at..], &mut on_body)?;
             at += len;
             if is_whole {
                 let response = body.response;
@@ -130,21 +142,30 @@ impl ResponseDecoder {
 
 impl Body {
     /// Takes what is its of `bytes`: how many, and whether it is whole with them.
-    fn read(&mut self, partial: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, bool), CodecError> {
+    fn read(
+        &mut self,
+        partial: &mut Vec<u8>,
+        bytes: &[u8],
+        on_body: &mut impl FnMut(&[u8]),
+    ) -> Result<(usize, bool), CodecError> {
         match self.framing {
             Framing::Left(left) => {
                 let taken = left.min(bytes.len() as u64);
                 self.framing = Framing::Left(left - taken);
                 self.grow(taken)?;
+                on_body(&bytes[..taken as usize]);
                 Ok((taken as usize, left == taken))
             }
             Framing::UntilEnd => {
                 self.grow(bytes.len() as u64)?;
+                on_body(bytes);
                 Ok((bytes.len(), false))
             }
             Framing::Chunk(left @ 1..) => {
                 let taken = left.min(bytes.len() as u64);
                 check_end_of_chunk(left, &bytes[..taken as usize])?;
+                // The last two of a chunk are CR LF.
+                on_body(&bytes[..left.saturating_sub(2).min(taken) as usize]);
                 self.framing = Framing::Chunk(left - taken);
                 Ok((taken as usize, false))
             }

@@ -1,7 +1,9 @@
 //! The embedded target's protocol, client side (`docs/protocol.md`).
 
-use super::{Datagram, Dialect, HttpFace, Receive, Refusal, excerpt};
+use super::{Ask, Datagram, Dialect, Head, HttpFace, Place, Receive, Refusal, excerpt};
 use crate::catalog::{Format, Framing, HeaderProfile, TransportKind};
+use crate::codec::body::Cut;
+use bytes::Bytes;
 use std::fmt::Write as _;
 
 /// A JOIN without a cookie is at least this long, so that its answer is never longer than it.
@@ -20,22 +22,23 @@ impl Wsbench {
 }
 
 impl Dialect for Wsbench {
-    fn upgrade_path(&self, place: &str) -> String {
-        let separator = if place.contains('?') { '&' } else { '?' };
-        format!("{place}{separator}token={}", encoded(&self.token))
+    fn upgrade_path(&self, place: &Place) -> String {
+        let path = &place.path;
+        let separator = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{separator}token={}", encoded(&self.token))
     }
 
-    fn request_path(&self, place: &str, headers: HeaderProfile) -> String {
+    fn request_path(&self, place: &Place, headers: HeaderProfile) -> String {
         let headers = if headers == HeaderProfile::Browser { "&headers=browser" } else { "" };
         self.upgrade_path(place) + headers
     }
 
-    fn stream_join(&self, place: &str, framing: Framing, fixed: usize) -> Option<String> {
+    fn stream_join(&self, place: &Place, framing: Framing, fixed: usize) -> Option<String> {
         let framing = match framing {
             Framing::Fixed => format!("fixed:{fixed}"),
             other => other.to_string(),
         };
-        Some(format!("WSBENCH/1 JOIN {place} token={} framing={framing}\n", self.token))
+        Some(format!("WSBENCH/1 JOIN {} token={} framing={framing}\n", place.path, self.token))
     }
 
     fn stream_joined(&self, line: &[u8]) -> Result<(), Refusal> {
@@ -46,8 +49,8 @@ impl Dialect for Wsbench {
         }
     }
 
-    fn datagram_join(&self, place: &str, cookie: Option<&str>) -> Option<String> {
-        let join = format!("WSBENCH/1 JOIN {place} token={}", self.token);
+    fn datagram_join(&self, place: &Place, cookie: Option<&str>) -> Option<String> {
+        let join = format!("WSBENCH/1 JOIN {} token={}", place.path, self.token);
         Some(match cookie {
             Some(cookie) => format!("{join} cookie={cookie}"),
             None => format!("{join:JOIN_PADDED$}"),
@@ -73,61 +76,65 @@ impl Dialect for Wsbench {
         Some("WSBENCH/1 LEAVE")
     }
 
-    fn http(&self, place: &str, sid: u64, receive: Receive) -> Box<dyn HttpFace> {
-        let query = place.split_once('?').map_or("", |(_, query)| query);
+    fn http(&self, place: &Place, sid: u64, receive: Receive) -> Box<dyn HttpFace> {
+        let query = place.path.split_once('?').map_or("", |(_, query)| query);
         let over = query.split('&').any(|pair| pair == "close=server");
-        let joining = format!("join={}&token={}", encoded(place), encoded(&self.token));
-        Box::new(WsbenchHttp { sid: format!("{sid:016x}"), joining, cursor: 0, receive, over })
+        let joining = format!("join={}&token={}", encoded(&place.path), encoded(&self.token));
+        Box::new(WsbenchHttp { sid: format!("{sid:016x}"), joining, cursor: None, receive, over })
     }
 }
 
 struct WsbenchHttp {
     sid: String,
     joining: String,
-    /// Number of the next message of the place.
-    cursor: u64,
+    /// Number of the next message of the place; `None` until the join was answered.
+    cursor: Option<u64>,
     receive: Receive,
     over: bool,
 }
 
 impl HttpFace for WsbenchHttp {
-    fn join(&self) -> Option<String> {
+    fn join(&mut self) -> Option<Ask> {
+        if self.cursor.is_some() {
+            return None;
+        }
         let WsbenchHttp { sid, joining, receive, .. } = self;
         let format = if receive.format == Format::Text { "text" } else { "binary" };
         let headers = if receive.headers == HeaderProfile::Browser { "browser" } else { "minimal" };
-        Some(match receive.transport {
+        let path = match receive.transport {
             TransportKind::Sse => format!("/sse/{sid}?{joining}&format={format}"),
             TransportKind::HttpStreaming => format!("/stream/{sid}?{joining}"),
             _ => format!("/poll/{sid}?{joining}&batch={}&headers={headers}", u8::from(receive.batch)),
-        })
+        };
+        Some(Ask::get(path))
     }
 
-    fn joined(&mut self, cursor: Option<u64>) -> Result<(), Refusal> {
-        if matches!(self.receive.transport, TransportKind::LongPolling | TransportKind::ShortPolling) {
-            self.cursor = cursor.ok_or_else(|| Refusal::Alien("it has no cursor header".to_owned()))?;
-        }
-        Ok(())
-    }
-
-    fn poll(&self) -> String {
+    fn poll(&mut self) -> Ask {
         let hold = if self.receive.transport == TransportKind::ShortPolling { "&now=1" } else { "" };
-        format!("/poll/{}?c={}{hold}", self.sid, self.cursor)
+        Ask::get(format!("/poll/{}?c={}{hold}", self.sid, self.cursor.unwrap_or(0)))
+    }
+
+    fn answered(&mut self, head: &Head) -> Result<Cut, Refusal> {
+        let is_polling = matches!(self.receive.transport, TransportKind::LongPolling | TransportKind::ShortPolling);
+        if is_polling && self.cursor.is_none() {
+            let cursor = head.headers.get("cursor").and_then(|text| text.parse().ok());
+            self.cursor = Some(cursor.ok_or_else(|| Refusal::Alien("it has no cursor header".to_owned()))?);
+            // A join may be answered with nothing.
+            return Ok(if self.receive.batch { Cut::Lengths } else { Cut::WholeOrNone });
+        }
+        Ok(self.receive.usual_cut())
     }
 
     fn received(&mut self, messages: u64) {
-        self.cursor = self.cursor.saturating_add(messages);
+        self.cursor = self.cursor.map(|cursor| cursor.saturating_add(messages));
     }
 
-    fn is_batched(&self) -> bool {
-        self.receive.batch
+    fn publish(&mut self, body: Bytes) -> Ask {
+        Ask::post(format!("/pub/{}", self.sid), body)
     }
 
-    fn publish(&self) -> String {
-        format!("/pub/{}", self.sid)
-    }
-
-    fn leave(&self) -> Option<String> {
-        Some(self.publish())
+    fn leave(&mut self) -> Option<Ask> {
+        Some(Ask { method: "DELETE", ..self.publish(Bytes::new()) })
     }
 
     fn is_over_when_joined(&self) -> bool {
@@ -136,7 +143,7 @@ impl HttpFace for WsbenchHttp {
 }
 
 /// `text` percent-encoded for a query value (RFC 3986 §2.3); `/` may stand there as it is.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(byte as char),
@@ -153,20 +160,20 @@ mod tests {
 
     fn face(transport: TransportKind, place: &str) -> Box<dyn HttpFace> {
         let receive = Receive { transport, batch: true, headers: HeaderProfile::Minimal, format: Format::Text };
-        Wsbench::new("s&cret").http(place, 0xAB, receive)
+        Wsbench::new("s&cret").http(&place.into(), 0xAB, receive)
     }
 
     #[test]
     fn the_token_joins_a_place_with_and_without_a_query() {
         let dialect = Wsbench::new("a b");
-        assert_eq!(dialect.upgrade_path("/room/7"), "/room/7?token=a%20b");
-        assert_eq!(dialect.upgrade_path("/hello?size=9"), "/hello?size=9&token=a%20b");
+        assert_eq!(dialect.upgrade_path(&"/room/7".into()), "/room/7?token=a%20b");
+        assert_eq!(dialect.upgrade_path(&"/hello?size=9".into()), "/hello?size=9&token=a%20b");
     }
 
     #[test]
     fn a_stream_is_joined_by_one_line() {
         let dialect = Wsbench::new("t");
-        let line = dialect.stream_join("/echo", Framing::Fixed, 32).unwrap();
+        let line = dialect.stream_join(&"/echo".into(), Framing::Fixed, 32).unwrap();
         assert_eq!(line, "WSBENCH/1 JOIN /echo token=t framing=fixed:32\n");
         assert_eq!(dialect.stream_joined(b"OK"), Ok(()));
         assert_eq!(dialect.stream_joined(b"ERR no such place"), Err(Refusal::Refused("no such place".into())));
@@ -176,8 +183,8 @@ mod tests {
     #[test]
     fn a_join_without_a_cookie_is_at_least_as_long_as_any_answer() {
         let dialect = Wsbench::new("t");
-        assert_eq!(dialect.datagram_join("/echo", None).unwrap().len(), 64);
-        assert!(dialect.datagram_join("/echo", Some("00ff")).unwrap().ends_with("token=t cookie=00ff"));
+        assert_eq!(dialect.datagram_join(&"/echo".into(), None).unwrap().len(), 64);
+        assert!(dialect.datagram_join(&"/echo".into(), Some("00ff")).unwrap().ends_with("token=t cookie=00ff"));
     }
 
     #[test]
@@ -194,14 +201,15 @@ mod tests {
     fn a_poll_asks_from_the_cursor_on() {
         let mut long = face(TransportKind::LongPolling, "/room/7?x=1");
         let join = "/poll/00000000000000ab?join=/room/7%3Fx%3D1&token=s%26cret&batch=1&headers=minimal";
-        assert_eq!(long.join().unwrap(), join);
-        long.joined(Some(40)).unwrap();
+        assert_eq!(long.join().unwrap(), Ask::get(join.to_owned()));
+        assert_eq!(long.answered(&Head { status: 200, headers: &[("Cursor", "40")] }), Ok(Cut::Lengths));
         long.received(2);
-        assert_eq!(long.poll(), "/poll/00000000000000ab?c=42");
+        assert_eq!(long.poll().path, "/poll/00000000000000ab?c=42");
         let mut short = face(TransportKind::ShortPolling, "/echo");
-        assert!(short.joined(None).is_err());
-        assert_eq!(short.poll(), "/poll/00000000000000ab?c=0&now=1");
-        assert_eq!(short.leave().unwrap(), "/pub/00000000000000ab");
+        assert!(short.answered(&Head { status: 200, headers: &[] }).is_err());
+        assert_eq!(short.poll().path, "/poll/00000000000000ab?c=0&now=1");
+        let leave = short.leave().unwrap();
+        assert_eq!((leave.method, leave.path.as_str()), ("DELETE", "/pub/00000000000000ab"));
     }
 
     #[test]

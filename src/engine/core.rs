@@ -15,12 +15,11 @@ use crate::clock::Nanos;
 use crate::measure::{Metric, Outcome, Recorder};
 use crate::plan::{Cell, Target, Workload};
 use crate::schedule::{Phase, Window};
-use crate::transport::{ConnectPhases, Ended, Failure, SessionId, Unsent};
-use crate::values::Who;
+use crate::transport::{ConnectPhases, Ended, Failure, Place, SessionId, Unsent};
 use crate::wire::{Composer, Kind, Parts, Tag};
 use crate::workload::Roster;
 use sessions::Sessions;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// What a worker is told to do: a cell, and its share of it.
 #[derive(Debug, Clone)]
@@ -66,6 +65,11 @@ pub enum Event<'a> {
         session: SessionId,
         id: u64,
     },
+    /// The target took message `id`, beside what comes of it.
+    Acknowledged {
+        session: SessionId,
+        id: u64,
+    },
     Pong {
         round_trip: Nanos,
     },
@@ -91,8 +95,7 @@ pub enum Event<'a> {
 pub enum Action {
     Open {
         session: SessionId,
-        place: String,
-        who: Who,
+        place: Place,
     },
     /// Compose message `id` and hand it to the session's connection.
     Send {
@@ -117,6 +120,10 @@ pub struct Core {
     recorder: Recorder,
     ledger: Ledger,
     order: Order,
+    /// Replies that a request gets.
+    replies: u32,
+    /// Messages that the target has yet to acknowledge, each with its sender; `None`: it doesn't do so.
+    unacknowledged: Option<HashMap<u64, SessionId>>,
     pacer: Option<Pacer>,
     window: Option<Window>,
     /// Closed arrival: when to give up waiting for an answer, oldest first.
@@ -140,9 +147,13 @@ impl Core {
             Workload::Chat { .. } => roster.largest_group(),
             _ => 1,
         };
-        let order = Order::new(!ordered, roster.sessions() as usize, senders);
+        // The transport keeps the order, or the target may answer in its own.
+        let keeps_order = ordered && !cell.dialect.may_reorder();
+        let replies = cell.dialect.replies();
+        let may_lose = matches!(cell.target, Target::Url(_)) && !matches!(workload, Workload::Connect { .. });
+        let order = Order::new(!keeps_order || may_lose, roster.sessions() as usize, senders);
         let mut recorder = Recorder::new(setup.interval);
-        recorder.outcome_mut().order_tracked = ordered || order.is_tracked();
+        recorder.outcome_mut().order_tracked = keeps_order || order.is_tracked();
         recorder.outcome_mut().sessions.asked = u64::from(roster.sessions());
         let composer = Composer::new(workload.payload().clone(), cell.load.schedule.seed);
         let templates = if composer.unfilled().is_some() { roster.to_open() as usize } else { 0 };
@@ -150,8 +161,10 @@ impl Core {
             composer,
             templates: vec![None; templates],
             sessions: Sessions::new(&roster, &setup, now),
-            ledger: Ledger::new(roster.largest_group(), MOST_ON_BOOKS),
+            ledger: Ledger::new(roster.largest_group().max(replies as usize), MOST_ON_BOOKS),
             order,
+            replies,
+            unacknowledged: cell.dialect.acknowledges().then(HashMap::new),
             roster,
             recorder,
             pacer: None,
@@ -182,6 +195,7 @@ impl Core {
             Event::Unsent { id, why } => self.unsent(now, id, why),
             Event::Message { session, payload } => self.message(now, session, payload, actions),
             Event::Answer { session, id } => self.answer(now, session, id, actions),
+            Event::Acknowledged { session, id } => self.acknowledged(session, id),
             Event::Pong { round_trip } => self.recorder.record_always(Metric::Ping, round_trip),
             Event::Poll { messages, gap } => {
                 if messages > 0 {
@@ -221,7 +235,10 @@ impl Core {
         match self.setup.cell.workload {
             // A connect is over when its session is closed again.
             Workload::Connect { .. } => self.sessions.none_alive(),
-            _ => self.ledger.owed() == 0 || self.sessions.none_alive(),
+            _ => {
+                let all_acknowledged = self.unacknowledged.as_ref().is_none_or(HashMap::is_empty);
+                (self.ledger.owed() == 0 && all_acknowledged) || self.sessions.none_alive()
+            }
         }
     }
 
@@ -280,18 +297,34 @@ impl Core {
         Tag { kind, run: self.setup.run, id, due }
     }
 
-    /// Closes the books: what is still owed gets its outcome, and what arrives from now on changes none.
+    /// Closes the books: what is still owed gets its outcome, and what arrives from now on changes none. Over a reliable transport
+    /// a copy may still be on its way, unless its receiver has a later message of the same sender.
     pub fn settle(&mut self) {
         self.is_settled = true;
         let reliable = self.setup.cell.transport.kind().is_reliable();
-        for entry in self.ledger.close() {
-            let counters = self.recorder.counters(entry.due);
-            match (entry.sent, reliable) {
-                (None, _) => counters.skipped += 1,
-                (Some(_), true) => counters.unfinished += u64::from(entry.remaining),
-                (Some(_), false) => counters.lost += u64::from(entry.remaining),
+        let is_grouped = self.setup.cell.workload.groups().is_some();
+        // Who is answered out of turn may yet be.
+        let keeps_order = is_grouped || !self.setup.cell.dialect.may_reorder();
+        let Core { ledger, recorder, roster, order, .. } = self;
+        ledger.close(|entry, seats| {
+            let counters = recorder.counters(entry.due);
+            if entry.sent.is_none() {
+                counters.skipped += 1;
+                return;
             }
-        }
+            let (group, column) = (roster.group(entry.session), roster.seat(entry.session));
+            let overtaken = seats.filter(|seat| {
+                let receiver = if is_grouped { roster.member(group, *seat) } else { entry.session };
+                order.has_later(receiver, column, entry.id)
+            });
+            let lost = match (reliable, keeps_order) {
+                (true, true) => overtaken.count() as u32,
+                (true, false) => 0,
+                (false, _) => entry.remaining,
+            };
+            counters.lost += u64::from(lost);
+            counters.unfinished += u64::from(entry.remaining - lost);
+        });
     }
 
     /// Gives the measurements away; the core is empty afterwards.

@@ -6,7 +6,7 @@ use crate::catalog::Format;
 use crate::clock::{self, Alarm, Nanos};
 use crate::measure::{Metric, Outcome, Traffic};
 use crate::schedule::{Phase, Window};
-use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Place, Sent, SessionId, Sink};
+use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Place, Sent, SessionId, Sink, Tls};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
@@ -194,6 +194,7 @@ impl Drive {
         self.endpoint.reactor.clear();
         let mut outcome = self.core.borrow_mut().finish(ended_at);
         outcome.traffic = *self.traffic.borrow();
+        outcome.tls = self.endpoint.tls.as_ref().map(Tls::handshakes);
         outcome.standstill = self.standstill.total();
         outcome
     }
@@ -222,7 +223,7 @@ impl Drive {
 
     fn perform(&self, action: Action) {
         match action {
-            Action::Open { session, place, who } => self.open(session, Place { path: place, who }),
+            Action::Open { session, place } => self.open(session, place),
             Action::Send { session, id, due } => self.send(session, id, due),
             Action::Close { session } => {
                 if let Some(Some(connection)) = self.connections.borrow_mut().get_mut(session as usize) {
@@ -295,6 +296,11 @@ impl Sink for Drive {
 
     fn on_answer(&self, session: SessionId, ticket: u64, _: u64, received_at: Nanos) {
         self.on(received_at, Event::Answer { session, id: ticket });
+        self.arrived(received_at);
+    }
+
+    fn on_acknowledged(&self, session: SessionId, ticket: u64, received_at: Nanos) {
+        self.on(received_at, Event::Acknowledged { session, id: ticket });
         self.arrived(received_at);
     }
 

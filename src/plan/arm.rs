@@ -4,8 +4,8 @@ use super::identity;
 use super::load::{MILLISECOND, within};
 use super::marks::{self, Check, Use, is_header_value};
 use crate::catalog::{
-    DialectKind, Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, TargetUrl, Tcp,
-    Transport, TransportKind, Udp, Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, Start, TargetUrl, Tcp, Transport,
+    TransportKind, Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
@@ -21,12 +21,11 @@ type Setting = (&'static str, &'static [TransportKind], fn(&Arm) -> Option<&Plac
 
 const POLLS_OR_STREAMS: &[TransportKind] = &[LongPolling, ShortPolling, Sse, HttpStreaming];
 const WITH_HEADERS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
-/// Sessions that ask more than once.
-const WITH_COOKIES: &[TransportKind] = &[LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
 const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
 
 const SETTINGS: &[Setting] = &[
     ("engine", &[Ws], |arm| place(&arm.engine)),
+    ("start", &[Ws], |arm| place(&arm.start)),
     ("fragment", &[Ws], |arm| place(&arm.fragment)),
     ("subprotocols", &[Ws], |arm| place(&arm.subprotocols)),
     ("ping_every", &[Ws], |arm| place(&arm.ping_every)),
@@ -36,8 +35,10 @@ const SETTINGS: &[Setting] = &[
     ("host", WITH_HEADERS, |arm| place(&arm.host)),
     ("origin", WITH_HEADERS, |arm| place(&arm.origin)),
     ("auth", WITH_HEADERS, |arm| place(&arm.auth)),
-    ("cookies", WITH_COOKIES, |arm| place(&arm.cookies)),
+    ("cookies", WITH_HEADERS, |arm| place(&arm.cookies)),
     ("nodelay", OVER_TCP, |arm| place(&arm.nodelay)),
+    ("tls", OVER_TCP, |arm| place(&arm.tls)),
+    ("resumption", OVER_TCP, |arm| place(&arm.resumption)),
     ("framing", &[TcpKind], |arm| place(&arm.framing)),
     ("receive_buffer", &[UdpKind], |arm| place(&arm.receive_buffer)),
     ("method", &[Requests], |arm| place(&arm.method)),
@@ -112,6 +113,7 @@ fn websocket(arm: &Arm, identity: Identity) -> Websocket {
     let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
     Websocket {
         engine: value(&arm.engine, Engine::Native),
+        start: value(&arm.start, Start::Websocket),
         fragment: arm.fragment.as_ref().map(|f| f.value),
         subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
         ping_every: arm.ping_every.as_ref().map(|p| p.value),
@@ -147,7 +149,16 @@ fn check_known(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) {
         let own: Vec<String> =
             SETTINGS.iter().filter(|(_, k, _)| k.contains(&kind)).map(|(s, ..)| format!("`{s}`")).collect();
         let message = format!("`{setting}` is a setting of {}, not of {kind}", knowers.join(", "));
-        problems.push(Problem::new(place, message).hint(format!("{kind} knows {}", own.join(", "))));
+        let hint = match (*setting, kind) {
+            ("tls" | "resumption", UdpKind) => super::tls::WHY_NOT_UDP.to_owned(),
+            _ => format!("{kind} knows {}", own.join(", ")),
+        };
+        problems.push(Problem::new(place, message).hint(hint));
+    }
+    let begins_by_polling = arm.start.as_ref().is_some_and(|start| start.value == Start::Polling);
+    if let Some(cookies) = arm.cookies.as_ref().filter(|_| kind == Ws && !begins_by_polling) {
+        let problem = Problem::at(cookies, "a WebSocket asks once, so there is no later request to send cookies with");
+        problems.push(problem.hint("leave `cookies` out, but where `start = \"polling\"`"));
     }
 }
 
@@ -213,20 +224,6 @@ fn is_token(text: &str) -> bool {
 
 fn is_sendable(close_code: u16) -> bool {
     matches!(close_code, 1000..=1003 | 1007..=1011 | 3000..=4999)
-}
-
-/// The dialect that the arm asks for, or the one that its target will understand.
-pub(super) fn dialect(kind: TransportKind, arm: &Arm, embedded: bool, problems: &mut Vec<Problem>) -> DialectKind {
-    let usual = if embedded || kind.is_http() { DialectKind::Wsbench } else { DialectKind::Raw };
-    let Some(asked) = &arm.dialect else { return usual };
-    if asked.value == DialectKind::Raw && kind.is_http() {
-        let message = format!("{kind} has no raw dialect: HTTP says nothing about cursors and where to publish");
-        problems.push(Problem::at(asked, message).hint("leave `dialect` out: docs/protocol.md is what it speaks"));
-    } else if asked.value == DialectKind::Raw && embedded {
-        let message = "the embedded target speaks the wsbench dialect alone";
-        problems.push(Problem::at(asked, message).hint("leave `dialect` out, or name a server in `[target.urls]`"));
-    }
-    asked.value
 }
 
 /// Whether every payload fits the transport's way of cutting messages apart.

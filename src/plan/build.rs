@@ -3,10 +3,10 @@
 use super::marks::{self, Check};
 use super::overrides::Overrides;
 use super::{
-    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, identity, load, oracle, sources, thresholds,
-    workload,
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, identity, load, oracle, sources,
+    thresholds, tls, workload,
 };
-use crate::catalog::{TargetUrl, TransportKind};
+use crate::catalog::{TargetUrl, Tls, TransportKind};
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
 use crate::units::Span;
 use crate::values::Values;
@@ -25,6 +25,11 @@ impl PlanError {
     pub fn render(&self, color: bool) -> String {
         scenario::render(&self.source, &self.problems, color)
     }
+
+    /// Whether nothing but the command line is wrong.
+    pub fn is_of_flags(&self) -> bool {
+        self.problems.iter().all(Problem::is_of_a_flag)
+    }
 }
 
 impl fmt::Display for PlanError {
@@ -35,14 +40,15 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-/// Resolves a scenario with the command line's flags over it.
+/// Resolves a scenario with the command line's flags over it. Reads the files that `[tls]` names, and nothing else.
 ///
 /// # Errors
 /// Everything that makes no sense, each with its place in the file or its flag.
 pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanError> {
     let mut problems = Vec::new();
     let file = overrides.apply(scenario.file.clone(), &mut problems);
-    let plan = resolve(scenario, &file, overrides, &mut problems);
+    let tls = tls::read(&file.tls, &scenario.source.path, &mut problems);
+    let plan = resolve(scenario, &file, &tls, overrides, &mut problems);
     thresholds::check(&file, overrides.starts_servers, &scenario.source, &mut problems);
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
@@ -51,7 +57,13 @@ pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanErr
 }
 
 /// `None` only with problems.
-fn resolve(scenario: &Scenario, file: &File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Plan> {
+fn resolve(
+    scenario: &Scenario,
+    file: &File,
+    tls: &Tls,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> Option<Plan> {
     let source = &scenario.source;
     check_file(file, problems);
     let found = problems.len();
@@ -64,7 +76,7 @@ fn resolve(scenario: &Scenario, file: &File, overrides: &Overrides, problems: &m
     let load = load::build(&file.load, file.seed.value, file.workload.kind(), problems);
     let payload = workload::payload(&file.workload, &mut Check { values: &values, source, problems });
     check_output(file, load.as_ref(), problems);
-    let mut arms = Arms { file, source, values: &values, cells: Vec::new(), omitted: Vec::new(), problems };
+    let mut arms = Arms { file, source, values: &values, tls, cells: Vec::new(), omitted: Vec::new(), problems };
     for (name, arm) in file.transports.0.iter().filter(|(name, _)| overrides.chooses(name)) {
         arms.add(name, arm, load.as_ref(), payload.as_ref());
     }
@@ -74,6 +86,7 @@ fn resolve(scenario: &Scenario, file: &File, overrides: &Overrides, problems: &m
     }
     sources::check(file.load.source_ips.as_ref(), &cells, problems);
     let reference = reference(file, &cells, overrides, problems);
+    let idle = tls::idle(&file.tls, &cells).into_iter().collect();
     let embedded = match &file.target {
         scenario::Target::Embedded(e) => Some(embedded(e, file.seed.value)),
         scenario::Target::Urls(_) => None,
@@ -89,6 +102,7 @@ fn resolve(scenario: &Scenario, file: &File, overrides: &Overrides, problems: &m
         embedded,
         output: Output { charts: file.output.charts.value, interval: file.output.interval.value },
         thresholds: file.thresholds.iter().map(|entry| entry.said().value).collect(),
+        idle,
     })
 }
 
@@ -110,6 +124,8 @@ struct Arms<'a> {
     file: &'a File,
     source: &'a Source,
     values: &'a Values,
+    /// What `[tls]` comes to.
+    tls: &'a Tls,
     cells: Vec<Cell>,
     omitted: Vec<Omitted>,
     problems: &'a mut Vec<Problem>,
@@ -122,17 +138,18 @@ impl Arms<'_> {
             scenario::Target::Embedded(_) => None,
             scenario::Target::Urls(urls) => urls.get(name),
         };
-        let transport = arm::transport(kind, arm, url, &mut self.check());
+        let mut transport = arm::transport(kind, arm, url, &mut self.check());
         if let Some(reason) = kind.refuses(self.file.workload.kind()) {
             self.omitted.push(Omitted { arm: name.value.clone(), reason: reason.to_owned() });
             return;
         }
         let target = self.target(name, kind);
-        let is_embedded = matches!(self.file.target, scenario::Target::Embedded(_));
-        let dialect = arm::dialect(kind, arm, is_embedded, self.problems);
+        let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.problems);
+        let tls = target.as_ref().and_then(|target| tls::of_arm(name, kind, arm, target, self.tls, self.problems));
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.values, self.problems);
-        let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect, name, self.problems);
+        dialect::check_settings(&dialect, self.file, name, &transport, payload, &mut self.check());
+        let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect.kind(), name, self.problems);
         let delay = self.file.network.delay.as_ref().map_or(Span::ZERO, |d| d.value);
         let listen = match &self.file.target {
             scenario::Target::Embedded(embedded) => embedded.listen.value,
@@ -140,7 +157,8 @@ impl Arms<'_> {
         };
         let network = Network { delay, listen };
         let (load, values) = (load.clone(), self.values.clone());
-        self.cells.push(Cell { arm: name.value.clone(), transport, dialect, target, network, workload, load, values });
+        let arm = name.value.clone();
+        self.cells.push(Cell { arm, transport, dialect, target, tls, network, workload, load, values });
     }
 
     fn check(&mut self) -> Check<'_> {
@@ -167,7 +185,10 @@ impl Arms<'_> {
         if !schemes.contains(&url.scheme.as_str()) {
             let message = format!("arm `{}` is {kind}, which no {} URL leads to", name.value, form(&url.scheme));
             let forms: Vec<String> = schemes.iter().map(|scheme| form(scheme)).collect();
-            let hint = format!("it takes {}", forms.join(" or "));
+            let hint = match kind {
+                TransportKind::Udp if url.is_tls() => tls::WHY_NOT_UDP.to_owned(),
+                _ => format!("it takes {}", forms.join(" or ")),
+            };
             self.problems.push(Problem::at(url, message).hint(hint));
             return None;
         }

@@ -142,7 +142,7 @@ impl Check<'_> {
     }
 }
 
-/// Bytes of the values in a template, in whatever session.
+/// Bytes of the values in a text, in whatever session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Lengths {
     pub least: u64,
@@ -152,9 +152,9 @@ pub(super) struct Lengths {
 }
 
 /// `None`: it has none.
-pub(super) fn lengths(template: &str, values: &Values) -> Option<Lengths> {
+pub(super) fn lengths(text: &str, kind: Marks, values: &Values) -> Option<Lengths> {
     let mut sum = Lengths::default();
-    for mark in values::marks(template, Marks::Double).filter(|mark| !OF_PAYLOADS.contains(&mark.name)) {
+    for mark in values::marks(text, kind).filter(|mark| !OF_PAYLOADS.contains(&mark.name)) {
         let lengths = || values.column(mark.name).map(|(_, value)| value.len() as u64);
         let (least, most) = match lengths().min().zip(lengths().max()) {
             Some(bounds) => bounds,
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_template_is_as_long_as_its_values_let_it_be() {
         let values = plan("[transports.tcp]").cells[0].values.clone();
-        let of = |template: &str| lengths(template, &values);
+        let of = |template: &str| lengths(template, Marks::Double, &values);
         assert_eq!(of("{{tag}}{{fill}}{{"), None);
         assert_eq!(of("{{user.token}}{{tag}}"), Some(Lengths { least: 3, most: 3, of_marks: 14 }));
         assert_eq!(of("{{tag}}{{n}}{{session}}"), Some(Lengths { least: 3, most: 14, of_marks: 16 }));

@@ -3,7 +3,7 @@
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
 pub use crate::catalog::FirstMessage;
-use crate::catalog::{Block, Closer, DialectKind, Engine, Oracle, TargetUrl, Transport, WorkloadKind};
+use crate::catalog::{Block, Closer, Dialect, Engine, Oracle, TargetUrl, Tls, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::threshold::Hold;
 use crate::units::{Rate, Span};
@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 mod arm;
 mod at;
 mod build;
+mod dialect;
 mod facts;
 mod identity;
 mod load;
@@ -24,6 +25,7 @@ mod overrides;
 mod processes;
 mod sources;
 mod thresholds;
+mod tls;
 mod workload;
 
 pub use at::{Unsearchable, bounds};
@@ -33,7 +35,7 @@ pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
 pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker, values_of_worker};
 pub use sources::sources;
-pub use thresholds::undecidable;
+pub use thresholds::{deliveries, undecidable};
 
 /// Everything that a run does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,9 @@ pub struct Plan {
     /// What must hold. No part of what is measured: two plans that differ in it alone are the same, and have one hash.
     #[serde(skip)]
     pub thresholds: Vec<Hold>,
+    /// What was said and changes nothing, in words.
+    #[serde(skip)]
+    pub idle: Vec<String>,
 }
 
 /// Settings of the embedded target.
@@ -71,8 +76,11 @@ pub struct Embedded {
 pub struct Cell {
     pub arm: String,
     pub transport: Transport,
-    pub dialect: DialectKind,
+    pub dialect: Dialect,
     pub target: Target,
+    /// `None`: without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     pub network: Network,
     pub workload: Workload,
     pub load: Load,
@@ -182,6 +190,32 @@ impl Target {
     /// Whether it is a Unix socket, which has neither addresses nor ports.
     pub fn is_unix(&self) -> bool {
         matches!(self, Target::Url(url) if url.socket.is_some())
+    }
+}
+
+impl Plan {
+    /// Arms that take any certificate.
+    pub fn insecure_arms(&self) -> Vec<&str> {
+        let is_insecure = |cell: &&Cell| cell.tls.as_ref().is_some_and(|tls| tls.insecure);
+        self.cells.iter().filter(is_insecure).map(|cell| cell.arm.as_str()).collect()
+    }
+
+    /// What a person should know before it is run, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let insecure = self.insecure_arms();
+        let taken =
+            || format!("INSECURE: {}: any certificate is taken, so nobody knows who answers", insecure.join(", "));
+        let insecure = (!insecure.is_empty()).then(taken);
+        insecure.into_iter().chain(self.idle.iter().cloned()).chain(undecidable(self)).collect()
+    }
+}
+
+impl Cell {
+    /// Settings worth a reader's eye, in words.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = self.transport.settings();
+        settings.extend(self.tls.iter().flat_map(Tls::settings));
+        settings
     }
 }
 

@@ -28,6 +28,11 @@ pub struct Overrides {
     pub reference: Option<String>,
     pub charts: Option<bool>,
     pub spin: Option<bool>,
+    /// PEM files, relative to where we are.
+    pub cacert: Option<String>,
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    pub insecure: Option<bool>,
     /// Added to the scenario's.
     pub thresholds: Vec<Threshold>,
 }
@@ -79,10 +84,22 @@ impl Overrides {
         replace_optional(&mut load.rate, "--rate", self.rate);
         replace_optional(&mut load.duration, "--duration", self.duration);
         replace_optional(&mut file.reference, "--reference", self.reference.clone());
+        self.apply_tls(&mut file.tls);
         let more = self.thresholds.iter().map(|more| At::flag("--threshold", Entry::Text(more.clone())));
         file.thresholds.extend(more);
         self.apply_targets(&mut file);
         file
+    }
+
+    fn apply_tls(&self, tls: &mut scenario::Tls) {
+        if self.cert.is_some() {
+            // The file's key is that of the file's certificate.
+            tls.key = None;
+        }
+        replace_optional(&mut tls.ca, "--cacert", self.cacert.clone());
+        replace_optional(&mut tls.cert, "--cert", self.cert.clone());
+        replace_optional(&mut tls.key, "--key", self.key.clone());
+        replace(&mut tls.insecure, "--insecure", self.insecure);
     }
 
     fn apply_targets(&self, file: &mut File) {

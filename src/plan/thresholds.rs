@@ -101,6 +101,13 @@ pub fn undecidable(plan: &Plan) -> Vec<String> {
     found
 }
 
+/// Deliveries of the measured window of one trial of each cell, at most; `None`: with closed arrival nobody can say.
+pub fn deliveries(plan: &Plan) -> Vec<Option<u64>> {
+    let scheduled = facts(plan).scheduled.measured;
+    let of = |cell: &super::Cell| cell.load.schedule.arrival.is_open().then(|| scheduled.saturating_mul(copies(cell)));
+    plan.cells.iter().map(of).collect()
+}
+
 /// Receivers of a message, at most.
 fn copies(cell: &super::Cell) -> u64 {
     match cell.workload {

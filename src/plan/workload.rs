@@ -5,6 +5,7 @@ use super::marks::{self, Check, Use};
 use crate::catalog::{Arrival, Closer, DialectKind, FirstMessage, Format, TransportKind};
 use crate::scenario::{self, At, Payload, PayloadKeys, Place, Problem};
 use crate::units::ByteSize;
+use crate::values::Marks;
 use crate::wire::{FILL_MARK, PayloadSpec, Sizes, TAG_MARK};
 use std::num::NonZeroU32;
 
@@ -43,9 +44,9 @@ fn resolve_connect(
     problems: &mut Vec<Problem>,
 ) -> (FirstMessage, Closer) {
     let why_not = match (kind, dialect) {
-        (TransportKind::Http, _) => Some("over http the target only answers"),
-        (_, DialectKind::Raw) => Some("it speaks the raw dialect"),
-        _ => None,
+        (TransportKind::Http, _) => Some("over http the target only answers".to_owned()),
+        (_, DialectKind::Wsbench) => None,
+        (_, other) => Some(format!("it speaks the {other} dialect")),
     };
     let usual = if why_not.is_some() { FirstMessage::Echo } else { FirstMessage::Greeting };
     let first = connect.first.as_ref().map_or(usual, |f| f.value);
@@ -54,7 +55,7 @@ fn resolve_connect(
         let message = format!("{what}, which arm `{}` can't ask for: {why}", arm.value);
         problems.push(Problem::new(place, message).hint(hint));
     };
-    if let (Some(why), Some(asked), FirstMessage::Greeting) = (why_not, &connect.first, first) {
+    if let (Some(why), Some(asked), FirstMessage::Greeting) = (&why_not, &connect.first, first) {
         refuse(
             &asked.place,
             "the target is to greet",
@@ -62,7 +63,7 @@ fn resolve_connect(
             "choose `first = \"echo\"`, which works with any echo server",
         );
     }
-    if let (Some(why), Some(asked), Closer::Server) = (why_not, &connect.close, closer) {
+    if let (Some(why), Some(asked), Closer::Server) = (&why_not, &connect.close, closer) {
         refuse(&asked.place, "the server is to close", why, "choose `close = \"client\"`");
     }
     if first == FirstMessage::Greeting {
@@ -135,7 +136,9 @@ pub(super) fn payload(workload: &scenario::Workload, check: &mut Check) -> Optio
         template: keys.template.map(|t| t.value.clone()),
         own: None,
     };
-    if let Some((template, lengths)) = keys.template.and_then(|t| Some((t, marks::lengths(t, check.values)?))) {
+    if let Some((template, lengths)) =
+        keys.template.and_then(|t| Some((t, marks::lengths(t, Marks::Double, check.values)?)))
+    {
         let fixed = spec.smallest() - lengths.of_marks;
         spec.own = Some((fixed + lengths.least, fixed + lengths.most));
         if let scenario::Workload::Push(_) = workload {

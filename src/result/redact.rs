@@ -48,9 +48,12 @@ pub fn redact_header_value(name: &str, value: &str) -> String {
     if is_secret(name) { REDACTED.to_owned() } else { redact_url(value) }
 }
 
-/// `text` with the userinfo and the query's values of every URL in it taken out: whatever names a query uses for its
-/// secrets, reports are made to be shared.
+/// `text` with the userinfo and the query's values of every URL in it taken out, or of the path that it is: whatever names a
+/// query uses for its secrets, reports are made to be shared.
 pub fn redact_url(text: &str) -> String {
+    if text.starts_with('/') && !text.contains(char::is_whitespace) {
+        return redact_authority_and_query(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = behind_scheme(rest) {
@@ -216,6 +219,7 @@ mod tests {
         assert_eq!(redact_url("ws://h/a@b"), "ws://h/a@b");
         let unix = "ws+unix:/run/a.sock:/chat?token=abc&room={room} unix:///b?c=d";
         assert_eq!(redact_url(unix), "ws+unix:/run/a.sock:/chat?token=[redacted]&room={room} unix:///b?c=[redacted]");
+        assert_eq!(redact_url("/pub/{room}?key=hunter2&s={session}"), "/pub/{room}?key=[redacted]&s={session}");
         assert_eq!(redact_url("ws://a@b@h tcp://x:y@z"), "ws://[redacted]@h tcp://[redacted]@z");
     }
 

@@ -8,6 +8,7 @@ use super::join::Refusal;
 use super::outbox::{Item, Message, Outbox};
 use super::place::{PlaceName, value};
 use super::server::Core;
+use super::socket::Socket;
 use crate::catalog::{Format, HeaderProfile};
 use crate::clock::{Nanos, SECOND, now};
 use crate::codec::MAX_MESSAGE;
@@ -26,7 +27,6 @@ use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 mod browser;
 mod echo;
@@ -113,7 +113,7 @@ impl From<Refusal> for Denial {
     }
 }
 
-pub async fn serve(face: Rc<Face>, socket: TcpStream) -> io::Result<()> {
+pub async fn serve(face: Rc<Face>, socket: Socket) -> io::Result<()> {
     let service = service_fn(|request| face.serve(request));
     // No timeout on heads: it would also close connections that merely rest between two requests.
     http1::Builder::new()
@@ -346,6 +346,7 @@ mod tests {
             echo_self: true,
             core: None,
             oracle: crate::catalog::Oracle::default(),
+            tls: None,
         };
         let face = Face::new(Core::new(&config).unwrap());
         let seat = Seat { sid: Sid(1), place: PlaceName::Echo };

@@ -9,9 +9,10 @@ use super::oracle::Actor;
 use super::place::PlaceName;
 use super::shared::Shared;
 use super::tcp::Tcp;
+use super::tls::Identity;
 use super::websocket::Websocket;
 use super::{Config, Order, Ports, Report, http, push, udp, websocket};
-use crate::catalog::Engine;
+use crate::catalog::{Engine, Pem};
 use crate::reactor::Reactor;
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -32,6 +33,8 @@ pub enum TargetError {
     Pin { core: usize, source: io::Error },
     #[error("can't write the log of what was held to {path}: {source}; choose another file")]
     Log { path: String, source: io::Error },
+    #[error("can't make a certificate: {0}")]
+    Certificate(String),
     #[error("the first line is not a target's configuration: {0}")]
     Config(serde_json::Error),
     #[error("a line is not an order to the target: {0}")]
@@ -60,6 +63,8 @@ pub struct Core {
     pub counts: Rc<Counts>,
     /// `None` where it does nothing on purpose.
     pub oracle: Option<Rc<Actor>>,
+    /// `None`: without TLS.
+    pub tls: Option<Identity>,
     pub engine: Engine,
     /// How long a held GET waits.
     pub hold: Duration,
@@ -81,6 +86,7 @@ impl Core {
             network: Rc::new(Network::new(config.delay.nanos())?),
             counts,
             oracle,
+            tls: config.tls.map(Identity::new).transpose()?,
             engine: config.engine,
             hold: config.hold.0,
             token: config.token.clone(),
@@ -132,6 +138,11 @@ impl Target {
     /// The ports as they are.
     pub fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// The certificate by which its clients know it, where it speaks TLS.
+    pub fn certificate(&self) -> Option<Pem> {
+        self.core.tls.as_ref().map(|tls| tls.certificate.clone())
     }
 
     /// Serves until [`Order::Stop`] comes or `orders` is closed. Then every connection is dropped.

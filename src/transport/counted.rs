@@ -97,6 +97,9 @@ impl Counted {
         let handshake = joined.handshake;
         meter.handshake(Direction::Out, handshake.asked);
         meter.handshake(Direction::In, handshake.answered);
+        if let Some(former) = joined.former {
+            meter.opened_before(*former);
+        }
         Counted::with(joined.io, joined.early, handshake.before, meter)
     }
 
@@ -125,6 +128,11 @@ impl Counted {
         inner.sent.set(0);
         inner.received.set(after);
         inner.before.set(handshake.before);
+    }
+
+    /// The session is joined, by all that was said and heard so far.
+    pub fn joined_by_now(&self) {
+        self.joined(self.0.received.get());
     }
 
     /// From now on, looks for the end of the next HTTP head received.

@@ -4,11 +4,13 @@
 use super::closing::{CLOSE_PATIENCE, Closing, Stop};
 use super::counted::Reading;
 use super::joining::{Handshake, Joined};
-use super::queue::{Item, Queue};
+use super::queue::{Item, Queue, Whose};
+use super::speech::Speech;
 use super::stream::CloseBy;
-use super::{Connection, Ended, Endpoint, Failure, Opening, Sent, SessionId, Sink, Unsent, tcp_info};
+use super::{Connection, Ended, Endpoint, ErrorClass, Failure, Opening, Sent, SessionId, Sink, Unsent, tcp_info};
 use crate::catalog::Format;
 use crate::clock::{Nanos, now};
+use crate::dialect::Heard;
 use crate::measure::{Traffic, Volume};
 use crate::reactor::{Handler, Ready, Received, Seat, Socket, Stream, Token, Turn};
 use crate::seed;
@@ -60,10 +62,13 @@ pub(super) struct Direct<P: Protocol> {
     id: SessionId,
     sink: Rc<dyn Sink>,
     endpoint: Rc<Endpoint>,
+    speech: Speech,
     protocol: P,
     decoder: RefCell<P::Decoder>,
     stream: Stream,
     handshake: Handshake,
+    /// Of the connection before this one, if there was one.
+    former: Option<Box<Reading>>,
     token: Token,
     queue: RefCell<Queue>,
     sent: Cell<Volume>,
@@ -94,6 +99,7 @@ pub(super) fn start<P: Protocol>(
     seat: &Seat,
     opening: &Opening,
     joined: Joined<Socket>,
+    speech: Speech,
     protocol: P,
     decoder: P::Decoder,
     close_code: Option<u16>,
@@ -102,10 +108,12 @@ pub(super) fn start<P: Protocol>(
         id: opening.id,
         sink: opening.sink.clone(),
         endpoint: opening.endpoint.clone(),
+        speech,
         protocol,
         decoder: RefCell::new(decoder),
         stream: Stream::new(joined.io.into_reactor(), joined.early),
         handshake: joined.handshake,
+        former: joined.former,
         token: seat.token(),
         queue: RefCell::new(Queue::new()),
         sent: Cell::default(),
@@ -123,10 +131,36 @@ pub(super) fn start<P: Protocol>(
 }
 
 impl<P: Protocol> Direct<P> {
-    /// Counts a payload and hands it on, with what its sender called it where the transport says.
-    pub fn deliver(&self, payload: &[u8], format: Option<Format>, at: Nanos) {
-        add_message(&self.received, payload.len());
-        self.sink.on_message(self.id, payload, format, at);
+    /// Takes what came, with what its sender called it where the transport says: counts payloads, hands them on, and says what
+    /// is to be said.
+    pub fn deliver(&self, bytes: &[u8], format: Option<Format>, at: Nanos) -> Result<(), Failure> {
+        let mut has_to_say = false;
+        let heard = self.speech.hear(bytes, |heard| match heard {
+            Heard::Message(payload) => {
+                add_message(&self.received, payload.len());
+                self.sink.on_message(self.id, payload, format, at);
+            }
+            Heard::Answer { ticket, payload } => {
+                add_message(&self.received, payload.len());
+                self.sink.on_answer(self.id, ticket, payload.len() as u64, at);
+            }
+            Heard::Acknowledged { ticket } => self.sink.on_acknowledged(self.id, ticket, at),
+            Heard::Say(bytes) => {
+                self.queue.borrow_mut().push(Whose::Dialect, self.speech.format(), bytes);
+                has_to_say = true;
+            }
+            Heard::Fault { ticket, problem } => {
+                self.sink.on_fault(self.id, ticket, Failure::new(ErrorClass::Rejected, problem));
+            }
+            Heard::Joined => {}
+        });
+        if has_to_say {
+            self.write();
+            if self.queue.borrow().is_flooded() {
+                return Err(Failure::flooded());
+            }
+        }
+        heard
     }
 
     /// Answers a ping.
@@ -215,9 +249,11 @@ impl<P: Protocol> Direct<P> {
                 let Some(item) = self.queue.borrow_mut().next() else { break };
                 let outgoing = match &item {
                     Item::Message(message) => {
-                        add_message(&self.sent, message.payload.len());
-                        self.sink.on_sent(self.id, message.ticket, at);
-                        Outgoing::Message(message.format, &message.payload)
+                        if let Whose::Load { ticket, payload } = message.whose {
+                            add_message(&self.sent, payload);
+                            self.sink.on_sent(self.id, ticket, at);
+                        }
+                        Outgoing::Message(message.format, &message.bytes)
                     }
                     Item::Pong(payload) => Outgoing::Pong(payload),
                     Item::Ping => Outgoing::Ping,
@@ -334,13 +370,18 @@ impl<P: Protocol> Connection for Handle<P> {
     fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<Sent, Unsent> {
         let session = &*self.0;
         if !session.queue.borrow().is_idle() || session.stream.waiting() > 0 {
-            let limit = session.endpoint.outbox_limit;
-            return session.queue.borrow_mut().push(ticket, format, payload, limit).map(|()| Sent::Later);
+            session.queue.borrow().has_room(payload.len(), session.endpoint.outbox_limit)?;
+            let whose = Whose::Load { ticket, payload: payload.len() };
+            let push = |format, bytes: &[u8]| session.queue.borrow_mut().push(whose, format, bytes);
+            session.speech.dress(ticket, format, payload, push);
+            return Ok(Sent::Later);
         }
         add_message(&session.sent, payload.len());
         let at = now();
         session.endpoint.reactor.encode(|out| {
-            session.protocol.encode(Outgoing::Message(format, payload), at, out);
+            session.speech.dress(ticket, format, payload, |format, bytes| {
+                session.protocol.encode(Outgoing::Message(format, bytes), at, out);
+            });
             if let Err(error) = session.stream.write(out) {
                 session.write_failed(error.into());
             }
@@ -350,14 +391,19 @@ impl<P: Protocol> Connection for Handle<P> {
 
     fn close(&mut self) {
         let session = &*self.0;
+        if session.queue.borrow().is_closing() {
+            return;
+        }
         let was_idle = session.queue.borrow().is_idle();
-        if session.queue.borrow_mut().close(session.close_code) {
-            session.closing.by_us();
-            session.expect_end();
-            // Messages that wait are announced as they are sent, which can't be from within this call.
-            if was_idle {
-                session.write();
-            }
+        if let Some(last) = session.speech.leave() {
+            session.queue.borrow_mut().push(Whose::Dialect, session.speech.format(), &last);
+        }
+        session.queue.borrow_mut().close(session.close_code);
+        session.closing.by_us();
+        session.expect_end();
+        // Messages that wait are announced as they are sent, which can't be from within this call.
+        if was_idle {
+            session.write();
         }
     }
 
@@ -366,11 +412,14 @@ impl<P: Protocol> Connection for Handle<P> {
         let (sent, received) = session.stream.counts();
         let is_ipv6 = session.endpoint.address.is_ipv6();
         let counts = wire.then(|| tcp_info::read_with_unread(session.stream.socket(), is_ipv6)).flatten();
-        let reading = Reading::new(sent, received, counts, session.handshake.before);
+        let mut reading = Reading::new(sent, received, counts, session.handshake.before);
+        if let Some(former) = session.former.as_ref().filter(|_| wire) {
+            reading += **former;
+        }
         let mut traffic = Traffic {
             sent: session.sent.get(),
             received: session.received.get(),
-            connections: 1,
+            connections: 1 + u64::from(session.former.is_some()),
             handshake: session.handshake.asked + session.handshake.answered,
             handshake_sent: session.handshake.asked,
             ..Traffic::default()

@@ -30,7 +30,7 @@ pub enum ErrorClass {
     UpgradeInvalid,
     /// Wrong `Sec-WebSocket-Accept`.
     BadAccept,
-    /// A subprotocol was chosen that wasn't offered.
+    /// A subprotocol was chosen that wasn't offered, or none where the dialect needs one.
     BadSubprotocol,
     /// The target refused the join.
     JoinRefused,
@@ -54,6 +54,8 @@ pub enum ErrorClass {
     CloseTimeout,
     /// A datagram that isn't ours.
     Foreign,
+    /// The target says that it did not take a message.
+    Rejected,
     /// Anything else that the system reported.
     Io,
 }
@@ -93,6 +95,7 @@ impl ErrorClass {
             ErrorClass::ClosedByTarget(None) => "closed-by-target",
             ErrorClass::CloseTimeout => "close-timeout",
             ErrorClass::Foreign => "foreign",
+            ErrorClass::Rejected => "rejected",
             ErrorClass::Io => "io",
         })
     }
@@ -101,6 +104,11 @@ impl ErrorClass {
 impl Failure {
     pub fn new(class: ErrorClass, detail: impl Into<String>) -> Failure {
         Failure { class, detail: detail.into() }
+    }
+
+    /// Of a target that asks for more answers than it reads.
+    pub(super) fn flooded() -> Failure {
+        Failure::new(ErrorClass::TooLarge, "the target asks for answers and doesn't read them")
     }
 }
 

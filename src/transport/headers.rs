@@ -1,9 +1,8 @@
 //! The header profiles: what a request carries beyond what its protocol requires. The browser's are those of the golden
 //! exchanges in `docs/protocol.md`.
 
-use super::Endpoint;
+use super::{Endpoint, Place};
 use crate::catalog::{Auth, HeaderProfile, Identity};
-use crate::values::{Marks, Values, Who, as_it_is};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// What a request is for; a browser sends different headers with each.
@@ -60,12 +59,12 @@ pub(super) struct Said {
 impl Said {
     pub fn new(
         endpoint: &Endpoint,
-        who: Who,
+        place: &Place,
         profile: HeaderProfile,
         extra: &[(String, String)],
         identity: &Identity,
     ) -> Said {
-        let fill = |text: &str| filled(&endpoint.values, text, who);
+        let fill = |text: &str| place.fill(text);
         let auth = identity.auth.as_ref().map(|auth| match auth {
             Auth::Basic(text) => format!("Basic {}", STANDARD.encode(fill(text))),
             Auth::Bearer(text) => format!("Bearer {}", fill(text)),
@@ -82,7 +81,7 @@ impl Said {
             origin: identity.origin.as_deref().map(fill),
             own: auth.map(|auth| ("Authorization".to_owned(), auth)).into_iter().chain(extras).collect(),
             profile,
-            is_tls: endpoint.tls_name.is_some(),
+            is_tls: endpoint.tls.is_some(),
         }
     }
 
@@ -96,10 +95,6 @@ impl Said {
         headers.extend_from_slice(&self.own);
         headers
     }
-}
-
-fn filled(values: &Values, text: &str, who: Who) -> String {
-    values.fill(text, Marks::Single, who, as_it_is).into_owned()
 }
 
 const ORIGIN: &str = "Origin";

@@ -11,33 +11,41 @@ use super::cookies::Jar;
 use super::headers::{Purpose, Said};
 use super::net::{Ground, Runtime};
 use super::session::Session;
+use super::speech::Speech;
+use super::tcp::garbage;
 use super::{Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
 use crate::catalog::{Http, TransportKind};
 use crate::clock::{Nanos, now};
+use crate::codec::CodecError;
+use crate::codec::body::Body;
 use crate::dialect::{HttpFace, Receive, speak};
 use hyper::HeaderMap;
-use hyper::header::{CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
-use lane::Lane;
+use hyper::header::{CONNECTION, CONTENT_ENCODING, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
+use joining::Joining;
+use lane::{Head, Lane};
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
+mod joining;
 mod lane;
 mod polling;
 mod publish;
 mod streaming;
 
 pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, Failure> {
-    let session = opening.session(None);
     let Opening { endpoint, place, deadline, began, .. } = opening;
+    let session = opening.session(Speech::new(endpoint, place), None);
     let kind = endpoint.transport.kind();
     let receive =
         Receive { transport: kind, batch: settings.batch, headers: settings.headers, format: endpoint.format };
-    let face = speak(endpoint.dialect, &endpoint.token).http(place, new_sid(), receive);
+    let face = speak(&endpoint.dialect, &endpoint.token).http(place, new_sid(), receive);
+    let face: Face = Rc::new(RefCell::new(face));
     let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
-    let said = Said::new(endpoint, opening.who, settings.headers, &settings.extra_headers, &settings.identity);
+    let said = Said::new(endpoint, place, settings.headers, &settings.extra_headers, &settings.identity);
     let cookies = settings.identity.cookies.then(Rc::<Jar>::default);
     let requests = |purpose| Requests::new(endpoint, settings, &said, purpose, cookies.clone());
     let mut lane = Lane::new(requests(purpose)?, session.meter.clone());
@@ -52,34 +60,26 @@ pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, F
     let mut phases = connected?;
     warmed?;
     let connected = *began + phases.tcp.unwrap_or(0) + phases.tls.unwrap_or(0);
-    let paths = publish::Paths::of(&*face);
-    let join = Join { session: session.clone(), lane, face };
-    let strategy = match kind {
-        TransportKind::Sse | TransportKind::HttpStreaming => {
-            let streaming =
-                deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", streaming::join(join, receive));
-            Strategy::Streaming(streaming.await?)
-        }
-        _ => {
-            let interval = settings.interval.filter(|_| kind == TransportKind::ShortPolling).map(|span| span.0);
-            let polling =
-                deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", polling::join(join, interval));
-            Strategy::Polling(polling.await?)
-        }
+    let joining = Joining::new(session.clone(), lane, &mut posts, face.clone());
+    let joined = async {
+        Ok(match kind {
+            TransportKind::Sse | TransportKind::HttpStreaming => Strategy::Streaming(streaming::join(joining).await?),
+            _ => {
+                let interval = settings.interval.filter(|_| kind == TransportKind::ShortPolling).map(|span| span.0);
+                Strategy::Polling(polling::join(joining, interval).await?)
+            }
+        })
     };
+    let strategy = deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", joined).await?;
     let joined = now();
     phases.upgrade = Some(joined - connected);
     phases.total = joined - *began;
-    let publisher = publish::Publisher::new(paths, posts);
+    let publisher = publish::Publisher::new(face, posts);
     Ok(Opened { connection: session.clone().run(live(session, strategy, publisher)), phases })
 }
 
-/// What joining works on.
-struct Join {
-    session: Rc<Session>,
-    lane: Lane,
-    face: Box<dyn HttpFace>,
-}
+/// The requests of a session: whoever receives and whoever publishes ask by it in turn.
+type Face = Rc<RefCell<Box<dyn HttpFace>>>;
 
 /// A joined session, by how it receives.
 enum Strategy {
@@ -126,8 +126,7 @@ impl Requests {
         let host = HeaderValue::try_from(&said.host);
         headers.insert(HOST, host.map_err(|_| not_a_header("Host"))?);
         for (name, value) in &said.headers(purpose) {
-            let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
-            let (name, value) = header.ok_or_else(|| not_a_header(name))?;
+            let (name, value) = header(name, value)?;
             headers.append(name, value);
         }
         if !settings.keep_alive {
@@ -158,9 +157,37 @@ impl Requests {
     }
 }
 
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {
+    let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+    header.ok_or_else(|| not_a_header(name))
+}
+
 /// Its value may be a secret.
 fn not_a_header(name: &str) -> Failure {
     Failure::new(ErrorClass::HttpProtocol, format!("the value of header {name:?} can't be sent"))
+}
+
+/// Is it an answer to take something from?
+fn usable(head: &Head) -> Result<(), Failure> {
+    if !head.status.is_success() {
+        let detail = format!("a request was answered with {}", head.status);
+        return Err(Failure::new(ErrorClass::HttpStatus(head.status.as_u16()), detail));
+    }
+    match head.headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            let detail = format!("the answer is encoded ({encoding:?}); switch that off, or use headers = \"minimal\"");
+            Err(Failure::new(ErrorClass::HttpProtocol, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with a body.
+fn unreadable(body: &Body, error: CodecError) -> Failure {
+    match body {
+        Body::Lengths(_) => garbage(&error),
+        _ => error.into(),
+    }
 }
 
 /// A number that no other session has: SipHash with keys that std draws anew for each.

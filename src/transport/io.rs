@@ -83,7 +83,7 @@ impl Io<reactor::Socket> {
             Io::Plain(socket) => reactor::Io::Plain(socket.into_std()),
             Io::Tls(stream) => {
                 let (socket, tls) = stream.into_inner();
-                reactor::Io::Tls(socket.into_std(), Box::new(tls))
+                reactor::Io::Tls(socket.into_std(), Box::new(tls.into()))
             }
         }
     }

@@ -11,11 +11,10 @@
 //! | http | `requests.rs` |
 //! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
 
-use crate::catalog::{DialectKind, Engine, Format, Transport};
+use crate::catalog::{Dialect, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use crate::reactor::{Reactor, Seat};
-use crate::values::{Values, Who};
 use socket2::SockAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,19 +37,24 @@ mod receive_drops;
 mod requests;
 mod session;
 mod source;
+mod speech;
 mod stream;
 mod tcp;
 mod tcp_info;
+mod tickets;
 mod tls;
 mod udp;
 mod websocket;
 
 use net::Deadline;
 use session::Session;
+use speech::Speech;
 
+pub use crate::dialect::Place;
 pub use failure::{ErrorClass, Failure};
 pub use net::{address_of_socket, resolve};
 pub use source::{Sources, is_own};
+pub use tls::Tls;
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
@@ -61,10 +65,10 @@ pub struct Endpoint {
     pub address: SockAddr,
     /// `Host` header: name and port as in the URL.
     pub authority: String,
-    /// Name for SNI and certificate checks, when the URL asks for TLS.
-    pub tls_name: Option<String>,
+    /// `None`: without TLS.
+    pub tls: Option<Tls>,
     pub transport: Transport,
-    pub dialect: DialectKind,
+    pub dialect: Dialect,
     /// Text or binary messages, as this load sends them and as an HTTP session asks for them.
     pub format: Format,
     /// Size of every message, for fixed framing, bytes.
@@ -80,22 +84,6 @@ pub struct Endpoint {
     pub reactor: Rc<Reactor>,
     /// Where connections leave from.
     pub sources: Sources,
-    /// What marks in the transport's settings stand for.
-    pub values: Values,
-}
-
-/// Where a session goes, and who it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Place {
-    /// Path and query of what to join, such as `/room/7`.
-    pub path: String,
-    pub who: Who,
-}
-
-impl From<&str> for Place {
-    fn from(path: &str) -> Place {
-        Place { path: path.to_owned(), who: Who::default() }
-    }
 }
 
 /// Instants of a successful connect, as lengths, nanoseconds. `None`: the phase doesn't exist for this transport.
@@ -105,6 +93,8 @@ pub struct ConnectPhases {
     pub tls: Option<Nanos>,
     /// From a ready connection to a joined session.
     pub upgrade: Option<Nanos>,
+    /// Where a session begins by polling: from a joined session to its WebSocket carrying it.
+    pub switch: Option<Nanos>,
     pub total: Nanos,
 }
 
@@ -135,6 +125,8 @@ pub trait Sink {
     fn on_message(&self, session: SessionId, payload: &[u8], format: Option<Format>, received_at: Nanos);
     /// The response to message `ticket`, with a body of `size` bytes, where each message is a request of its own.
     fn on_answer(&self, session: SessionId, ticket: u64, size: u64, received_at: Nanos);
+    /// The target took message `ticket`, in a dialect that [acknowledges](Dialect::acknowledges) beside what comes of it.
+    fn on_acknowledged(&self, _session: SessionId, _ticket: u64, _received_at: Nanos) {}
     /// A ping of ours came back.
     fn on_pong(&self, session: SessionId, round_trip: Nanos);
     /// A request for messages ended: how many it brought, and how long after the response before it it was asked.
@@ -188,9 +180,9 @@ pub struct Opened {
 
 /// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. Never
 /// takes longer than the endpoint's `connect_timeout`. Must run within a `LocalSet` or a local runtime.
-pub fn open(endpoint: Rc<Endpoint>, place: impl Into<Place>, session: SessionId, sink: Rc<dyn Sink>) {
+pub fn open(endpoint: Rc<Endpoint>, place: Place, session: SessionId, sink: Rc<dyn Sink>) {
     let transport = endpoint.transport.clone();
-    let opening = Opening::new(endpoint, place.into(), session, sink);
+    let opening = Opening::new(endpoint, place, session, sink);
     match transport {
         Transport::Tcp(settings) => {
             opening.on_reactor(async move |seat, opening| tcp::open(seat, opening, &settings).await);
@@ -217,8 +209,7 @@ pub fn open(endpoint: Rc<Endpoint>, place: impl Into<Place>, session: SessionId,
 /// A session on its way to being joined.
 struct Opening {
     endpoint: Rc<Endpoint>,
-    place: String,
-    who: Who,
+    place: Place,
     id: SessionId,
     sink: Rc<dyn Sink>,
     deadline: Deadline,
@@ -228,7 +219,7 @@ struct Opening {
 impl Opening {
     fn new(endpoint: Rc<Endpoint>, place: Place, id: SessionId, sink: Rc<dyn Sink>) -> Opening {
         let deadline = Deadline::after(endpoint.connect_timeout);
-        Opening { endpoint, place: place.path, who: place.who, id, sink, deadline, began: now() }
+        Opening { endpoint, place, id, sink, deadline, began: now() }
     }
 
     /// Has it opened by the reactor.
@@ -260,7 +251,7 @@ impl Opening {
     }
 
     /// The session with a task of its own; `close_code` where the transport has one.
-    fn session(&self, close_code: Option<u16>) -> Rc<Session> {
-        Session::new(self.id, self.sink.clone(), self.endpoint.outbox_limit, close_code)
+    fn session(&self, speech: Speech, close_code: Option<u16>) -> Rc<Session> {
+        Session::new(self.id, self.sink.clone(), self.endpoint.outbox_limit, speech, close_code)
     }
 }

@@ -2,7 +2,7 @@
 //! reactor, or in a task of the runtime.
 
 use super::io::{self, Io};
-use super::{Endpoint, ErrorClass, Failure, tls};
+use super::{Endpoint, ErrorClass, Failure};
 use crate::clock::{MILLI, Nanos, now};
 use crate::reactor::{self, Seat};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -54,6 +54,10 @@ pub(super) trait Ground {
     /// Connects `socket`, which doesn't block.
     async fn connect(&self, socket: Socket, to: &SockAddr) -> std::io::Result<Self::Socket>;
 
+    /// To be waited for whenever the work turns from one of its sockets to another: what the other got ready for meanwhile
+    /// may have been taken for this one's.
+    async fn turn(&self);
+
     /// Waits for `work` until `at`; `None`: it wasn't done by then.
     async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T>;
 }
@@ -76,6 +80,9 @@ impl Ground for Runtime {
         }
     }
 
+    /// Here each socket has its own.
+    async fn turn(&self) {}
+
     async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(Duration::from_nanos(at.saturating_sub(now())), work).await.ok()
     }
@@ -86,6 +93,10 @@ impl Ground for Rc<Seat> {
 
     async fn connect(&self, socket: Socket, to: &SockAddr) -> std::io::Result<reactor::Socket> {
         reactor::Socket::connect(self, socket, to).await
+    }
+
+    async fn turn(&self) {
+        Seat::turn(self).await;
     }
 
     async fn until<T>(&self, at: Nanos, work: impl Future<Output = T>) -> Option<T> {
@@ -148,11 +159,11 @@ pub(super) async fn dial<G: Ground>(
     let stream = deadline.bound(ground, ErrorClass::ConnectTimeout, "the connect", connecting).await?;
     let connected = now();
     let tcp = connected - began;
-    let Some(name) = &endpoint.tls_name else {
+    let Some(tls) = &endpoint.tls else {
         return Ok(Dialed { io: Io::Plain(stream), tcp, tls: None });
     };
     // Boxed, so that those who need none aren't as large as a handshake.
-    let handshake = Box::pin(tls::handshake(stream, name));
+    let handshake = Box::pin(tls.shake_hands(stream));
     let stream = deadline.bound(ground, ErrorClass::HandshakeTimeout, "the TLS handshake", handshake).await?;
     Ok(Dialed { io: Io::Tls(Box::new(stream)), tcp, tls: Some(now() - connected) })
 }

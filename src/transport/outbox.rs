@@ -1,7 +1,7 @@
 //! The queue of a session that has a task of its own: whoever writes waits here for what comes.
 
 use super::Unsent;
-use super::queue::{Item, Queue};
+use super::queue::{Item, Queue, Whose};
 use crate::catalog::Format;
 use std::cell::RefCell;
 use tokio::sync::Notify;
@@ -15,15 +15,25 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// `limit` bounds the payload bytes that wait.
+    /// `limit` bounds the bytes that wait.
     pub fn new(limit: usize) -> Outbox {
         Outbox { queue: RefCell::new(Queue::new()), limit, filled: Notify::new(), closing: Notify::new() }
     }
 
-    pub fn push(&self, ticket: u64, format: Format, payload: &[u8]) -> Result<(), Unsent> {
-        self.queue.borrow_mut().push(ticket, format, payload, self.limit)?;
+    /// Whether there is room for a payload of so many bytes.
+    pub fn has_room(&self, payload: usize) -> Result<(), Unsent> {
+        self.queue.borrow().has_room(payload, self.limit)
+    }
+
+    /// Takes a message, for which there is [room](Self::has_room) unless it is the dialect's own.
+    pub fn push(&self, whose: Whose, format: Format, bytes: &[u8]) {
+        self.queue.borrow_mut().push(whose, format, bytes);
         self.filled.notify_one();
-        Ok(())
+    }
+
+    /// See [`Queue::is_flooded`].
+    pub fn is_flooded(&self) -> bool {
+        self.queue.borrow().is_flooded()
     }
 
     pub fn pong(&self, payload: &[u8]) {

@@ -11,7 +11,7 @@ use super::direct::add_message;
 use super::http::Backoff;
 use super::io::Io;
 use super::net::{Deadline, dial};
-use super::queue::{Item, Message, Queue};
+use super::queue::{Item, Message, Queue, Whose};
 use super::{
     ConnectPhases, Connection, Ended, Endpoint, ErrorClass, Failure, Opened, Opening, Sent, SessionId, Sink, Unsent,
 };
@@ -36,7 +36,12 @@ const KEPT: usize = 4096;
 
 pub(super) async fn open(seat: &Rc<Seat>, opening: &Opening, settings: &HttpRequests) -> Result<Opened, Failure> {
     let dialed = dial(seat, &opening.endpoint, settings.nodelay, opening.deadline).await?;
-    let phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, upgrade: None, total: now() - opening.began };
+    let phases = ConnectPhases {
+        tcp: Some(dialed.tcp),
+        tls: dialed.tls,
+        total: now() - opening.began,
+        ..ConnectPhases::default()
+    };
     let session = Session::new(opening, settings);
     session.keep(seat, dialed.io);
     Ok(Opened { connection: Box::new(Handle(session)), phases })
@@ -137,7 +142,7 @@ impl Session {
             kept.extend_from_slice(payload);
         }
         self.endpoint.reactor.encode(|out| {
-            self.request.encode(payload, out);
+            self.request.encode(ticket, payload, out);
             line.write(out, &self.endpoint.reactor);
         });
     }
@@ -157,10 +162,10 @@ impl Session {
         }
         let next = self.queue.borrow_mut().next();
         match next {
-            Some(Item::Message(Message { ticket, payload, .. })) => {
-                add_message(&self.sent, payload.len());
+            Some(Item::Message(Message { whose: Whose::Load { ticket, payload }, bytes, .. })) => {
+                add_message(&self.sent, payload);
                 self.sink.on_sent(self.id, ticket, now());
-                self.ask(ticket, &payload);
+                self.ask(ticket, &bytes);
             }
             Some(Item::Close(_)) => {
                 self.closing.began();
@@ -168,7 +173,7 @@ impl Session {
                     line.close(&self.endpoint.reactor);
                 }
             }
-            Some(Item::Ping | Item::Pong(_)) | None => {}
+            Some(Item::Message(_) | Item::Ping | Item::Pong(_)) | None => {}
         }
     }
 
@@ -218,7 +223,7 @@ impl Session {
     fn not_connected(&self, failure: Failure) -> bool {
         let asked = self.asked.take().map(|asked| asked.ticket);
         let lost = asked.or_else(|| match self.queue.borrow_mut().next() {
-            Some(Item::Message(message)) => Some(message.ticket),
+            Some(Item::Message(Message { whose: Whose::Load { ticket, .. }, .. })) => Some(ticket),
             _ => None,
         });
         self.sink.on_fault(self.id, lost, failure);
@@ -392,7 +397,8 @@ impl Connection for Handle {
             session.ask(ticket, payload);
             return Ok(Sent::At(at));
         }
-        session.queue.borrow_mut().push(ticket, format, payload, session.endpoint.outbox_limit)?;
+        session.queue.borrow().has_room(payload.len(), session.endpoint.outbox_limit)?;
+        session.queue.borrow_mut().push(Whose::Load { ticket, payload: payload.len() }, format, payload);
         if session.line.borrow().is_none() {
             session.dial();
         }

@@ -3,9 +3,12 @@
 use super::closing::{CLOSE_PATIENCE, Closing};
 use super::meter::Meter;
 use super::outbox::Outbox;
-use super::{Connection, Ended, Failure, Sent, SessionId, Sink, Unsent};
+use super::queue::Whose;
+use super::speech::Speech;
+use super::{Connection, Ended, ErrorClass, Failure, Sent, SessionId, Sink, Unsent};
 use crate::catalog::Format;
 use crate::clock::Nanos;
+use crate::dialect::Heard;
 use crate::measure::Traffic;
 use std::future::Future;
 use std::rc::Rc;
@@ -16,6 +19,7 @@ pub(super) struct Session {
     pub id: SessionId,
     pub sink: Rc<dyn Sink>,
     pub outbox: Outbox,
+    pub speech: Speech,
     pub meter: Rc<Meter>,
     /// Code of [`Connection::close`], where the transport has one.
     close_code: Option<u16>,
@@ -25,11 +29,18 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(id: SessionId, sink: Rc<dyn Sink>, outbox_limit: usize, close_code: Option<u16>) -> Rc<Session> {
+    pub fn new(
+        id: SessionId,
+        sink: Rc<dyn Sink>,
+        outbox_limit: usize,
+        speech: Speech,
+        close_code: Option<u16>,
+    ) -> Rc<Session> {
         Rc::new(Session {
             id,
             sink,
             outbox: Outbox::new(outbox_limit),
+            speech,
             meter: Rc::default(),
             close_code,
             closing: Closing::default(),
@@ -37,10 +48,24 @@ impl Session {
         })
     }
 
-    /// Counts a payload and hands it on, with what its sender called it where the transport says.
-    pub fn deliver(&self, payload: &[u8], format: Option<Format>, at: Nanos) {
-        self.meter.received(payload.len() as u64);
-        self.sink.on_message(self.id, payload, format, at);
+    /// Takes what came, with what its sender called it where the transport says: counts payloads, hands them on, and has said
+    /// what is to be said.
+    pub fn deliver(&self, bytes: &[u8], format: Option<Format>, at: Nanos) -> Result<(), Failure> {
+        let heard = self.speech.hear(bytes, |heard| match heard {
+            Heard::Message(payload) => {
+                self.meter.received(payload.len() as u64);
+                self.sink.on_message(self.id, payload, format, at);
+            }
+            Heard::Answer { ticket, payload } => {
+                self.meter.received(payload.len() as u64);
+                self.sink.on_answer(self.id, ticket, payload.len() as u64, at);
+            }
+            Heard::Acknowledged { ticket } => self.sink.on_acknowledged(self.id, ticket, at),
+            Heard::Say(bytes) => self.outbox.push(Whose::Dialect, self.speech.format(), bytes),
+            Heard::Fault { ticket, problem } => self.fault(ticket, Failure::new(ErrorClass::Rejected, problem)),
+            Heard::Joined => {}
+        });
+        if self.outbox.is_flooded() { Err(Failure::flooded()) } else { heard }
     }
 
     /// A message is about to be written.
@@ -111,11 +136,18 @@ struct Running {
 
 impl Connection for Running {
     fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<Sent, Unsent> {
-        self.session.outbox.push(ticket, format, payload).map(|()| Sent::Later)
+        let Session { outbox, speech, .. } = &*self.session;
+        outbox.has_room(payload.len())?;
+        let whose = Whose::Load { ticket, payload: payload.len() };
+        speech.dress(ticket, format, payload, |format, bytes| outbox.push(whose, format, bytes));
+        Ok(Sent::Later)
     }
 
     fn close(&mut self) {
         if !self.session.outbox.is_closing() {
+            if let Some(last) = self.session.speech.leave() {
+                self.session.outbox.push(Whose::Dialect, self.session.speech.format(), &last);
+            }
             self.session.closing.by_us();
             self.session.outbox.close(self.session.close_code);
         }

@@ -1,7 +1,7 @@
 //! Writing to a byte stream from a session's outbox: what TCP and one of the WebSocket engines share.
 
 use super::counted::Counted;
-use super::queue::Item;
+use super::queue::{Item, Message, Whose};
 use super::session::Session;
 use crate::clock::{Nanos, now};
 use std::convert::Infallible;
@@ -76,13 +76,13 @@ struct Batch {
 impl Batch {
     fn note(&mut self, session: &Session, item: &Item, at: Nanos) {
         match item {
-            Item::Message(message) => {
-                session.sending(message.ticket, at);
+            Item::Message(Message { whose: Whose::Load { ticket, payload }, .. }) => {
+                session.sending(*ticket, at);
                 self.messages += 1;
-                self.payload += message.payload.len() as u64;
+                self.payload += *payload as u64;
             }
             Item::Close(_) => self.closes = true,
-            Item::Ping | Item::Pong(_) => {}
+            Item::Message(_) | Item::Ping | Item::Pong(_) => {}
         }
     }
 }

@@ -1,6 +1,8 @@
 //! UDP: one connected socket a session, one message a datagram. The kernel passes on only what comes from the target.
 
+use super::joining::Notes;
 use super::net::Runtime;
+use super::speech::Speech;
 use super::{ConnectPhases, Endpoint, ErrorClass, Failure, Opened, Opening, Sources};
 use crate::catalog::Udp;
 use crate::clock::now;
@@ -23,11 +25,15 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// The longest answer to a join that is understood, bytes.
 const LONGEST_ANSWER: usize = 1024;
 
+/// The largest payload of a datagram, bytes.
+const LARGEST_DATAGRAM: usize = 65_535;
+
 pub(super) async fn open(opening: &Opening, settings: &Udp) -> Result<Opened, Failure> {
     let endpoint = &*opening.endpoint;
     let mut joining = Joining {
         socket: bind(address_of(endpoint)?, settings, &endpoint.sources)?,
-        dialect: speak(endpoint.dialect, &endpoint.token),
+        dialect: speak(&endpoint.dialect, &endpoint.token),
+        speech: Speech::new(endpoint, &opening.place),
         asked: 0,
         answered: 0,
     };
@@ -56,6 +62,7 @@ fn bind(target: SocketAddr, settings: &Udp, sources: &Sources) -> Result<UdpSock
 struct Joining {
     socket: UdpSocket,
     dialect: Box<dyn Dialect>,
+    speech: Speech,
     /// Payload of the datagrams of joining, each way, bytes.
     asked: u64,
     answered: u64,
@@ -64,6 +71,9 @@ struct Joining {
 impl Joining {
     /// Joins; false where the dialect has nothing to join by.
     async fn join(&mut self, opening: &Opening) -> Result<bool, Failure> {
+        if self.speech.talk().is_some() {
+            return opening.deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", self.talk()).await;
+        }
         if self.dialect.datagram_join(&opening.place, None).is_none() {
             return Ok(false);
         }
@@ -84,6 +94,32 @@ impl Joining {
             }
         };
         opening.deadline.bound(&Runtime, ErrorClass::HandshakeTimeout, "joining", asking).await
+    }
+
+    /// Talks until the session is joined; what was said last is said again where nothing comes. False where nothing had to be
+    /// waited for.
+    async fn talk(&mut self) -> Result<bool, Failure> {
+        let Some(talk) = self.speech.talk() else { return Ok(false) };
+        let mut notes = Notes::default();
+        talk.begin(&mut |heard| notes.take(heard));
+        let mut buffer = vec![0; LARGEST_DATAGRAM];
+        let mut was_asked = false;
+        loop {
+            for datagram in &notes.said {
+                self.socket.send(datagram).await?;
+                self.asked += datagram.len() as u64;
+            }
+            if notes.is_joined {
+                return Ok(was_asked);
+            }
+            was_asked = true;
+            if let Ok(bytes) = tokio::time::timeout(ASK_AGAIN, receive(&self.socket, &mut buffer)).await {
+                let bytes = bytes?;
+                self.answered += bytes.len() as u64;
+                notes.said.clear();
+                talk.hear(bytes, &mut |heard| notes.take(heard))?;
+            }
+        }
     }
 
     /// The target's answer to a join. Anything else that it sends meanwhile is not ours to count.

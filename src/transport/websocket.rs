@@ -7,11 +7,13 @@ use super::io::{Read, Socket};
 use super::joining::{Joined, Joining};
 use super::net::{Ground, Runtime, dial};
 use super::session::Session;
+use super::speech::Speech;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Engine, Websocket};
+use crate::catalog::{Engine, Start, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
-use crate::dialect::speak;
+use crate::codec::websocket::{Decoder, Role};
+use crate::dialect::{Talk, speak};
 use crate::seed;
 use std::convert::Infallible;
 use std::future::pending;
@@ -21,13 +23,16 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 mod fast;
 pub(super) mod native;
+mod polling;
 mod tungstenite;
 
 /// Opens a session of an engine that needs a task.
 pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Opened, Failure> {
-    let (joined, phases) = upgraded(&Runtime, opening, settings).await?;
+    let speech = Speech::new(&opening.endpoint, &opening.place);
+    // Whatever joining took came in whole messages: the engine begins behind them.
+    let (joined, _, phases) = upgraded(&Runtime, opening, settings, &speech).await?;
     let frames = Frames::new(settings);
-    let session = opening.session(Some(settings.close_code));
+    let session = opening.session(speech, Some(settings.close_code));
     let stream = Counted::joined_by(joined, session.meter.clone());
     let connection = match settings.engine {
         Engine::Tungstenite => session.clone().run(async move { tungstenite::live(&session, stream, frames).await }),
@@ -36,17 +41,23 @@ pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Open
     Ok(Opened { connection, phases })
 }
 
-/// Connects and shakes hands.
+/// Connects, shakes hands, and joins. The decoder is the one that what comes next belongs to.
 async fn upgraded<G: Ground>(
     ground: &G,
     opening: &Opening,
     settings: &Websocket,
-) -> Result<(Joined<G::Socket>, ConnectPhases), Failure> {
+    speech: &Speech,
+) -> Result<(Joined<G::Socket>, Decoder, ConnectPhases), Failure> {
     let endpoint = &*opening.endpoint;
+    if settings.start == Start::Polling {
+        // Boxed, so that those who begin otherwise aren't as large.
+        return Box::pin(polling::upgraded(ground, opening, settings, speech)).await;
+    }
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let said = Said::new(endpoint, opening.who, settings.headers, &settings.extra_headers, &settings.identity);
-    let shake = pin!(shake_hands(endpoint, settings, &said, &opening.place, Joining::new(dialed.io)));
+    let said = Said::new(endpoint, &opening.place, settings.headers, &settings.extra_headers, &settings.identity);
+    let path = speak(&endpoint.dialect, &endpoint.token).upgrade_path(&opening.place);
+    let shake = pin!(shake_hands(endpoint, settings, &said, path, Joining::new(dialed.io), speech.talk()));
     let what = "the WebSocket handshake";
     let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
@@ -55,29 +66,37 @@ async fn upgraded<G: Ground>(
         tls: dialed.tls,
         upgrade: Some(ended - connected),
         total: ended - opening.began,
+        ..ConnectPhases::default()
     };
-    Ok((joined, phases))
+    let (joining, decoder, head) = joined;
+    Ok((joining.joined(head), decoder, phases))
 }
 
-/// Upgrades the connection.
+/// Upgrades the connection by a request for `path`, and talks until `talk` says that it is joined, which is up to where in
+/// what came.
 async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
     said: &Said,
-    place: &str,
+    path: String,
     mut joining: Joining<S>,
-) -> Result<Joined<S>, Failure> {
-    let request = Request {
-        path: speak(endpoint.dialect, &endpoint.token).upgrade_path(place),
-        key: generate_key(),
-        subprotocols: settings.subprotocols.clone(),
-    };
+    talk: Option<&dyn Talk>,
+) -> Result<(Joining<S>, Decoder, usize), Failure> {
+    let request = Request { path, key: generate_key(), subprotocols: settings.subprotocols.clone() };
     let mut headers = said.headers(Purpose::Upgrade);
     headers.extend(said.cookie.iter().map(|cookie| ("Cookie".to_owned(), cookie.clone())));
     joining.ask(&write_request(&said.host, &request, &headers)).await?;
-    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|accepted| ((), accepted.head_len)));
-    let ((), head) = joining.answer("the answer to the upgrade", whole).await?;
-    Ok(joining.joined(head))
+    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| (to.subprotocol, to.head_len)));
+    let (chosen, mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    if endpoint.dialect.kind().subprotocol().is_some() && !request.subprotocols.is_empty() && chosen.is_none() {
+        let detail = format!("the target chose no subprotocol of {}", request.subprotocols.join(", "));
+        return Err(Failure::new(ErrorClass::BadSubprotocol, detail));
+    }
+    let mut decoder = Decoder::new(Role::Client);
+    if let Some(talk) = talk {
+        (_, head) = joining.talk(talk, &mut decoder, head).await?;
+    }
+    Ok((joining, decoder, head))
 }
 
 impl From<upgrade::Refused> for Failure {

@@ -48,6 +48,27 @@ fn once_ends_in_order_with_a_partial_result() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_ends_it_in_order_unless_that_is_ignored() {
+    let bench = Bench::new(LONG);
+    let child = started(&bench);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
+    let ran = finished(child, &bench).with_code(105);
+    assert!(ran.document().partial && ran.stderr.contains("saves what was measured"), "{}", ran.stderr);
+
+    // As `nohup` does it.
+    let bench = Bench::new(&LONG.replace("60s", "2s").replace("trials = 2", "trials = 1"));
+    let mut command = std::process::Command::new("sh");
+    let script = "trap '' HUP; exec \"$0\" run scenario.toml --out out";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_wsbench")]).current_dir(bench.path()).stdin(Stdio::null());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(1500));
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
+    let ran = finished(child, &bench).well();
+    assert!(!ran.document().partial);
+    assert!(ran.document().cells.iter().all(|cell| cell.trials.len() == 1));
+}
+
+#[test]
 fn an_interrupt_does_not_wait_for_a_long_drain() {
     // A socket that is bound and never read: nothing will ever answer.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -87,7 +87,7 @@ fn udp_has_no_framing_and_its_wire_is_its_headers() {
     run(async {
         let back = |datagram: &[u8]| vec![datagram.to_vec()];
         let address = udp_target(0, back).await;
-        let mut client = open_at(Endpoint { dialect: DialectKind::Wsbench, ..endpoint(udp(), address) }).await;
+        let mut client = open_at(Endpoint { dialect: Dialect::Wsbench, ..endpoint(udp(), address) }).await;
         let traffic = echoed(&mut client, 32).await;
         assert_eq!(framing(traffic), (0, 0));
         assert_eq!((traffic.sent.wire, traffic.received.wire), (60 * MESSAGES, 60 * MESSAGES));
@@ -160,7 +160,7 @@ fn bytes_on_the_wire_of_a_target_that_closes_first_are_whole() {
         let apart = over_tcp(&[b"\0\0\0\x05hello"], b"OK\n").await;
         let together = over_tcp(&[], b"OK\n\0\0\0\x05hello").await;
         for (address, greeting) in [(apart, 1), (together, 0)] {
-            let settings = Endpoint { dialect: DialectKind::Wsbench, ..endpoint(tcp(Framing::Length), address) };
+            let settings = Endpoint { dialect: Dialect::Wsbench, ..endpoint(tcp(Framing::Length), address) };
             let client = open_at(settings).await;
             client.seen.ended().await;
             assert_eq!(client.traffic().received.payload, 5);
@@ -173,7 +173,7 @@ fn bytes_on_the_wire_of_a_target_that_closes_first_are_whole() {
             });
             let what = format!("{transport:?}");
             let settings = endpoint(transport, address.await);
-            let settings = Endpoint { dialect: DialectKind::Wsbench, format: Format::Text, ..settings };
+            let settings = Endpoint { dialect: Dialect::Wsbench, format: Format::Text, ..settings };
             let client = try_open(settings, "/hello?size=5&close=server").await.unwrap_or_else(|f| panic!("{f}"));
             client.seen.ended().await;
             assert_eq!(client.traffic().received.payload, 5, "{what}");
@@ -198,7 +198,7 @@ fn a_join_over_tcp_is_a_handshake_and_what_comes_with_its_answer_is_a_message() 
             stream.write_all(b"OK\n\0\0\0\x05hello").await.unwrap();
             silence(stream).await;
         });
-        let settings = Endpoint { dialect: DialectKind::Wsbench, ..endpoint(tcp(Framing::Length), address.await) };
+        let settings = Endpoint { dialect: Dialect::Wsbench, ..endpoint(tcp(Framing::Length), address.await) };
         let client = open_at(settings).await;
         assert!(client.phases.upgrade.is_some());
         assert_eq!(client.seen.messages(1).await, [b"hello"]);
@@ -229,7 +229,7 @@ fn what_comes_with_the_upgrade_is_a_message_on_both_engines() {
 /// A client of a [`Hub`] by that transport.
 async fn over_http(hub: &Rc<Hub>, transport: Transport, at: &str) -> (Client, SocketAddr) {
     let address = hub.start(at).await;
-    let settings = Endpoint { dialect: DialectKind::Wsbench, format: Format::Text, ..endpoint(transport, address) };
+    let settings = Endpoint { dialect: Dialect::Wsbench, format: Format::Text, ..endpoint(transport, address) };
     (open_at(settings).await, address)
 }
 
@@ -341,7 +341,7 @@ fn a_place_that_greets_and_closes_is_read_and_ends() {
             });
             let settings = Http { batch: false, ..http() };
             let settings =
-                Endpoint { dialect: DialectKind::Wsbench, ..endpoint(Transport::LongPolling(settings), address.await) };
+                Endpoint { dialect: Dialect::Wsbench, ..endpoint(Transport::LongPolling(settings), address.await) };
             let place = if close { "/hello?size=5&close=server" } else { "/hello?size=5" };
             let client = try_open(settings, place).await.unwrap_or_else(|failure| panic!("{failure}"));
             assert_eq!(client.seen.messages(1).await, [b"hello"]);

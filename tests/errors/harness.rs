@@ -15,7 +15,6 @@ use wsbench::measure::Traffic;
 use wsbench::reactor::Reactor;
 use wsbench::transport::*;
 use wsbench::units::ByteSize;
-use wsbench::values::Values;
 
 /// Bound on every wait of a test: only a test that fails gets there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,9 +151,9 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     Endpoint {
         address: address.into(),
         authority: address.to_string(),
-        tls_name: None,
+        tls: None,
         transport,
-        dialect: DialectKind::Raw,
+        dialect: Dialect::Raw,
         format: Format::Binary,
         fixed_size: 32,
         token: "t".to_owned(),
@@ -163,7 +162,6 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         outbox_limit: 1 << 20,
         reactor: Reactor::start().unwrap(),
         sources: Sources::default(),
-        values: Values::default(),
     }
 }
 
@@ -178,9 +176,13 @@ pub async fn open_sending(endpoint: Endpoint, first: Vec<Vec<u8>>) -> Client {
 }
 
 async fn open_as(endpoint: Endpoint, place: impl Into<Place>, seen: Seen) -> Result<Client, Failure> {
+    open_another(&Rc::new(endpoint), place, seen).await
+}
+
+async fn open_another(endpoint: &Rc<Endpoint>, place: impl Into<Place>, seen: Seen) -> Result<Client, Failure> {
     let seen = Rc::new(seen);
     let format = endpoint.format;
-    open(Rc::new(endpoint), place, 7, seen.clone());
+    open(endpoint.clone(), place.into(), 7, seen.clone());
     assert!(!seen.was_told(), "told from within the call");
     seen.until("an opened session", |seen| seen.opened.borrow().is_some()).await;
     let opened = seen.opened.take().expect("it was told")?;
@@ -189,6 +191,11 @@ async fn open_as(endpoint: Endpoint, place: impl Into<Place>, seen: Seen) -> Res
 
 pub async fn open_at(endpoint: Endpoint) -> Client {
     try_open(endpoint, "/echo").await.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// One more session of an endpoint.
+pub async fn open_on(endpoint: &Rc<Endpoint>) -> Client {
+    open_another(endpoint, "/echo", Seen::default()).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 /// The class of the failure to open.
@@ -245,6 +252,7 @@ pub fn udp() -> Transport {
 pub fn websocket(engine: Engine) -> Websocket {
     Websocket {
         engine,
+        start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,

@@ -5,13 +5,13 @@ use crate::hub::{CHUNKS, EVENTS, Hub, JOINED};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use wsbench::catalog::{DialectKind, Http, Transport};
+use wsbench::catalog::{Dialect, Http, Transport};
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::transport::{Endpoint, ErrorClass};
 use wsbench::units::Span;
 
 fn to(transport: Transport, address: std::net::SocketAddr) -> Endpoint {
-    Endpoint { dialect: DialectKind::Wsbench, ..endpoint(transport, address) }
+    Endpoint { dialect: Dialect::Wsbench, ..endpoint(transport, address) }
 }
 
 fn all() -> [Transport; 4] {

@@ -5,14 +5,15 @@ use crate::hub::{Hub, header};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wsbench::catalog::{
-    Auth, DialectKind, Engine, Format, HeaderProfile, Http, HttpRequests, Identity, Transport, Websocket,
+    Auth, Dialect, Emit, Engine, Format, HeaderProfile, Http, HttpRequests, Identity, SocketIo, Start, Transport,
+    Websocket,
 };
 use wsbench::codec::upgrade;
 use wsbench::transport::{Endpoint, Place};
 use wsbench::units::Span;
-use wsbench::values::{Source, Table, Values, Who};
+use wsbench::values::{Source, Table, Values};
 
 fn values() -> Values {
     let table = Table::read("name,password\nann,a:1\njoe,j 2\n").unwrap();
@@ -34,7 +35,7 @@ fn extra() -> Vec<(String, String)> {
 
 /// Session 3, which has the second row.
 fn joe() -> Place {
-    Place { path: "/echo".to_owned(), who: Who { room: 1, session: 3 } }
+    Place { room: 1, session: 3, values: values(), ..Place::from("/echo") }
 }
 
 /// "joe:j 2" and nothing else.
@@ -75,7 +76,7 @@ fn an_upgrade_says_who_asks_whom_on_every_engine() {
                     ..websocket(*engine)
                 };
                 let address = upgrading(heads.clone()).await;
-                let endpoint = Endpoint { values: values(), ..endpoint(Transport::Websocket(settings), address) };
+                let endpoint = endpoint(Transport::Websocket(settings), address);
                 let client = try_open(endpoint, joe()).await.unwrap_or_else(|failure| panic!("{failure}"));
                 let head = heads.borrow()[0].clone();
                 assert_is_joe(&head, BASIC);
@@ -104,8 +105,8 @@ fn every_request_of_both_connections_says_who_asks_whom() {
             for transport in strategies(&settings) {
                 let hub = Rc::new(Hub::default());
                 let address = hub.start("127.0.0.1:0").await;
-                let settings = Endpoint { values: values(), ..endpoint(transport.clone(), address) };
-                let settings = Endpoint { dialect: DialectKind::Wsbench, format: Format::Text, ..settings };
+                let settings = Endpoint { dialect: Dialect::Wsbench, ..endpoint(transport.clone(), address) };
+                let settings = Endpoint { format: Format::Text, ..settings };
                 let mut client = try_open(settings, joe()).await.unwrap_or_else(|failure| panic!("{failure}"));
                 client.send(1, b"hello");
                 client.seen.messages(1).await;
@@ -127,7 +128,7 @@ fn plain_requests_say_who_asks_whom() {
             ..crate::requests::requests()
         };
         let address = hub.start("127.0.0.1:0").await;
-        let endpoint = Endpoint { values: values(), ..endpoint(Transport::Http(settings), address) };
+        let endpoint = endpoint(Transport::Http(settings), address);
         let mut client = try_open(endpoint, joe()).await.unwrap_or_else(|failure| panic!("{failure}"));
         client.send(1, b"hello");
         client.seen.until("an answer", |seen| !seen.answers.borrow().is_empty()).await;
@@ -151,7 +152,7 @@ fn the_join_sets_a_cookie_that_both_connections_send_back() {
                 }
                 let address = hub.start("127.0.0.1:0").await;
                 let settings = Endpoint { publishes: true, ..endpoint(transport.clone(), address) };
-                let settings = Endpoint { dialect: DialectKind::Wsbench, ..settings };
+                let settings = Endpoint { dialect: Dialect::Wsbench, ..settings };
                 let mut client = try_open(settings, "/echo").await.unwrap_or_else(|failure| panic!("{failure}"));
                 hub.instead
                     .borrow_mut()
@@ -172,6 +173,70 @@ fn the_join_sets_a_cookie_that_both_connections_send_back() {
                 // Polls go on with what there is by then.
                 let is_known = |cookie: &Option<String>| [kept("node=3"), kept("node=4")].contains(cookie);
                 assert!(gets[1..].iter().all(is_known), "{transport:?}: {gets:?}");
+            }
+        }
+    });
+}
+
+/// Opens a session of Engine.IO by polling, which sets a cookie, and lets it go over to a WebSocket; keeps all heads.
+async fn going_over(heads: Rc<RefCell<Vec<String>>>) -> SocketAddr {
+    listen(move |mut stream| {
+        let heads = heads.clone();
+        async move {
+            let open = r#"0{"sid":"s1","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}"#;
+            let mut answers = [open, r#"40{"sid":"x"}"#, "6"].into_iter();
+            while let Some(head) = read_head(&mut stream).await {
+                heads.borrow_mut().push(head.clone());
+                if head.contains("transport=websocket") {
+                    let (request, _) = upgrade::read_request(head.as_bytes()).unwrap().unwrap();
+                    stream.write_all(&upgrade::write_response(&request.key, None)).await.unwrap();
+                    // The frame of `2probe`, masked.
+                    stream.read_exact(&mut [0; 12]).await.unwrap();
+                    stream.write_all(b"\x81\x063probe").await.unwrap();
+                    silence(stream).await;
+                    return;
+                }
+                let body = match head.starts_with("POST") {
+                    true => {
+                        stream.read_exact(&mut [0; 2]).await.unwrap();
+                        "ok"
+                    }
+                    false => answers.next().unwrap(),
+                };
+                let set = if body == open { "Set-Cookie: io=s1; Path=/socket.io\r\n" } else { "" };
+                let answer = format!("HTTP/1.1 200 OK\r\n{set}Content-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+#[test]
+fn a_session_that_goes_over_to_a_websocket_says_who_it_is_and_takes_its_cookies_along() {
+    run(async {
+        for engine in Engine::ALL {
+            for cookies in [true, false] {
+                let heads = Rc::new(RefCell::new(Vec::new()));
+                let settings = Websocket {
+                    start: Start::Polling,
+                    extra_headers: extra(),
+                    identity: Identity { cookies, ..identity(Auth::Bearer("{user.name}-token".to_owned())) },
+                    ..websocket(*engine)
+                };
+                let publish = Emit { event: "say".to_owned(), args: vec!["{payload}".into()], ack: true };
+                let dialect = SocketIo { publish: Some(publish), ..SocketIo::default() };
+                let address = going_over(heads.clone()).await;
+                let endpoint = endpoint(Transport::Websocket(settings), address);
+                let endpoint = Endpoint { dialect: Dialect::SocketIo(Box::new(dialect)), ..endpoint };
+                let joe = Place { path: "/".to_owned(), ..joe() };
+                try_open(endpoint, joe).await.unwrap_or_else(|failure| panic!("{failure}"));
+                let heads = heads.borrow().clone();
+                assert_eq!(heads.len(), 5);
+                heads.iter().for_each(|head| assert_is_joe(head, "Bearer joe-token"));
+                let kept: Vec<Option<&str>> = heads.iter().map(|head| header(head, "cookie")).collect();
+                let known = cookies.then_some("io=s1");
+                assert_eq!(kept, [None, known, known, known, known], "{engine:?}");
             }
         }
     });

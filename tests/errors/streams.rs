@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
-use wsbench::catalog::{DialectKind, Engine, Framing, Transport, Udp};
+use wsbench::catalog::{Dialect, Engine, Framing, Transport, Udp};
 use wsbench::transport::{ErrorClass, Sources, Unsent, open};
 use wsbench::units::ByteSize;
 
@@ -68,7 +68,7 @@ async fn join_answered(answer: &'static [u8]) -> ErrorClass {
         silence(stream).await;
     });
     let mut endpoint = endpoint(tcp(Framing::Length), address.await);
-    endpoint.dialect = DialectKind::Wsbench;
+    endpoint.dialect = Dialect::Wsbench;
     refusal(endpoint).await
 }
 
@@ -83,7 +83,7 @@ fn a_tcp_join_that_fails_says_how() {
             let tcp_address = listen(silence).await;
             let socket = UdpSocket::bind(tcp_address).await.unwrap();
             let mut endpoint = endpoint(transport, tcp_address);
-            endpoint.dialect = DialectKind::Wsbench;
+            endpoint.dialect = Dialect::Wsbench;
             assert_eq!(refusal(endpoint).await, ErrorClass::HandshakeTimeout);
             drop(socket);
         }
@@ -96,7 +96,7 @@ fn nobody_listening_is_refused() {
         let of_streams = each_way_to_open();
         for transport in of_streams.into_iter().chain([udp(), Transport::Sse(http())]) {
             let mut endpoint = endpoint(transport, nobody().await);
-            endpoint.dialect = DialectKind::Wsbench;
+            endpoint.dialect = Dialect::Wsbench;
             let what = format!("{:?}", endpoint.transport);
             assert_eq!(refusal(endpoint).await, ErrorClass::Refused, "{what}");
         }
@@ -166,7 +166,7 @@ fn clearing_the_reactor_leaves_nothing_of_a_session_that_was_being_opened() {
         });
         let endpoint = Rc::new(endpoint(Transport::Websocket(websocket(Engine::Native)), address.await));
         let seen = Rc::new(Seen::default());
-        open(endpoint.clone(), "/echo", 7, seen.clone());
+        open(endpoint.clone(), "/echo".into(), 7, seen.clone());
         came.notified().await;
         endpoint.reactor.clear();
         assert_eq!((Rc::strong_count(&endpoint), Rc::strong_count(&seen)), (1, 1), "something holds on to them");
@@ -206,7 +206,7 @@ fn a_udp_join_is_asked_again_and_late_answers_are_no_messages() {
     run(async {
         let again = |datagram: &[u8]| vec![b"WSBENCH/1 OK".to_vec(), b"WSBENCH/1 WHAT".to_vec(), datagram.to_vec()];
         let mut endpoint = endpoint(udp(), udp_target(1, again).await);
-        endpoint.dialect = DialectKind::Wsbench;
+        endpoint.dialect = Dialect::Wsbench;
         let mut client = open_at(endpoint).await;
         assert!(client.phases.upgrade.unwrap() >= 200_000_000, "the first join was lost");
         client.send(1, b"hello");
@@ -259,7 +259,7 @@ fn a_udp_join_can_be_refused() {
     run(async {
         let target = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut endpoint = endpoint(udp(), target.local_addr().unwrap());
-        endpoint.dialect = DialectKind::Wsbench;
+        endpoint.dialect = Dialect::Wsbench;
         let answer = async {
             let (_, from) = target.recv_from(&mut [0; 100]).await.unwrap();
             target.send_to(b"WSBENCH/1 ERR wrong token", from).await.unwrap();

@@ -2,9 +2,9 @@
 
 use super::super::args::{DuetArgs, UrlFlag};
 use crate::catalog::{TargetUrl, TransportKind};
-use crate::cluster::{self, Half, Ready, ServerCommand};
+use crate::cluster::{self, Ready, ServerCommand};
 use crate::plan::{Cell, Plan, Target, TargetFlag};
-use crate::result::{redact_arguments, redact_url};
+use crate::result::{Half, redact_arguments, redact_url};
 use anyhow::Context;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
@@ -134,7 +134,7 @@ fn url_of(
     let own = flags.iter().find(|flag| flag.arm.as_ref() == Some(&cell.arm));
     let flag = own.or_else(|| flags.iter().find(|flag| flag.arm.is_none()));
     let on_port = |scheme: &str, path: &str| TargetUrl::on_port(scheme, &Ipv4Addr::LOCALHOST.to_string(), port, path);
-    let scheme = cell.transport.kind().schemes()[0];
+    let scheme = cell.transport.kind().scheme(cell.tls.is_some());
     match (flag, &cell.target) {
         (Some(flag), _) if flag.template.starts_with('/') => Ok(on_port(scheme, &filled(&flag.template)?)),
         (Some(flag), _) => filled(&flag.template)?.parse().map_err(|error: crate::catalog::UrlError| error.to_string()),

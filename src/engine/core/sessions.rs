@@ -1,12 +1,11 @@
 //! Sessions coming and going: the ramp at the asked connect rate, the slots of a connect workload, the end.
 
 use super::{Action, Core, Event, Metric, Setup};
-use crate::catalog::DialectKind;
+use crate::catalog::Dialect;
 use crate::clock::{Nanos, SECOND};
 use crate::measure::Outcome;
 use crate::plan::{Target, Workload};
-use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, SessionId};
-use crate::values::{Marks, Who, as_it_is, in_url};
+use crate::transport::{ConnectPhases, Ended, ErrorClass, Failure, Place, SessionId};
 use crate::workload::{self, Roster};
 
 /// Sessions of the ramp that are being opened at once, per worker: fewer than a server usually lets wait to be accepted (511), since
@@ -176,39 +175,44 @@ impl Core {
             let session = self.sessions.next;
             self.sessions.next += 1;
             self.sessions.set(session, State::Opening);
-            actions.push(Action::Open { session, place: self.place(session), who: self.who(session) });
+            actions.push(Action::Open { session, place: self.place(session) });
         }
     }
 
     /// What a session of the ramp joins. A connect workload's place depends on the message instead. At a URL without a
     /// path, a server that speaks wsbench's dialect has the embedded target's places.
-    pub(super) fn place(&self, session: SessionId) -> String {
-        let group = self.roster.group(session);
+    pub(super) fn place(&self, session: SessionId) -> Place {
+        let mut place = Place {
+            path: String::new(),
+            room: self.roster.group(session),
+            session: self.roster.global(session),
+            is_publisher: self.roster.is_publisher(session),
+            values: self.setup.cell.values.clone(),
+        };
+        place.path = self.path(&place);
+        place
+    }
+
+    fn path(&self, place: &Place) -> String {
         match (&self.setup.cell.target, &self.setup.cell.workload) {
-            (Target::Url(url), _) if self.setup.cell.dialect == DialectKind::Raw || url.path != "/" => {
-                self.setup.cell.values.fill(&url.path, Marks::Single, self.who(session), in_url).into_owned()
+            (Target::Url(url), _) if self.setup.cell.dialect != Dialect::Wsbench || url.path != "/" => {
+                place.fill_path(&url.path)
             }
             // Nobody but the target itself may publish to a topic.
-            (Target::Url(_), Workload::Push { .. }) | (_, Workload::Chat { .. }) => workload::room(group),
-            (Target::Embedded, Workload::Push { .. }) => workload::topic(group),
+            (Target::Url(_), Workload::Push { .. }) | (_, Workload::Chat { .. }) => workload::room(place.room),
+            (Target::Embedded, Workload::Push { .. }) => workload::topic(place.room),
             (_, Workload::Echo { .. } | Workload::Connect { .. }) => workload::echo(),
         }
     }
 
-    /// Who marks are filled in for.
-    pub(super) fn who(&self, session: SessionId) -> Who {
-        Who { room: self.roster.group(session), session: self.roster.global(session) }
-    }
-
     /// Fills in what the session will send, once.
     fn fill_template(&mut self, session: SessionId) {
-        let who = self.who(session);
-        if let (Some(own), Some(unfilled)) = (self.templates.get_mut(session as usize), self.composer.unfilled()) {
-            let values = &self.setup.cell.values;
-            own.get_or_insert_with(|| {
-                Box::new(unfilled.filled(|text| values.fill(text, Marks::Double, who, as_it_is)))
-            });
-        }
+        let (Some(None), Some(unfilled)) = (self.templates.get(session as usize), self.composer.unfilled()) else {
+            return;
+        };
+        let place = self.place(session);
+        let filled = unfilled.filled(|text| place.fill_payload(text));
+        self.templates[session as usize] = Some(Box::new(filled));
     }
 
     pub(super) fn opened(&mut self, now: Nanos, session: SessionId, phases: ConnectPhases, actions: &mut Vec<Action>) {
@@ -224,6 +228,7 @@ impl Core {
             (Metric::Tcp, phases.tcp),
             (Metric::Tls, phases.tls),
             (Metric::Upgrade, phases.upgrade),
+            (Metric::Switch, phases.switch),
             (Metric::Connect, total),
         ];
         for (metric, length) in all.into_iter().filter_map(|(m, length)| Some((m, length?))) {

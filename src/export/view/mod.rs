@@ -163,6 +163,13 @@ fn notices(document: &Document) -> Vec<String> {
             by_socket.join(", ")
         ));
     }
+    let insecure = document.insecure_arms();
+    if !insecure.is_empty() {
+        notices.push(format!(
+            "INSECURE: {} took any certificate under any name, so nobody knows who answered.",
+            insecure.join(", ")
+        ));
+    }
     if document.cells.iter().any(Cell::is_closed) {
         notices.push(
             "Closed arrival: each session waits for its answer before it sends again, so a stall of the target hides \

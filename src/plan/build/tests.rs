@@ -1,7 +1,7 @@
 //! What scenarios and flags resolve to.
 
 use super::*;
-use crate::catalog::{Closer, DialectKind, Engine, FirstMessage, HttpMethod, Transport};
+use crate::catalog::{Closer, Dialect, Engine, FirstMessage, HttpMethod, Transport};
 use crate::plan::{TargetFlag, Workload};
 use crate::schedule::Stage;
 use crate::units::Rate;
@@ -46,7 +46,7 @@ fn defaults_are_filled_in() {
     assert_eq!((plan.seed, plan.trials, cell.load.sessions), (1, 1, 1));
     assert_eq!(cell.load.connect_timeout, Span::from_millis(2000));
     assert_eq!((cell.load.timeout, cell.load.drain), (Span::from_millis(2000), Span::from_millis(1000)));
-    assert_eq!((&cell.target, cell.dialect), (&Target::Embedded, DialectKind::Wsbench));
+    assert_eq!((&cell.target, &cell.dialect), (&Target::Embedded, &Dialect::Wsbench));
     assert_eq!(cell.workload.payload().range(), (128, 128));
     let Transport::ShortPolling(http) = &cell.transport else { panic!("{:?}", cell.transport) };
     assert_eq!((http.interval, http.keep_alive, http.batch), (Some(Span::from_millis(250)), true, true));
@@ -60,9 +60,9 @@ fn plain_requests_post_and_speak_the_targets_dialect_or_none() {
         Transport::Http(requests) => requests.method,
         other => panic!("{other:?}"),
     };
-    assert_eq!((of(0), of(1), plan.cells[0].dialect), (HttpMethod::Post, HttpMethod::Get, DialectKind::Wsbench));
+    assert_eq!((of(0), of(1), &plan.cells[0].dialect), (HttpMethod::Post, HttpMethod::Get, &Dialect::Wsbench));
     let url = plain(&format!("{ECHO}[target.urls]\nhttp = \"https://h/api\"\n[transports.http]"));
-    assert_eq!(url.cells[0].dialect, DialectKind::Raw);
+    assert_eq!(url.cells[0].dialect, Dialect::Raw);
     let storm = "[workload.connect]\n[load]\nrate = \"1/s\"\nduration = \"1s\"\n[transports.http]\n[transports.tcp]";
     let firsts = plain(storm).cells.into_iter().map(|cell| match cell.workload {
         Workload::Connect { first, .. } => first,
@@ -147,8 +147,8 @@ fn a_target_flag_replaces_the_embedded_target_and_its_network() {
     let targets = vec![target("websocket=ws://h:1/"), target("long-polling=http://h:2/")];
     let plan = planned(&text, &Overrides { targets, ..Overrides::default() });
     assert_eq!((plan.cells[0].network.delay, plan.embedded), (Span::ZERO, None));
-    let dialects: Vec<_> = plan.cells.iter().map(|cell| cell.dialect).collect();
-    assert_eq!(dialects, [DialectKind::Raw, DialectKind::Wsbench]);
+    let dialects: Vec<_> = plan.cells.iter().map(|cell| cell.dialect.clone()).collect();
+    assert_eq!(dialects, [Dialect::Raw, Dialect::Wsbench]);
     assert!(matches!(&plan.cells[1].target, Target::Url(url) if url.port == 2));
 }
 

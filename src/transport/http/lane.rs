@@ -3,7 +3,8 @@
 //! The connection is driven by whoever waits for its answer, not by a task of its own: a message is in the sink's hands
 //! in the same turn of the scheduler in which it was read.
 
-use super::Requests;
+use super::{Requests, header};
+use crate::dialect::{self, Ask};
 use crate::transport::counted::Counted;
 use crate::transport::failure::class_of;
 use crate::transport::meter::Meter;
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -49,6 +50,19 @@ struct Driver(Option<Connection<TokioIo<Counted>, Full<Bytes>>>);
 pub(super) struct Head {
     pub status: StatusCode,
     pub headers: HeaderMap,
+}
+
+impl Head {
+    /// As a dialect looks at it.
+    pub fn of_dialect(&self) -> dialect::Head<'_> {
+        dialect::Head { status: self.status.as_u16(), headers: &self.headers }
+    }
+}
+
+impl dialect::Headers for HeaderMap {
+    fn get(&self, name: &str) -> Option<&str> {
+        HeaderMap::get(self, name)?.to_str().ok()
+    }
 }
 
 /// A request without an answer.
@@ -106,24 +120,31 @@ impl Lane {
     }
 
     /// Sends a request on the connection that [`ready`](Self::ready) found, and waits for the head of its answer.
-    pub async fn ask(&mut self, method: Method, path: &str, body: Bytes) -> Result<Head, Lost> {
+    pub async fn ask(&mut self, ask: &Ask) -> Result<Head, Lost> {
         let unsent = |detail: String| Lost {
             failure: Failure::new(ErrorClass::HttpProtocol, detail),
             is_unsent: true,
             was_reused: false,
         };
-        let mut request = match Request::builder().method(method).uri(path).body(Full::new(body)) {
+        let body = Full::new(ask.body.clone());
+        let mut request = match Request::builder().method(ask.method).uri(&ask.path).body(body) {
             Ok(request) => request,
-            Err(error) => return Err(unsent(format!("{path:?} can't be asked for: {error}"))),
+            Err(error) => return Err(unsent(format!("{:?} can't be asked for: {error}", ask.path))),
         };
-        self.requests.write_headers(path, request.headers_mut());
+        self.requests.write_headers(&ask.path, request.headers_mut());
+        for (name, value) in &ask.headers {
+            match header(name, value) {
+                Ok((name, value)) => drop(request.headers_mut().insert(name, value)),
+                Err(failure) => return Err(unsent(failure.detail)),
+            }
+        }
         let Some(live) = &mut self.live else { return Err(unsent("there is no connection".to_owned())) };
         let was_reused = std::mem::replace(&mut live.is_used, true);
         match live.driver.drive(live.sender.try_send_request(request)).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 live.body = Some(body);
-                self.requests.keep_cookies(path, &head.headers);
+                self.requests.keep_cookies(&ask.path, &head.headers);
                 Ok(Head { status: head.status, headers: head.headers })
             }
             Err(mut error) => {

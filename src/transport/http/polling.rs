@@ -1,22 +1,15 @@
 //! Long and short polling: ask, take what came, ask again.
 
+use super::joining::Joining;
 use super::lane::{Head, Lane, Lost};
-use super::{Backoff, Join, since};
-use crate::catalog::Framing;
+use super::{Backoff, Face, since, unreadable, usable};
 use crate::clock::{Nanos, now};
-use crate::codec::stream::StreamCodec;
-use crate::codec::{CodecError, Decode, MAX_MESSAGE};
-use crate::dialect::HttpFace;
+use crate::codec::body::{Body, Cut};
 use crate::seed;
 use crate::transport::closing::CLOSE_PATIENCE;
-use crate::transport::counted::Counted;
 use crate::transport::net::Runtime;
 use crate::transport::session::Session;
-use crate::transport::tcp::garbage;
 use crate::transport::{Ended, ErrorClass, Failure};
-use bytes::Bytes;
-use hyper::header::CONTENT_ENCODING;
-use hyper::{Method, StatusCode};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,7 +20,7 @@ const MAX_FAILURES: u32 = 5;
 pub(super) struct Polling {
     session: Rc<Session>,
     lane: Lane,
-    face: Box<dyn HttpFace>,
+    face: Face,
     /// Short polling: from a response to the next request.
     interval: Option<Duration>,
     /// When the latest response was there.
@@ -35,31 +28,17 @@ pub(super) struct Polling {
     backoff: Backoff,
 }
 
-/// Joins, where the dialect does by a GET; what that brings is delivered.
-pub(super) async fn join(join: Join, interval: Option<Duration>) -> Result<Polling, Failure> {
-    let Join { session, lane, face } = join;
-    let mut polling = Polling { session, lane, face, interval, last: None, backoff: Backoff::default() };
-    let stream = polling.lane.stream();
-    let Some(path) = polling.face.join() else {
-        stream.inspect(|stream| stream.joined(0));
-        return Ok(polling);
-    };
-    stream.inspect(Counted::watch_head);
-    let head = polling.lane.ask(Method::GET, &path, Bytes::new()).await.map_err(|lost| lost.failure)?;
-    polling.lane.stream().inspect(|stream| stream.joined(stream.head_len()));
-    check(&head)?;
-    let cursor = head.headers.get("cursor").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    polling.face.joined(cursor).map_err(|refusal| Failure::new(ErrorClass::HttpProtocol, refusal.to_string()))?;
-    let (_, result) = polling.body(Body::new(polling.face.is_batched(), true)).await;
-    result?;
-    polling.last = Some(now());
-    Ok(polling)
+/// Joins, where the dialect does by requests; what those bring is delivered.
+pub(super) async fn join(joining: Joining<'_>, interval: Option<Duration>) -> Result<Polling, Failure> {
+    let session = joining.session.clone();
+    let (lane, face) = joining.by_polling().await?;
+    Ok(Polling { session, lane, face, interval, last: Some(now()), backoff: Backoff::default() })
 }
 
 impl Polling {
     /// Polls until the session breaks or is given up.
     pub async fn receive(mut self) -> Ended {
-        if self.face.is_over_when_joined() {
+        if self.face.borrow().is_over_when_joined() {
             return self.end_with_target().await;
         }
         self.wait(seed::pick(0, self.session.id.into(), 1 << 32) as f64 / (1u64 << 32) as f64).await;
@@ -103,115 +82,88 @@ impl Polling {
 
     /// One request for messages, asked a second time only where the target closed the connection between two.
     async fn poll(&mut self) -> Result<(), Failure> {
-        let path = self.face.poll();
+        let ask = self.face.borrow_mut().poll();
         let (head, gap) = loop {
             self.lane.ready().await?;
             let gap = since(self.last);
-            match self.lane.ask(Method::GET, &path, Bytes::new()).await {
+            match self.lane.ask(&ask).await {
                 Ok(head) => break (head, gap),
                 Err(Lost { was_reused: true, .. }) => {}
                 Err(lost) => return Err(lost.failure),
             }
         };
-        if let Err(failure) = check(&head) {
-            self.lane.finish().await;
-            return Err(failure);
-        }
-        let expects = head.status != StatusCode::NO_CONTENT;
-        let (messages, result) = match expects {
-            true => self.body(Body::new(self.face.is_batched(), false)).await,
-            false => (0, Ok(())),
+        let cut = match self.cut(&head) {
+            Ok(cut) => cut,
+            Err(failure) => {
+                self.lane.finish().await;
+                return Err(failure);
+            }
+        };
+        let (messages, result) = match cut {
+            Cut::Nothing => (0, Ok(())),
+            cut => self.body(Body::new(cut)).await,
         };
         self.lane.finish().await;
         self.last = Some(now());
         // What came of a body that broke came: it isn't asked for again.
-        self.face.received(messages);
+        self.face.borrow_mut().received(messages);
         self.session.meter.polled(messages);
         self.session.sink.on_poll(self.session.id, messages, gap);
         result
     }
 
+    fn cut(&self, head: &Head) -> Result<Cut, Failure> {
+        let mut face = self.face.borrow_mut();
+        if face.is_nothing_new(head.status.as_u16()) {
+            return Ok(Cut::Nothing);
+        }
+        usable(head)?;
+        let answered = face.answered(&head.of_dialect());
+        answered.map_err(|refusal| Failure::new(ErrorClass::HttpProtocol, refusal.to_string()))
+    }
+
     /// Reads a body and delivers what is in it. Returns how many messages that were.
     async fn body(&mut self, mut body: Body) -> (u64, Result<(), Failure>) {
-        let mut messages = 0;
+        let mut delivery = Delivery { session: &self.session, messages: 0, heard: Ok(()), at: 0 };
         let result = loop {
             let chunk = self.lane.chunk().await;
-            let at = now();
-            let session = &self.session;
-            let mut deliver = |message: &[u8]| {
-                messages += 1;
-                session.deliver(message, None, at);
-            };
+            delivery.at = now();
             match chunk {
                 Ok(Some(bytes)) => {
-                    if let Err(failure) = body.push(&bytes, &mut deliver) {
-                        break Err(failure);
+                    if let Err(error) = body.push(&bytes, &mut |message| delivery.take(message)) {
+                        break Err(unreadable(&body, error));
                     }
                 }
-                Ok(None) => break body.end(&mut deliver),
+                Ok(None) => break self.end(body, &mut delivery),
                 Err(failure) => break Err(failure),
             }
         };
-        (messages, result)
+        (delivery.messages, delivery.heard.and(result))
+    }
+
+    fn end(&self, body: Body, delivery: &mut Delivery) -> Result<(), Failure> {
+        let own = body.end(&mut |message| delivery.take(message))?;
+        if let Some(own) = own {
+            self.face.borrow_mut().cut(&own, &mut |message| delivery.take(message))?;
+        }
+        Ok(())
     }
 }
 
-/// A polled body on its way in.
-enum Body {
-    /// Length-prefixed messages.
-    Batch(StreamCodec),
-    /// One message as it is. Where none was promised, an empty body is none.
-    Single { bytes: Vec<u8>, may_be_none: bool },
+/// Messages of one body on their way to the session, up to one that breaks it.
+struct Delivery<'a> {
+    session: &'a Session,
+    messages: u64,
+    heard: Result<(), Failure>,
+    at: Nanos,
 }
 
-impl Body {
-    fn new(is_batched: bool, may_be_none: bool) -> Body {
-        match is_batched {
-            true => Body::Batch(StreamCodec::new(Framing::Length, 0)),
-            false => Body::Single { bytes: Vec::new(), may_be_none },
+impl Delivery<'_> {
+    fn take(&mut self, message: &[u8]) {
+        if self.heard.is_ok() {
+            self.messages += 1;
+            self.heard = self.session.deliver(message, None, self.at);
         }
-    }
-
-    fn push(&mut self, chunk: &[u8], deliver: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-        match self {
-            Body::Batch(codec) => codec.push(chunk, deliver).map_err(|error| garbage(&error)),
-            Body::Single { bytes, .. } => {
-                let size = bytes.len() + chunk.len();
-                if size > MAX_MESSAGE {
-                    return Err(CodecError::TooLarge { size, limit: MAX_MESSAGE }.into());
-                }
-                bytes.extend_from_slice(chunk);
-                Ok(())
-            }
-        }
-    }
-
-    fn end(&self, deliver: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-        match self {
-            Body::Batch(codec) if !codec.is_clean() => {
-                Err(Failure::new(ErrorClass::Garbage, "a batch that ends in the middle of a message"))
-            }
-            Body::Single { bytes, may_be_none } if !(bytes.is_empty() && *may_be_none) => {
-                deliver(bytes);
-                Ok(())
-            }
-            Body::Batch(_) | Body::Single { .. } => Ok(()),
-        }
-    }
-}
-
-/// Is it an answer to take messages from?
-pub(super) fn check(head: &Head) -> Result<(), Failure> {
-    if !head.status.is_success() {
-        let detail = format!("a request for messages was answered with {}", head.status);
-        return Err(Failure::new(ErrorClass::HttpStatus(head.status.as_u16()), detail));
-    }
-    match head.headers.get(CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => {
-            let detail = format!("the answer is encoded ({encoding:?}); switch that off, or use headers = \"minimal\"");
-            Err(Failure::new(ErrorClass::HttpProtocol, detail))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -219,38 +171,11 @@ pub(super) fn check(head: &Head) -> Result<(), Failure> {
 fn is_final(class: &ErrorClass) -> bool {
     matches!(class, ErrorClass::HttpStatus(400 | 401 | 403 | 404 | 405 | 410))
         || matches!(class, ErrorClass::Garbage | ErrorClass::TooLarge | ErrorClass::HttpProtocol)
+        // The dialect's own end of the session.
+        || matches!(class, ErrorClass::ClosedByTarget(_) | ErrorClass::JoinRefused)
 }
 
 /// A target that answers is alive, however busy it says it is; one that doesn't answer may be gone.
 fn is_countable(class: &ErrorClass) -> bool {
     !matches!(class, ErrorClass::HttpStatus(_))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(mut body: Body, chunks: &[&[u8]]) -> Result<Vec<Vec<u8>>, ErrorClass> {
-        let mut got = Vec::new();
-        for chunk in chunks {
-            body.push(chunk, &mut |m| got.push(m.to_vec())).map_err(|f| f.class)?;
-        }
-        body.end(&mut |m| got.push(m.to_vec())).map_err(|f| f.class)?;
-        Ok(got)
-    }
-
-    #[test]
-    fn a_body_is_one_message_or_a_batch_of_them() {
-        assert_eq!(read(Body::new(false, false), &[b"he", b"llo"]).unwrap(), [b"hello"]);
-        assert_eq!(read(Body::new(false, false), &[]).unwrap(), [b""]);
-        assert!(read(Body::new(false, true), &[]).unwrap().is_empty());
-        assert_eq!(read(Body::new(true, false), &[b"\0\0\0\x01a\0\0\0", b"\x02bc"]).unwrap(), [b"a".as_slice(), b"bc"]);
-    }
-
-    #[test]
-    fn a_batch_cut_short_and_a_message_too_large_are_errors() {
-        assert_eq!(read(Body::new(true, false), &[b"\0\0\0\x05a"]), Err(ErrorClass::Garbage));
-        let half = vec![0; MAX_MESSAGE / 2 + 1];
-        assert_eq!(read(Body::new(false, false), &[&half, &half]), Err(ErrorClass::TooLarge));
-    }
 }

@@ -1,38 +1,25 @@
 //! Publishing by POST: one after the other, in order, on one connection. It is opened with the session where the workload
 //! will publish, so that no message's latency holds a connect that a live client would long have behind it.
 
-use super::Backoff;
 use super::lane::{Lane, Lost};
+use super::{Backoff, Face};
 use crate::clock::now;
-use crate::dialect::HttpFace;
+use crate::dialect::Ask;
 use crate::transport::net::Runtime;
-use crate::transport::queue::{Item, Message};
+use crate::transport::queue::{Item, Message, Whose};
 use crate::transport::session::Session;
 use crate::transport::{Ended, ErrorClass, Failure};
-use bytes::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 
 pub(super) struct Publisher {
     lane: Lane,
-    paths: Paths,
+    face: Face,
     backoff: Backoff,
 }
 
-/// Where a session publishes and leaves.
-pub(super) struct Paths {
-    publish: String,
-    leave: Option<String>,
-}
-
-impl Paths {
-    pub fn of(face: &dyn HttpFace) -> Paths {
-        Paths { publish: face.publish(), leave: face.leave() }
-    }
-}
-
 impl Publisher {
-    pub fn new(paths: Paths, lane: Lane) -> Publisher {
-        Publisher { lane, paths, backoff: Backoff::default() }
+    pub fn new(face: Face, lane: Lane) -> Publisher {
+        Publisher { lane, face, backoff: Backoff::default() }
     }
 
     /// Publishes what comes to the outbox, until that says close.
@@ -48,13 +35,17 @@ impl Publisher {
 
     /// A message that could not be published is named by its ticket; if even the connection failed, it was never sent.
     async fn post(&mut self, session: &Session, message: Message) {
-        let (ticket, size) = (message.ticket, message.payload.len() as u64);
-        let mut is_stamped = false;
+        let ask = self.face.borrow_mut().publish(message.bytes.into());
+        let load = match message.whose {
+            Whose::Load { ticket, payload } => Some((ticket, payload)),
+            Whose::Dialect => None,
+        };
+        let mut unstamped = load;
         let status = self
-            .request(Method::POST, self.paths.publish.clone(), message.payload.into(), || {
-                if !std::mem::replace(&mut is_stamped, true) {
+            .request(&ask, || {
+                if let Some((ticket, payload)) = unstamped.take() {
                     session.sending(ticket, now());
-                    session.meter.sent(1, size);
+                    session.meter.sent(1, payload as u64);
                 }
             })
             .await;
@@ -67,14 +58,15 @@ impl Publisher {
             }
             Err(failure) => failure,
         };
-        session.fault(Some(ticket), failure);
+        session.fault(load.map(|(ticket, _)| ticket), failure);
         self.backoff.failed(&Runtime).await;
     }
 
     /// Tells the target, where the dialect does. The closing lasts from that request to its answer.
     async fn leave(&mut self, session: &Session) -> Ended {
-        let Some(path) = self.paths.leave.clone() else { return session.closing.closed() };
-        match self.request(Method::DELETE, path, Bytes::new(), || session.closing.began()).await {
+        let leave = self.face.borrow_mut().leave();
+        let Some(leave) = leave else { return session.closing.closed() };
+        match self.request(&leave, || session.closing.began()).await {
             Ok(_) => session.closing.closed(),
             Err(failure) => session.closing.broken(failure),
         }
@@ -82,19 +74,13 @@ impl Publisher {
 
     /// Sends one request; `about_to_write` is called right before. A second attempt is made only where certainly nothing
     /// of the first was written: a message must not be published twice.
-    async fn request(
-        &mut self,
-        method: Method,
-        path: String,
-        body: Bytes,
-        mut about_to_write: impl FnMut(),
-    ) -> Result<StatusCode, Failure> {
+    async fn request(&mut self, ask: &Ask, mut about_to_write: impl FnMut()) -> Result<StatusCode, Failure> {
         let mut attempts = 0;
         loop {
             self.lane.ready().await?;
             about_to_write();
             attempts += 1;
-            match self.lane.ask(method.clone(), &path, body.clone()).await {
+            match self.lane.ask(ask).await {
                 Ok(head) => {
                     self.lane.finish().await;
                     return Ok(head.status);

@@ -1,19 +1,12 @@
 //! One GET whose answer never ends: an event stream, or length-prefixed messages.
 
-use super::Join;
+use super::joining::Joining;
 use super::lane::{Head, Lane};
-use super::polling::check;
-use crate::catalog::{Framing, TransportKind};
+use super::unreadable;
 use crate::clock::now;
-use crate::codec::Decode;
-use crate::codec::sse::SseDecoder;
-use crate::codec::stream::StreamCodec;
-use crate::dialect::Receive;
+use crate::codec::body::{Body, Cut};
 use crate::transport::session::Session;
-use crate::transport::tcp::garbage;
 use crate::transport::{Ended, ErrorClass, Failure};
-use bytes::Bytes;
-use hyper::Method;
 use hyper::header::CONTENT_TYPE;
 use std::rc::Rc;
 
@@ -21,33 +14,21 @@ use std::rc::Rc;
 pub(super) struct Streaming {
     session: Rc<Session>,
     lane: Lane,
-    decoder: Decoder,
+    body: Body,
 }
 
-enum Decoder {
-    Events(SseDecoder),
-    Lengths(StreamCodec),
+/// Asks for the stream; joined when its head is there, or by what the dialect hears.
+pub(super) async fn join(joining: Joining<'_>) -> Result<Streaming, Failure> {
+    let session = joining.session.clone();
+    let (lane, body) = joining.by_streaming(check_type).await?;
+    Ok(Streaming { session, lane, body })
 }
 
-/// Asks for the stream; joined when its head is there.
-pub(super) async fn join(join: Join, receive: Receive) -> Result<Streaming, Failure> {
-    let Join { session, mut lane, face } = join;
-    let path = face.join().unwrap_or_else(|| face.poll());
-    lane.stream().as_ref().inspect(|stream| stream.watch_head());
-    let head = lane.ask(Method::GET, &path, Bytes::new()).await.map_err(|lost| lost.failure)?;
-    lane.stream().as_ref().inspect(|stream| stream.joined(stream.head_len()));
-    check(&head)?;
-    let decoder = match receive.transport {
-        TransportKind::Sse => {
-            check_type(&head)?;
-            Decoder::Events(SseDecoder::new(receive.format))
-        }
-        _ => Decoder::Lengths(StreamCodec::new(Framing::Length, 0)),
-    };
-    Ok(Streaming { session, lane, decoder })
-}
-
-fn check_type(head: &Head) -> Result<(), Failure> {
+/// Events come as what the standard calls them.
+fn check_type(head: &Head, cut: Cut) -> Result<(), Failure> {
+    if !matches!(cut, Cut::Events(_)) {
+        return Ok(());
+    }
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
     if content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream")) {
         return Ok(());
@@ -75,20 +56,21 @@ impl Streaming {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let at = now();
         let session = &self.session;
-        let mut deliver = |message: &[u8]| session.deliver(message, None, at);
-        match &mut self.decoder {
-            Decoder::Events(decoder) => decoder.push(bytes, &mut deliver).map_err(Failure::from),
-            Decoder::Lengths(codec) => codec.push(bytes, &mut deliver).map_err(|error| garbage(&error)),
-        }
+        let mut heard = Ok(());
+        let pushed = self.body.push(bytes, &mut |message| {
+            if heard.is_ok() {
+                heard = session.deliver(message, None, at);
+            }
+        });
+        pushed.map_err(|error| unreadable(&self.body, error))?;
+        heard
     }
 
     /// The target ended the response as a response ends.
     fn ended(&self) -> Ended {
-        match &self.decoder {
-            Decoder::Lengths(codec) if !codec.is_clean() => {
-                self.session.closing.cut_off("the stream ended in the middle of a message")
-            }
-            _ => self.session.closing.closed(),
+        match self.body.is_clean() {
+            false => self.session.closing.cut_off("the stream ended in the middle of a message"),
+            true => self.session.closing.closed(),
         }
     }
 }

@@ -1,15 +1,17 @@
 //! The bytes of a request: all of a session's have the same head, but for the cookies that its target sets.
 
-use crate::catalog::{HttpMethod, HttpRequests};
+use crate::catalog::{Format, HttpMethod, HttpRequests};
 use crate::dialect::speak;
 use crate::transport::Opening;
 use crate::transport::cookies::Jar;
 use crate::transport::headers::{Purpose, Said};
+use crate::transport::speech::Speech;
 use std::cell::{OnceCell, RefCell};
 use std::io::Write as _;
 
 pub(super) struct Request {
-    method: HttpMethod,
+    has_body: bool,
+    speech: Speech,
     keeps_cookies: bool,
     /// Up to where the length of the body goes, or the whole of it where there is none.
     head: RefCell<Box<[u8]>>,
@@ -30,17 +32,20 @@ struct Cookies {
 impl Request {
     /// The requests of a session.
     pub fn new(opening: &Opening, settings: &HttpRequests) -> Request {
-        let (endpoint, method) = (&opening.endpoint, settings.method);
-        let path = speak(endpoint.dialect, &endpoint.token).request_path(&opening.place, settings.headers);
-        let said = Said::new(endpoint, opening.who, settings.headers, &settings.extra_headers, &settings.identity);
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", said.host);
-        let purpose = if method == HttpMethod::Post { Purpose::Publish } else { Purpose::Receive };
-        for (name, value) in said.headers(purpose) {
+        let Opening { endpoint, place, .. } = opening;
+        let form = speak(&endpoint.dialect, &endpoint.token).request(place, settings.headers);
+        let said = Said::new(endpoint, place, settings.headers, &settings.extra_headers, &settings.identity);
+        let method = form.method.unwrap_or(settings.method.name());
+        let has_body = method != HttpMethod::Get.name();
+        let mut head = format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", form.path, said.host);
+        let purpose = if has_body { Purpose::Publish } else { Purpose::Receive };
+        for (name, value) in said.headers(purpose).iter().chain(&form.headers) {
             head += &format!("{name}: {value}\r\n");
         }
         let before = head.len();
-        let head = RefCell::new(with_cookie(head.into_bytes(), said.cookie.as_deref(), method));
-        Request { method, keeps_cookies: settings.identity.cookies, head, before, cookies: OnceCell::new() }
+        let head = RefCell::new(with_cookie(head.into_bytes(), said.cookie.as_deref(), has_body));
+        let (speech, keeps_cookies) = (Speech::new(endpoint, place), settings.identity.cookies);
+        Request { has_body, speech, keeps_cookies, head, before, cookies: OnceCell::new() }
     }
 
     /// Keeps the cookies that an answer sets, for the requests from now on.
@@ -54,7 +59,7 @@ impl Request {
         if is_changed {
             let cookie = cookies.jar.header(&cookies.path, cookies.own.as_deref());
             let before = self.head.borrow()[..self.before].to_vec();
-            *self.head.borrow_mut() = with_cookie(before, cookie.as_deref(), self.method);
+            *self.head.borrow_mut() = with_cookie(before, cookie.as_deref(), self.has_body);
         }
     }
 
@@ -69,16 +74,18 @@ impl Request {
 
     /// What of a message is sent.
     pub fn carried<'a>(&self, payload: &'a [u8]) -> &'a [u8] {
-        if self.method == HttpMethod::Post { payload } else { &[] }
+        if self.has_body { payload } else { &[] }
     }
 
-    /// Appends the request that carries `payload`.
-    pub fn encode(&self, payload: &[u8], out: &mut Vec<u8>) {
+    /// Appends the request that carries `payload` as message `ticket`.
+    pub fn encode(&self, ticket: u64, payload: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head.borrow());
-        if self.method == HttpMethod::Post {
-            // Writing to memory doesn't fail.
-            let _ = write!(out, "{}\r\n\r\n", payload.len());
-            out.extend_from_slice(payload);
+        if self.has_body {
+            self.speech.dress(ticket, Format::Text, payload, |_, body| {
+                // Writing to memory doesn't fail.
+                let _ = write!(out, "{}\r\n\r\n", body.len());
+                out.extend_from_slice(body);
+            });
         }
     }
 }
@@ -86,10 +93,10 @@ impl Request {
 const COOKIE: &str = "Cookie: ";
 
 /// Completes a head.
-fn with_cookie(mut head: Vec<u8>, cookie: Option<&str>, method: HttpMethod) -> Box<[u8]> {
+fn with_cookie(mut head: Vec<u8>, cookie: Option<&str>, has_body: bool) -> Box<[u8]> {
     if let Some(cookie) = cookie {
         head.extend_from_slice(format!("{COOKIE}{cookie}\r\n").as_bytes());
     }
-    head.extend_from_slice(if method == HttpMethod::Post { b"Content-Length: " } else { b"\r\n" });
+    head.extend_from_slice(if has_body { b"Content-Length: " } else { b"\r\n" });
     head.into()
 }

@@ -4,10 +4,11 @@ use super::batch::Batch;
 use super::{Joining, failed, foreign, refused};
 use crate::catalog::Format;
 use crate::clock::{Nanos, now};
-use crate::dialect::{Datagram, Dialect};
+use crate::dialect::{Datagram, Dialect, Heard};
 use crate::measure::{Traffic, Volume};
 use crate::reactor::{Handler, Ready, Token, Turn};
-use crate::transport::queue::{Item, Queue};
+use crate::transport::queue::{Item, Queue, Whose};
+use crate::transport::speech::Speech;
 use crate::transport::{
     Connection, Ended, Endpoint, ErrorClass, Failure, Opening, Sent, SessionId, Sink, Unsent, receive_drops,
 };
@@ -29,6 +30,7 @@ struct Session {
     endpoint: Rc<Endpoint>,
     socket: UdpSocket,
     dialect: Box<dyn Dialect>,
+    speech: Speech,
     token: Cell<Option<Token>>,
     /// What the socket wouldn't take yet.
     queue: RefCell<Queue>,
@@ -52,6 +54,7 @@ pub(super) fn start(opening: &Opening, joining: Joining) -> Result<Box<dyn Conne
         endpoint: opening.endpoint.clone(),
         socket: joining.socket.into_std()?,
         dialect: joining.dialect,
+        speech: joining.speech,
         token: Cell::new(None),
         queue: RefCell::new(Queue::new()),
         faults: RefCell::default(),
@@ -70,23 +73,30 @@ pub(super) fn start(opening: &Opening, joining: Joining) -> Result<Box<dyn Conne
 
 impl Session {
     /// Sends a datagram; `false`: the socket takes none now.
-    fn put(&self, ticket: u64, payload: &[u8]) -> bool {
-        let mut sent = self.socket.send(payload);
+    fn put(&self, whose: Whose, bytes: &[u8]) -> bool {
+        let mut sent = self.socket.send(bytes);
         if let Err(error) = &sent
             && error.kind() == io::ErrorKind::ConnectionRefused
         {
             // The error is an earlier datagram's; this one has not been sent.
             self.fault_later(None, refused());
-            sent = self.socket.send(payload);
+            sent = self.socket.send(bytes);
         }
+        let ticket = match whose {
+            Whose::Load { ticket, .. } => Some(ticket),
+            Whose::Dialect => None,
+        };
         match sent {
-            Ok(_) => self.count(&self.sent, payload.len()),
+            Ok(_) => match whose {
+                Whose::Load { payload, .. } => self.count(&self.sent, payload, bytes.len()),
+                Whose::Dialect => add(&self.asked, bytes.len()),
+            },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-                let detail = format!("{} bytes don't fit into a datagram", payload.len());
-                self.fault_later(Some(ticket), Failure::new(ErrorClass::TooLarge, detail));
+                let detail = format!("{} bytes don't fit into a datagram", bytes.len());
+                self.fault_later(ticket, Failure::new(ErrorClass::TooLarge, detail));
             }
-            Err(error) => self.fault_later(Some(ticket), error.into()),
+            Err(error) => self.fault_later(ticket, error.into()),
         }
         true
     }
@@ -102,11 +112,13 @@ impl Session {
         }
     }
 
-    fn count(&self, volume: &Cell<Volume>, payload: usize) {
+    /// Counts a message in a datagram of `bytes`.
+    fn count(&self, volume: &Cell<Volume>, payload: usize, bytes: usize) {
         let mut sum = volume.get();
         sum.messages += 1;
         sum.payload += payload as u64;
-        sum.wire += payload as u64 + self.overhead;
+        sum.framing += bytes.saturating_sub(payload) as u64;
+        sum.wire += bytes as u64 + self.overhead;
         volume.set(sum);
     }
 
@@ -117,11 +129,13 @@ impl Session {
             match item {
                 Item::Message(message) => {
                     let at = now();
-                    if !self.put(message.ticket, &message.payload) {
+                    if !self.put(message.whose, &message.bytes) {
                         self.queue.borrow_mut().unget(message);
                         return;
                     }
-                    self.sink.on_sent(self.id, message.ticket, at);
+                    if let Whose::Load { ticket, .. } = message.whose {
+                        self.sink.on_sent(self.id, ticket, at);
+                    }
                 }
                 Item::Ping | Item::Pong(_) => {}
                 Item::Close(_) => return self.leave(),
@@ -165,9 +179,12 @@ impl Session {
     }
 
     fn take(&self, bytes: &[u8]) {
+        if self.speech.talk().is_some() {
+            return self.hear(bytes);
+        }
         match self.dialect.datagram(bytes) {
             Datagram::Payload(payload) => {
-                self.count(&self.received, payload.len());
+                self.count(&self.received, payload.len(), bytes.len());
                 self.sink.on_message(self.id, payload, None, now());
             }
             // Answers to a join that was asked more than once.
@@ -176,6 +193,35 @@ impl Session {
                 let failure = foreign("a datagram of the dialect that a joined session doesn't expect");
                 self.sink.on_fault(self.id, None, failure);
             }
+        }
+    }
+}
+
+impl Session {
+    /// Takes a datagram as the dialect reads it. One that it can't read is a fault of its own.
+    fn hear(&self, bytes: &[u8]) {
+        let at = now();
+        let heard = self.speech.hear(bytes, |heard| match heard {
+            Heard::Message(payload) => {
+                self.count(&self.received, payload.len(), bytes.len());
+                self.sink.on_message(self.id, payload, None, at);
+            }
+            Heard::Answer { ticket, payload } => {
+                self.count(&self.received, payload.len(), bytes.len());
+                self.sink.on_answer(self.id, ticket, payload.len() as u64, at);
+            }
+            Heard::Acknowledged { ticket } => self.sink.on_acknowledged(self.id, ticket, at),
+            Heard::Say(bytes) => {
+                self.queue.borrow_mut().push(Whose::Dialect, self.speech.format(), bytes);
+                self.stir();
+            }
+            Heard::Fault { ticket, problem } => {
+                self.sink.on_fault(self.id, ticket, Failure::new(ErrorClass::Rejected, problem));
+            }
+            Heard::Joined => {}
+        });
+        if let Err(failure) = heard {
+            self.sink.on_fault(self.id, None, failure);
         }
     }
 }
@@ -203,21 +249,30 @@ struct Handle(Rc<Session>);
 impl Connection for Handle {
     fn send(&mut self, ticket: u64, format: Format, payload: &[u8]) -> Result<Sent, Unsent> {
         let session = &*self.0;
-        if session.queue.borrow().is_idle() {
-            let at = now();
-            if session.put(ticket, payload) {
-                return Ok(Sent::At(at));
+        let whose = Whose::Load { ticket, payload: payload.len() };
+        session.queue.borrow().has_room(payload.len(), session.endpoint.outbox_limit)?;
+        Ok(session.speech.dress(ticket, format, payload, |format, bytes| {
+            if session.queue.borrow().is_idle() {
+                let at = now();
+                if session.put(whose, bytes) {
+                    return Sent::At(at);
+                }
             }
-        }
-        session.queue.borrow_mut().push(ticket, format, payload, session.endpoint.outbox_limit)?;
-        Ok(Sent::Later)
+            session.queue.borrow_mut().push(whose, format, bytes);
+            Sent::Later
+        }))
     }
 
     fn close(&mut self) {
         // The end can't be told from within this call.
-        if self.0.queue.borrow_mut().close(None) {
-            self.0.stir();
+        if self.0.queue.borrow().is_closing() {
+            return;
         }
+        if let Some(last) = self.0.speech.leave() {
+            self.0.queue.borrow_mut().push(Whose::Dialect, self.0.speech.format(), &last);
+        }
+        self.0.queue.borrow_mut().close(None);
+        self.0.stir();
     }
 
     fn traffic(&self, wire: bool) -> Traffic {

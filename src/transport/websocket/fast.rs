@@ -49,7 +49,7 @@ fn encode(item: Item, at: Nanos, frames: Frames, pings: &Pings, wire: &mut Vec<u
                 Format::Text => OpCode::Text,
                 Format::Binary => OpCode::Binary,
             };
-            for piece in frames.cut(&message.payload) {
+            for piece in frames.cut(&message.bytes) {
                 let opcode = if piece.is_first { opcode } else { OpCode::Continuation };
                 append(Frame::new(piece.is_last, opcode, None, piece.bytes.into()), wire);
             }
@@ -81,7 +81,11 @@ async fn read(session: &Session, reader: &mut WebSocketRead<Counted>, pings: &Pi
         let at = now();
         match assembler.take(&mut frame) {
             Ok(None) => {}
-            Ok(Some(Arrival::Message(format, payload))) => session.deliver(&payload, Some(format), at),
+            Ok(Some(Arrival::Message(format, payload))) => {
+                if let Err(failure) = session.deliver(&payload, Some(format), at) {
+                    return Stop::Broken(failure);
+                }
+            }
             Ok(Some(Arrival::Ping(payload))) => session.outbox.pong(payload),
             Ok(Some(Arrival::Pong(payload))) => pings.answered(session, payload),
             Ok(Some(Arrival::Close(code))) => return Stop::Closed(code),

@@ -1,14 +1,16 @@
 //! The engine of our own: `codec::websocket` on the reactor. Pings and closing are here and in `direct.rs`.
 
 use super::{Frames, Pings, upgraded};
-use crate::catalog::Websocket;
+use crate::catalog::{Format, Websocket};
 use crate::clock::Nanos;
 use crate::codec::websocket::{Arrival, Decoder, Encoder, Role};
 use crate::reactor::Seat;
 use crate::transport::closing::{Closing, Stop};
 use crate::transport::direct::{self, Direct, Outgoing, Protocol};
+use crate::transport::joining::{OnUnit, Units};
+use crate::transport::speech::Speech;
 use crate::transport::stream::CloseBy;
-use crate::transport::{Ended, Failure, Opened, Opening};
+use crate::transport::{Ended, ErrorClass, Failure, Opened, Opening};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -23,11 +25,43 @@ pub(in crate::transport) async fn open(
     opening: &Opening,
     settings: &Websocket,
 ) -> Result<Opened, Failure> {
-    let (joined, phases) = upgraded(seat, opening, settings).await?;
+    let speech = Speech::new(&opening.endpoint, &opening.place);
+    let (joined, decoder, phases) = upgraded(seat, opening, settings, &speech).await?;
     let native = Native { frames: Frames::new(settings), pings: Pings::default() };
-    let decoder = Decoder::new(Role::Client);
-    let connection = direct::start(seat, opening, joined, native, decoder, Some(settings.close_code));
+    let connection = direct::start(seat, opening, joined, speech, native, decoder, Some(settings.close_code));
     Ok(Opened { connection, phases })
+}
+
+/// WebSocket messages, while the session is being joined.
+impl Units for Decoder {
+    fn put(&mut self, format: Format, said: &[u8], out: &mut Vec<u8>) {
+        ENCODER.with_borrow_mut(|encoder| encoder.message(format, said, usize::MAX, out));
+    }
+
+    fn take(&mut self, bytes: &mut [u8], out: &mut Vec<u8>, on: OnUnit<'_>) -> Result<usize, Failure> {
+        let mut failed = None;
+        let taken = self.push(bytes, |arrival| {
+            let went = match arrival {
+                Arrival::Message(_, payload) => on(&payload),
+                Arrival::Close(code) => {
+                    Err(Failure::new(ErrorClass::ClosedByTarget(code), "the target closed instead of joining"))
+                }
+                Arrival::Ping(payload) => {
+                    ENCODER.with_borrow_mut(|encoder| encoder.pong(payload, out));
+                    Ok(ControlFlow::Continue(()))
+                }
+                Arrival::Pong(_) => Ok(ControlFlow::Continue(())),
+            };
+            went.unwrap_or_else(|failure| {
+                failed = Some(failure);
+                ControlFlow::Break(())
+            })
+        });
+        match failed {
+            Some(failure) => Err(failure),
+            None => taken.map_err(|violation| (&violation).into()),
+        }
+    }
 }
 
 struct Native {
@@ -49,10 +83,15 @@ impl Protocol for Native {
     }
 
     fn decode(&self, decoder: &mut Decoder, bytes: &mut [u8], at: Nanos, session: &Direct<Native>) -> Result<(), Stop> {
-        let mut closed = None;
+        let (mut closed, mut failed) = (None, None);
         let pushed = decoder.push(bytes, |arrival| {
             match arrival {
-                Arrival::Message(format, payload) => session.deliver(&payload, Some(format), at),
+                Arrival::Message(format, payload) => {
+                    if let Err(failure) = session.deliver(&payload, Some(format), at) {
+                        failed = Some(failure);
+                        return ControlFlow::Break(());
+                    }
+                }
                 Arrival::Ping(payload) => session.pong(payload),
                 Arrival::Pong(payload) => {
                     if let Some(round_trip) = self.pings.round_trip(payload, at) {
@@ -63,6 +102,9 @@ impl Protocol for Native {
             }
             ControlFlow::Continue(())
         });
+        if let Some(failure) = failed {
+            return Err(Stop::Broken(failure));
+        }
         match (pushed, closed) {
             (Err(violation), _) => Err(Stop::Violation(violation.close_code(), (&violation).into())),
             (Ok(_), Some(code)) => Err(Stop::Closed(code)),

@@ -8,7 +8,7 @@ use crate::codec::MAX_MESSAGE;
 use crate::codec::websocket::close_code;
 use crate::transport::closing::Stop;
 use crate::transport::counted::Counted;
-use crate::transport::queue::{Item, Message as Outgoing};
+use crate::transport::queue::{Item, Message as Outgoing, Whose};
 use crate::transport::session::Session;
 use crate::transport::{Ended, ErrorClass, Failure};
 use bytes::Bytes;
@@ -103,20 +103,21 @@ async fn write_message(session: &Session, socket: &Socket, frames: Frames, messa
         Format::Text => Data::Text,
         Format::Binary => Data::Binary,
     };
-    let size = message.payload.len() as u64;
-    let payload = Bytes::from(message.payload);
-    for piece in frames.cut(&payload) {
+    let bytes = Bytes::from(message.bytes);
+    for piece in frames.cut(&bytes) {
         let opcode = if piece.is_first { data } else { Data::Continue };
-        let frame = Frame::message(payload.slice_ref(piece.bytes), OpCode::Data(opcode), piece.is_last);
+        let frame = Frame::message(bytes.slice_ref(piece.bytes), OpCode::Data(opcode), piece.is_last);
         put(socket, || {
-            if piece.is_first {
-                session.sending(message.ticket, now());
+            if let (true, Whose::Load { ticket, .. }) = (piece.is_first, message.whose) {
+                session.sending(ticket, now());
             }
             Message::Frame(frame)
         })
         .await?;
     }
-    session.meter.sent(1, size);
+    if let Whose::Load { payload, .. } = message.whose {
+        session.meter.sent(1, payload as u64);
+    }
     Ok(())
 }
 
@@ -131,14 +132,20 @@ async fn read(session: &Session, socket: &Socket, pings: &Pings) -> Stop {
     loop {
         let next = poll_fn(|cx| socket.borrow_mut().poll_next_unpin(cx)).await;
         let at = now();
-        match next {
+        let delivered = match next {
             Some(Ok(Message::Text(text))) => session.deliver(text.as_bytes(), Some(Format::Text), at),
             Some(Ok(Message::Binary(bytes))) => session.deliver(&bytes, Some(Format::Binary), at),
-            Some(Ok(Message::Pong(payload))) => pings.answered(session, &payload),
+            Some(Ok(Message::Pong(payload))) => {
+                pings.answered(session, &payload);
+                Ok(())
+            }
             Some(Ok(Message::Close(frame))) => return closed(frame),
-            Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Ping(_) | Message::Frame(_))) => Ok(()),
             Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) | None => return Stop::End,
             Some(Err(error)) => return stopped(error),
+        };
+        if let Err(failure) = delivered {
+            return Stop::Broken(failure);
         }
     }
 }

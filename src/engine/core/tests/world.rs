@@ -1,11 +1,10 @@
 //! A simulated target and network around the core, and a clock that jumps from one event to the next.
 
 use super::super::*;
-use crate::catalog::{Arrival, DialectKind, Engine, Format, HeaderProfile, Identity, Transport, Udp, Websocket};
+use crate::catalog::{Arrival, Dialect, Engine, Format, HeaderProfile, Identity, Transport, Udp, Websocket};
 use crate::plan::{Load, Network};
 use crate::schedule::{Schedule, Stage};
 use crate::units::{ByteSize, Rate, Span};
-use crate::values::Values;
 use crate::wire::{PayloadSpec, Sizes};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,6 +14,7 @@ pub const MS: Nanos = 1_000_000;
 pub fn websocket() -> Transport {
     Transport::Websocket(Websocket {
         engine: Engine::Fastwebsockets,
+        start: crate::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
@@ -55,12 +55,13 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
     let cell = Cell {
         arm: "arm".into(),
         transport,
-        dialect: DialectKind::Wsbench,
+        dialect: Dialect::Wsbench,
         target: Target::Embedded,
+        tls: None,
         network: Network::default(),
         workload,
         load,
-        values: Values::default(),
+        values: Default::default(),
     };
     Setup { cell, run: 77, interval: 100 * MS, worker: 0, workers: 1 }
 }
@@ -87,6 +88,8 @@ pub struct World<'a> {
     pub has_pongs: bool,
     /// Whether a copy comes as the response to its request.
     pub has_answers: bool,
+    /// How long a message takes to be acknowledged, if it is.
+    pub acknowledges: Option<Nanos>,
     /// How often nothing arrived when the core was looked at.
     pub wakes: u64,
     /// How far ahead the target's clock is of ours: it stamps what passes with its own.
@@ -105,6 +108,7 @@ impl World<'_> {
             flying: BinaryHeap::new(),
             has_pongs: false,
             has_answers: false,
+            acknowledges: None,
             wakes: 0,
             skew: 0,
             fate,
@@ -125,10 +129,10 @@ impl World<'_> {
         for action in actions {
             let mut more = Vec::new();
             match action {
-                Action::Open { session, place, .. } => {
+                Action::Open { session, place } => {
                     let phases = ConnectPhases { total: MS, ..ConnectPhases::default() };
                     self.core.on(self.now, Event::Opened { session, phases }, &mut more);
-                    if let Some(tag) = place.split("tag=").nth(1) {
+                    if let Some(tag) = place.path.split("tag=").nth(1) {
                         let greeting = tag.as_bytes()[..32].to_vec();
                         self.fly(0, session, greeting);
                     }
@@ -139,6 +143,10 @@ impl World<'_> {
                     self.core.compose(session, id, due + self.skew, &mut bytes);
                     for receiver in self.receivers(session) {
                         self.fly(id, receiver, bytes.clone());
+                    }
+                    if let Some(delay) = self.acknowledges {
+                        self.serial += 1;
+                        self.flying.push(Reverse((self.now + delay, self.serial, session, acknowledgement(id))));
                     }
                 }
                 Action::Close { session } => {
@@ -196,6 +204,10 @@ impl World<'_> {
                     self.core.on(self.now, Event::Pong { round_trip: MS }, &mut actions);
                 }
                 let event = match Tag::find(&bytes) {
+                    None if bytes.starts_with(ACKNOWLEDGEMENT) => {
+                        let id = bytes[ACKNOWLEDGEMENT.len()..].try_into().map(u64::from_be_bytes).unwrap();
+                        Event::Acknowledged { session: receiver, id }
+                    }
                     Some(tag) if self.has_answers => Event::Answer { session: receiver, id: tag.id },
                     _ => Event::Message { session: receiver, payload: &bytes },
                 };
@@ -214,6 +226,13 @@ impl World<'_> {
         self.core.advance(self.now, &mut actions);
         self.perform(actions);
     }
+}
+
+const ACKNOWLEDGEMENT: &[u8] = b"acknowledged";
+
+/// What says that message `id` was taken.
+pub fn acknowledgement(id: u64) -> Vec<u8> {
+    [ACKNOWLEDGEMENT, &id.to_be_bytes()].concat()
 }
 
 pub fn echo() -> Workload {

@@ -1,0 +1,45 @@
+//! The target's own certificate, made as it starts and known to nobody before.
+
+use super::Tls;
+use super::server::TargetError;
+use crate::catalog::Pem;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::crypto::ring::{Ticketer, default_provider};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::version::TLS13;
+use std::sync::Arc;
+
+/// Where it may be found.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Who the target is to its clients.
+pub struct Identity {
+    pub config: Arc<ServerConfig>,
+    pub certificate: Pem,
+}
+
+impl Identity {
+    /// A new one, of ECDSA on P-256. It speaks TLS 1.3 alone, whose handshake is one round trip, so that the emulated network
+    /// can charge that.
+    pub fn new(settings: Tls) -> Result<Identity, TargetError> {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(NAMES.map(str::to_owned)).map_err(|e| failed(&e))?;
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&TLS13])
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key.into()))
+            .map_err(|e| failed(&e))?;
+        if settings.resumption {
+            // Tickets hold all there is to know, so nothing is kept of a client that is gone.
+            config.ticketer = Ticketer::new().map_err(|e| failed(&e))?;
+        } else {
+            config.send_tls13_tickets = 0;
+        }
+        Ok(Identity { config: Arc::new(config), certificate: Pem::new(cert.pem()) })
+    }
+}
+
+fn failed(problem: &dyn std::fmt::Display) -> TargetError {
+    TargetError::Certificate(problem.to_string())
+}
