@@ -56,6 +56,17 @@ fn the_embedded_target_listens_on_ipv6_for_every_transport() {
 }
 
 #[test]
+fn the_embedded_target_is_known_by_its_certificate_wherever_it_listens() {
+    let arms = "[transports.websocket]\ntls = true\n[transports.long-polling]\ntls = true\n";
+    for listen in ["127.0.0.9", "::1"].into_iter().filter(|ip| !ip.contains(':') || has_ipv6()) {
+        let bench = Bench::new(&echo(&format!("[target.embedded]\nlisten = \"{listen}\"\n{arms}")));
+        let ran = bench.run(&["-q"]).well();
+        assert_all_answered(&ran, 2);
+        assert!(ran.document().cells.iter().all(|cell| cell.trials[0].outcome.tls.is_some()));
+    }
+}
+
+#[test]
 fn targets_at_ipv6_addresses_are_reached_by_every_transport() {
     if !has_ipv6() {
         return;
