@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 mod table;
@@ -89,6 +90,19 @@ impl Values {
     pub fn resembles(&self, name: &str) -> bool {
         let first = name.split('.').next();
         self.0.iter().any(|(own, _)| first == Some(own))
+    }
+
+    /// Whether each of the first `sessions` has another text under `name`.
+    pub fn tells_apart(&self, name: &str, sessions: u32) -> bool {
+        match self.find(name) {
+            Some(Found::Counter(_)) => true,
+            Some(Found::Column(table, column)) => {
+                let mut seen = HashSet::new();
+                let mut first = table.column(column).take(sessions as usize);
+                first.all(|(_, value)| seen.insert(value)) && seen.len() == sessions as usize
+            }
+            None => name == SESSION,
+        }
     }
 
     /// The first mark in `text`, where marks are [single](Marks::Single), that stands for something that `fits` refuses in some
@@ -246,6 +260,15 @@ mod tests {
         assert_eq!(values.column("user.name").collect::<Vec<_>>(), [(1, "joe"), (2, "ann")]);
         assert_eq!(values.column("n").count(), 0);
         assert!(values.resembles("user.nam") && values.resembles("n") && !values.resembles("use.name"));
+    }
+
+    #[test]
+    fn a_value_tells_sessions_apart_while_there_are_rows() {
+        let apart = |name: &str, sessions| values().tells_apart(name, sessions);
+        assert!(apart("session", 9) && apart("n", 9) && !apart("room", 1) && !apart("none", 1));
+        assert!(apart("user.name", 2) && !apart("user.name", 3));
+        let same = Values::new(vec![("t".into(), Source::Table(Table::read("a\nx\nx\n").unwrap()))]);
+        assert!(same.tells_apart("t.a", 1) && !same.tells_apart("t.a", 2));
     }
 
     #[test]

@@ -68,6 +68,7 @@ mistakes! {
     an_address_to_listen_on_that_is_all: "[load]" => "[target.embedded]\nlisten = \"0.0.0.0\"\n[load]";
     values_in_an_event: "[workload.chat]\nrooms = 10\npayload = \"128B\"" => "[workload.push]\ntopics = 1\ntemplate = \"{{tag}}{{session}}{{fill}}\"";
     values_that_leave_no_room_for_the_size: "payload = \"128B\"" => "payload = \"40B\"\ntemplate = \"{{tag}}{{fill}} of {{session}}\"";
+    credentials_in_the_url_of_a_broker: "[load]" => "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"nats://joe:x@h\"\nlong-polling = \"http://h\"\n[load]";
     tls_over_datagrams: "[transports.tcp]" => "[transports.udp]\ntls = true";
     an_authority_that_is_not_there: "[workload.chat]" => "[tls]\nca = \"none.pem\"\n\n[workload.chat]";
     sessions_to_resume_without_tls: "[transports.tcp]" => "[transports.tcp]\nresumption = true";

@@ -50,3 +50,20 @@ impl From<&str> for Place {
         Place { path: path.to_owned(), room: 0, session: 0, is_publisher: false, values: Values::default() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::{Source, Table};
+
+    #[test]
+    fn marks_are_filled_in_as_it_suits_where_they_stand() {
+        let table = Table::read("name\na/b\nc d\n").unwrap();
+        let values = Values::new(vec![("user".into(), Source::Table(table)), ("n".into(), Source::Counter(5))]);
+        let place = Place { room: 2, session: 3, values, ..Place::from("/") };
+        assert_eq!(place.fill("{room}.{session}.{n} {user.name} {payload}"), "2.3.8 c d {payload}");
+        assert_eq!(place.fill_path("/{room}/{user.name}?n={n}"), "/2/c%20d?n=8");
+        assert_eq!(place.fill_payload("{room}{{user.name}}"), "{room}c d");
+        assert_eq!((place.value("user.name").as_deref(), place.value("user")), (Some("c d"), None));
+    }
+}

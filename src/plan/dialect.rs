@@ -17,6 +17,7 @@ pub(super) fn resolve(
     name: &At<String>,
     arm: &Arm,
     file: &File,
+    values: &Values,
     problems: &mut Vec<Problem>,
 ) -> Dialect {
     let (kind, tables, embedded) = (transport.kind(), &file.dialect, matches!(file.target, Target::Embedded(_)));
@@ -47,7 +48,7 @@ pub(super) fn resolve(
         let message = format!("{spoken} can't begin by polling and go over to the WebSocket");
         problems.push(Problem::at(start, message).hint("leave `start` out, or choose `dialect = \"socket.io\"`"));
     }
-    settings(spoken, file, place, problems)
+    settings(spoken, file, values, place, problems)
 }
 
 fn usual(kind: TransportKind) -> DialectKind {
@@ -70,7 +71,7 @@ fn check(kind: TransportKind, spoken: DialectKind, embedded: bool, place: &Place
 }
 
 /// The dialect with what its table says, or with its defaults where it has none; `place` is where it is asked for.
-fn settings(spoken: DialectKind, file: &File, place: &Place, problems: &mut Vec<Problem>) -> Dialect {
+fn settings(spoken: DialectKind, file: &File, values: &Values, place: &Place, problems: &mut Vec<Problem>) -> Dialect {
     fn of<T: Clone + Default>(table: &Option<At<T>>) -> T {
         table.as_ref().map(|table| table.value.clone()).unwrap_or_default()
     }
@@ -83,8 +84,12 @@ fn settings(spoken: DialectKind, file: &File, place: &Place, problems: &mut Vec<
         DialectKind::Wsbench => Dialect::Wsbench,
         DialectKind::Nchan => Dialect::Nchan(of(&tables.nchan)),
         DialectKind::SocketIo => Dialect::SocketIo(of(&tables.socket_io)),
-        DialectKind::Nats => Dialect::Nats(brokers::nats(of(&tables.nats), file, at(&tables.nats, place), &mut found)),
-        DialectKind::Mqtt => Dialect::Mqtt(brokers::mqtt(of(&tables.mqtt), file, at(&tables.mqtt, place), &mut found)),
+        DialectKind::Nats => {
+            Dialect::Nats(brokers::nats(of(&tables.nats), file, values, at(&tables.nats, place), &mut found))
+        }
+        DialectKind::Mqtt => {
+            Dialect::Mqtt(brokers::mqtt(of(&tables.mqtt), file, values, at(&tables.mqtt, place), &mut found))
+        }
         DialectKind::Custom => {
             Dialect::Custom(tables.custom.as_ref().map(|table| table.value.clone()).unwrap_or_default())
         }
@@ -144,6 +149,55 @@ fn check_names(dialect: &Dialect, tables: &Dialects, values: &Values, arm: &At<S
         if values.resembles(mark.name) && !values.knows(mark.name) {
             let hint = scenario::hint(mark.name, "known names", values.names().iter().map(String::as_str));
             problems.push(Problem::new(place, format!("nothing is known of `{{{}}}`", mark.name)).hint(hint));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{self, Overrides};
+    use crate::scenario;
+
+    /// What is wrong with an echo of two sessions that speaks by `table`, with rows of good texts and of bad ones.
+    fn problems(table: &str) -> String {
+        let text = format!(
+            "[workload.echo]\n[load]\nsessions = 2\nrate = \"1/s\"\nduration = \"1s\"\n{table}\n[values]\n\
+             user = {{ csv = \"users.csv\" }}\nodd = {{ csv = \"odd.csv\" }}\nn = {{ counter = 7 }}\n\
+             [target.urls]\nwebsocket = \"ws://h/\"\n[transports.websocket]\n"
+        );
+        let scenario =
+            scenario::parse("tests/fixtures/a.toml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        plan::build(&scenario, &Overrides::default()).map_or_else(|e| e.render(false), |_| String::new())
+    }
+
+    #[test]
+    fn every_dialect_takes_the_scenarios_values() {
+        for table in [
+            "[dialect.nats]\nsubject = \"of.{user.name}\"\nqueue = \"q-{n}\"\nuser = \"{user.name}\"\npassword = \"{odd.word}\"",
+            "[dialect.mqtt]\ntopic = \"a/{n}\"\nuser = \"{user.name}\"\npassword = \"{user.token}\"",
+            "[dialect.nchan]\npublish = \"/pub/{odd.word}\"",
+            "[dialect.\"socket.io\"]\nauth = { t = \"{user.token}\" }\n\
+             publish = { event = \"{n}\", args = [\"{odd.word} {payload}\"], ack = true }",
+            "[dialect.custom]\nopen = [\"I am {user.name}\"]\npublish = { hex = \"{n} {odd.word} {payload}\" }\n\
+             http.poll = { path = \"/{odd.word}\", headers = { X = \"{user.name}\" } }",
+        ] {
+            assert_eq!(problems(table), "");
+        }
+    }
+
+    #[test]
+    fn what_a_dialect_can_not_say_of_a_session_is_told() {
+        for (table, said) in [
+            ("[dialect.nats]\nsubject = \"of.{odd.word}.{n}\"", "row 2 of `odd.word` can't stand in the `subject`"),
+            ("[dialect.mqtt]\ntopic = \"of/{odd.word}/{n}\"", "row 2 of `odd.word` can't stand in the `topic`"),
+            ("[dialect.nats]\nsubject = \"of.{user.nam}.{n}\"", "nothing is known of `{user.nam}`"),
+            ("[dialect.nchan]\npublish = \"/{user}\"", "nothing is known of `{user}`"),
+            ("[dialect.custom]\nopen = [\"{user.nam}\"]", "`{user.nam}` is not known here"),
+            ("[dialect.custom]\nhttp.poll = { headers = { X = \"{odd.word}\" } }", "row 3 of `odd.word` can't be sent"),
+            ("[dialect.mqtt]\ntopic = \"of/{room}\"", "is one for all sessions"),
+        ] {
+            let found = problems(table);
+            assert!(found.contains(said) && found.matches("error").count() == 1, "{said}:\n{found}");
         }
     }
 }

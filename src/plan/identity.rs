@@ -1,7 +1,7 @@
 //! `host`, `origin`, `auth` and `cookies` of an arm resolved, and the credentials of its URL.
 
 use super::marks::{Check, Use, is_header_value};
-use crate::catalog::{Auth, Identity, TargetUrl};
+use crate::catalog::{Auth, DialectKind, Identity, TargetUrl};
 use crate::scenario::{self, Arm, At, Place, Problem};
 
 /// `url`: of an arm whose requests have headers.
@@ -75,9 +75,10 @@ fn check_once(arm: &Arm, has_auth: bool, problems: &mut Vec<Problem>) {
 pub(super) fn refuse_userinfo(url: &At<TargetUrl>, arm: &At<String>, problems: &mut Vec<Problem>) {
     if url.userinfo.is_some() {
         let message = format!("arm `{}` has no headers that could carry user and password", arm.value);
-        let hint = match url.place {
-            Place::Flag(_) => "leave them out",
-            _ => "leave them out of the URL",
+        let hint = match (DialectKind::of_scheme(&url.scheme), &url.place) {
+            (Some(spoken), _) => format!("`user` and `password` are settings of `[dialect.{spoken}]`"),
+            (None, Place::Flag(_)) => "leave them out".to_owned(),
+            (None, _) => "leave them out of the URL".to_owned(),
         };
         problems.push(Problem::at(url, message).hint(hint));
     }

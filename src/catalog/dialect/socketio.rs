@@ -152,6 +152,8 @@ mod tests {
         let (before, after) = say.around_payload(fill);
         assert_eq!((before.as_str(), after.as_str()), (r#"["say",{"msg":"<"#, r#">","room":"r\"3"},7]"#));
         assert_eq!(say.payloads(), 1);
+        let braced = emit(serde_json::json!(["{{payload}}"]));
+        assert_eq!(braced.around_payload(fill), (r#"["say","{"#.to_owned(), r#"}"]"#.to_owned()));
         let none = emit(serde_json::json!([]));
         assert_eq!(none.around_payload(fill), (r#"["say"]"#.to_owned(), String::new()));
         assert_eq!(emit(serde_json::json!(["{payload}{payload}"])).payloads(), 2);
