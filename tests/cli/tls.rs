@@ -198,7 +198,7 @@ fn a_file_that_is_none_is_a_mistake_told_with_its_place_before_anything_runs() {
     }
     std::fs::write(bench.path().join("broken.pem"), "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
         .unwrap();
-    let said = bench.say(&["run", "scenario.toml", "--cacert", "broken.pem"]).with_code(104);
+    let said = bench.say(&["run", "scenario.toml", "--cacert", "broken.pem"]).with_code(2);
     assert!(said.stderr.contains("--cacert: broken.pem: it is not PEM"), "{}", said.stderr);
     assert!(!bench.path().join("out").exists());
 }
