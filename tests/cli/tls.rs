@@ -18,12 +18,13 @@ use authority::Authority;
 
 const LOAD: &str = "[load]\nsessions = 6\nrate = \"600/s\"\nwarmup = \"100ms\"\nduration = \"500ms\"\ndrain = \"3s\"\ntimeout = \"3s\"\n";
 
-const PAIRS: [(&str, &str); 8] = [
+const PAIRS: [(&str, &str); 9] = [
     ("websocket", "wss"),
     ("fast", "fast-tls"),
     ("tungstenite", "tungstenite-tls"),
     ("tcp", "tls-tcp"),
     ("long-polling", "https-polling"),
+    ("short-polling", "https-asking"),
     ("sse", "https-sse"),
     ("http-streaming", "https-streaming"),
     ("http", "https"),
