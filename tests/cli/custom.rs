@@ -46,6 +46,14 @@ impl Served {
     }
 }
 
+/// A test that fails leaves no server behind.
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// Runs one arm and returns what the generator and the target counted.
 fn run(workload: &str, transport: &str, path: &str, arm: &str, dialect: &str) -> (Counters, (u64, u64)) {
     let served = Served::start(&Bench::new(""));

@@ -287,7 +287,7 @@ fn a_command_sees_nothing_of_our_settings() {
 /// A duet that would go on for minutes, from the moment when its first trial has been saved.
 fn begun(bench: &Bench) -> Child {
     let (base, candidate) = (server("base", "1ms"), server("candidate", "1ms"));
-    let mut command = bench.command(&args(&base, &candidate, &["--pairs", "400"]));
+    let mut command = bench.command_of_a_terminal(&args(&base, &candidate, &["--pairs", "400"]));
     let child = command.arg("-q").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for_both(bench);
     child

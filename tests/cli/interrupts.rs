@@ -13,7 +13,7 @@ const LONG: &str = "[workload.echo]\n[load]\nsessions = 10\nrate = \"200/s\"\ndu
 
 /// Starts a run and waits until its first trial goes on.
 fn started(bench: &Bench) -> Child {
-    let mut command = bench.command(&["run", "scenario.toml", "--out", "out"]);
+    let mut command = bench.command_of_a_terminal(&["run", "scenario.toml", "--out", "out"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     // The first line is said before the calibration of a second.

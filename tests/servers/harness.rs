@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use wsbench::measure::{Counters, Outcome};
 use wsbench::result::Document;
 
 /// How often it is looked whether a server listens, 20 ms apart.
@@ -23,14 +24,11 @@ impl Server {
     /// `None`: it isn't installed, and nobody asks for it.
     pub fn start(name: &str) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"));
-        let is_there = Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
-        if !is_there {
-            assert!(
-                std::env::var_os("WSBENCH_SERVERS").is_none(),
-                "{name} isn't installed: {} install",
-                script.display()
-            );
-            eprintln!("{name} isn't installed: passed over");
+        let asked = std::env::var("WSBENCH_SERVERS").unwrap_or_default();
+        let is_there = || Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
+        if asked == "none" || !is_there() {
+            assert!(matches!(asked.as_str(), "" | "none"), "{name} isn't installed: {} install", script.display());
+            eprintln!("{name} is passed over");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -108,6 +106,12 @@ impl Ran {
         self
     }
 
+    /// Each arm's first trial.
+    pub fn outcomes(&self) -> Vec<(String, Outcome)> {
+        let cells = self.document().cells.into_iter();
+        cells.map(|cell| (cell.arm, cell.trials[0].outcome.clone())).collect()
+    }
+
     pub fn document(&self) -> Document {
         Document::load(&self.out.join("result.json")).unwrap()
     }
@@ -117,4 +121,18 @@ impl Ran {
 fn free_ports() -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// Everything that was owed came, once, in every arm.
+#[track_caller]
+pub fn assert_whole(outcomes: &[(String, Outcome)]) {
+    for (arm, outcome) in outcomes {
+        assert_eq!(outcome.errors.len(), 0, "{arm}: {:?}", outcome.errors);
+        for counters in [&outcome.warmup, &outcome.measure] {
+            let Counters { expected, delivered, late, skipped, .. } = *counters;
+            assert_eq!((delivered + late, skipped), (expected, 0), "{arm}: {counters:?}");
+            assert_eq!([counters.duplicate, counters.unmatched, counters.foreign], [0; 3], "{arm}: {counters:?}");
+        }
+        assert!(outcome.measure.expected > 0, "{arm}");
+    }
 }

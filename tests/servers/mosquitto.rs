@@ -1,11 +1,11 @@
 //! MQTT by mosquitto, which counts messages in `$SYS`.
 
-use crate::harness::{Ran, Server};
+use crate::harness::{Server, assert_whole};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use wsbench::codec::mqtt::{self, Connect, Packet, Qos};
-use wsbench::measure::{Counters, Outcome};
+use wsbench::measure::Outcome;
 
 const ARMS: &str = "
     [target.urls]
@@ -14,25 +14,6 @@ const ARMS: &str = "
     [transports.tcp]
     [transports.websocket]
     ";
-
-fn outcomes(ran: &Ran) -> Vec<(String, Outcome)> {
-    let trials = ran.document().cells.into_iter().map(|cell| (cell.arm, cell.trials[0].outcome.clone()));
-    trials.collect()
-}
-
-/// Everything that was owed came, once, in every arm.
-#[track_caller]
-fn assert_whole(outcomes: &[(String, Outcome)]) {
-    for (arm, outcome) in outcomes {
-        assert_eq!(outcome.errors.len(), 0, "{arm}: {:?}", outcome.errors);
-        for counters in [&outcome.warmup, &outcome.measure] {
-            let Counters { expected, delivered, late, skipped, .. } = *counters;
-            assert_eq!((delivered + late, skipped), (expected, 0), "{arm}: {counters:?}");
-            assert_eq!((counters.duplicate, counters.unmatched), (0, 0), "{arm}: {counters:?}");
-        }
-        assert!(outcome.measure.delivered > 0, "{arm}");
-    }
-}
 
 /// A client of the broker's own topics: the latest value of each, as it was before the client came.
 fn latest(server: &Server, topics: &[&str]) -> Vec<u64> {
@@ -99,7 +80,7 @@ fn rooms_over_tcp_and_websocket_in_one_run_are_what_the_broker_counts() {
     for qos in [0, 1] {
         let Some(server) = Server::start("mosquitto") else { return };
         let ran = server.run(&format!("{chat}[dialect.mqtt]\nqos = {qos}\n{ARMS}"), &[]).well();
-        let outcomes = outcomes(&ran);
+        let outcomes = ran.outcomes();
         assert_whole(&outcomes);
         outcomes.iter().for_each(|(_, outcome)| assert_eq!(outcome.measure.expected, outcome.measure.sent * 5));
         let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(|(_, outcome)| of(outcome)).sum::<u64>();
@@ -122,7 +103,7 @@ fn topics_are_published_to_by_sessions_that_receive_nothing() {
     let push =
         "[workload.push]\ntopics = 2\nformat = \"binary\"\n[load]\nsessions = 10\nrate = \"50/s\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{push}[dialect.mqtt]\ntopic = \"score/{{room}}/x\"\n{ARMS}"), &[]).well();
-    let outcomes = outcomes(&ran);
+    let outcomes = ran.outcomes();
     assert_whole(&outcomes);
     for (_, outcome) in &outcomes {
         assert_eq!(outcome.traffic.received.messages, outcome.traffic.sent.messages * 5);
@@ -141,7 +122,7 @@ fn a_session_has_its_own_messages_back_over_every_engine() {
     );
     for qos in [0, 1] {
         let ran = server.run(&format!("{echo}[dialect.mqtt]\nqos = {qos}\n{arms}{more}"), &[]).well();
-        let outcomes = outcomes(&ran);
+        let outcomes = ran.outcomes();
         assert_eq!(outcomes.len(), 4);
         assert_whole(&outcomes);
     }
@@ -152,7 +133,7 @@ fn connects_end_with_the_echo_of_one_message() {
     let Some(server) = Server::start("mosquitto") else { return };
     let connect = "[workload.connect]\n[load]\nsessions = 20\nrate = \"40/s\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{connect}[dialect.mqtt]\n{ARMS}"), &[]).well();
-    assert_whole(&outcomes(&ran));
+    assert_whole(&ran.outcomes());
 }
 
 #[test]
@@ -162,12 +143,12 @@ fn a_password_opens_what_is_closed_to_others_and_stays_here() {
     let arm = "[target.urls]\ntcp = \"mqtt://127.0.0.1:PORT3\"\n[transports.tcp]\n";
     let ran =
         server.run(&format!("{echo}[dialect.mqtt]\nuser = \"limited\"\npassword = \"hunter2\"\n{arm}"), &[]).well();
-    assert_whole(&outcomes(&ran));
+    assert_whole(&ran.outcomes());
     let result = std::fs::read_to_string(ran.out.join("result.json")).unwrap();
     assert!(result.contains("limited") && !result.contains("hunter2"));
 
     let ran = server.run(&format!("{echo}[dialect.mqtt]\n{arm}"), &[]);
-    let refused = outcomes(&ran);
+    let refused = ran.outcomes();
     assert_eq!(refused[0].1.errors.get("join-refused"), Some(&2), "{:?}", refused[0].1.errors);
     assert_eq!(refused[0].1.sessions.connected, 0);
 }

@@ -6,7 +6,12 @@ PATH=$PATH:/usr/sbin
 
 case ${1:?} in
 install)
-    command -v mosquitto >/dev/null || apt-get install -y -qq --no-install-recommends mosquitto >/dev/null
+    command -v mosquitto >/dev/null && exit
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    # The package would start a server of its own.
+    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends mosquitto >/dev/null
     ;;
 installed)
     command -v mosquitto >/dev/null

@@ -1,6 +1,6 @@
 //! NATS: the server counts what goes through it exactly, and so do we.
 
-use crate::harness::{Ran, Server};
+use crate::harness::{Server, assert_whole};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread::JoinHandle;
@@ -26,25 +26,6 @@ fn varz(server: &Server) -> serde_json::Value {
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
-fn outcomes(ran: &Ran) -> Vec<(String, Outcome)> {
-    let trials = ran.document().cells.into_iter().map(|cell| (cell.arm, cell.trials[0].outcome.clone()));
-    trials.collect()
-}
-
-/// Everything that was owed came, once, in every arm.
-#[track_caller]
-fn assert_whole(outcomes: &[(String, Outcome)]) {
-    for (arm, outcome) in outcomes {
-        assert_eq!(outcome.errors.len(), 0, "{arm}: {:?}", outcome.errors);
-        for counters in [&outcome.warmup, &outcome.measure] {
-            let Counters { expected, delivered, late, skipped, .. } = *counters;
-            assert_eq!((delivered + late, skipped), (expected, 0), "{arm}: {counters:?}");
-            assert_eq!((counters.duplicate, counters.unmatched), (0, 0), "{arm}: {counters:?}");
-        }
-        assert!(outcome.measure.delivered > 0, "{arm}");
-    }
-}
-
 /// What all arms sent and received, messages and payload bytes, by our count and by the server's.
 #[track_caller]
 fn assert_counted_alike(server: &Server, outcomes: &[(String, Outcome)]) {
@@ -67,7 +48,7 @@ fn rooms_over_tcp_and_websocket_in_one_run_are_what_the_server_counts() {
     let chat =
         "[workload.chat]\nrooms = 4\n[load]\nsessions = 20\nrate = \"100/s\"\nwarmup = \"200ms\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{chat}[dialect.nats]\n{ARMS}"), &[]).well();
-    let outcomes = outcomes(&ran);
+    let outcomes = ran.outcomes();
     assert_whole(&outcomes);
     assert_counted_alike(&server, &outcomes);
     for (_, outcome) in &outcomes {
@@ -82,7 +63,7 @@ fn topics_are_published_to_by_sessions_that_receive_nothing() {
     let push =
         "[workload.push]\ntopics = 2\nformat = \"binary\"\n[load]\nsessions = 10\nrate = \"50/s\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{push}[dialect.nats]\nsubject = \"score.{{room}}.x\"\n{ARMS}"), &[]).well();
-    let outcomes = outcomes(&ran);
+    let outcomes = ran.outcomes();
     assert_whole(&outcomes);
     assert_counted_alike(&server, &outcomes);
     // Five receive each; were the publishers among them, it would be six.
@@ -102,7 +83,7 @@ fn a_session_has_its_own_messages_back_over_every_engine() {
         "fast = \"ws://127.0.0.1:PORT2\"\ntungstenite = \"ws://127.0.0.1:PORT2\"\n[transports.tcp]",
     );
     let ran = server.run(&format!("{echo}[dialect.nats]\n{arms}{more}"), &[]).well();
-    let outcomes = outcomes(&ran);
+    let outcomes = ran.outcomes();
     assert_eq!(outcomes.len(), 4);
     assert_whole(&outcomes);
     assert_counted_alike(&server, &outcomes);
@@ -113,7 +94,7 @@ fn connects_end_with_the_echo_of_one_message() {
     let Some(server) = Server::start("nats") else { return };
     let connect = "[workload.connect]\n[load]\nsessions = 20\nrate = \"40/s\"\nduration = \"1s\"\n";
     let ran = server.run(&format!("{connect}[dialect.nats]\n{ARMS}"), &[]).well();
-    let outcomes = outcomes(&ran);
+    let outcomes = ran.outcomes();
     assert_whole(&outcomes);
     let sent: u64 = outcomes.iter().map(|(_, outcome)| outcome.measure.sent).sum();
     assert_eq!(varz(&server)["total_connections"], sent + PROBE);
@@ -152,7 +133,7 @@ fn a_service_answers_each_request_to_an_inbox() {
     let echo = "[workload.echo]\n[load]\nsessions = 10\nrate = \"50/s\"\nduration = \"1s\"\n";
     let scenario = format!("{echo}[dialect.nats]\nrequest = \"svc.echo\"\n{ARMS}");
     let ran = server.run(&scenario, &[]).well();
-    let outcomes = outcomes(&ran);
+    let outcomes = ran.outcomes();
     assert_whole(&outcomes);
     for (_, outcome) in &outcomes {
         assert_eq!(outcome.traffic.received.payload, outcome.measure.sent * 4);
@@ -167,7 +148,7 @@ fn a_request_that_nobody_answers_is_told_by_the_server() {
     let echo = "[workload.echo]\n[load]\nsessions = 2\nrate = \"20/s\"\nduration = \"500ms\"\ntimeout = \"100ms\"\n";
     let ran = server.run(&format!("{echo}[dialect.nats]\nrequest = \"svc.nobody\"\n{ARMS}"), &[]);
     assert_eq!(ran.code, 1);
-    for (arm, outcome) in outcomes(&ran) {
+    for (arm, outcome) in ran.outcomes() {
         assert!(outcome.measure.sent > 0, "{arm}");
         assert_eq!((outcome.measure.delivered, outcome.measure.unfinished), (0, outcome.measure.sent), "{arm}");
         assert_eq!(outcome.errors.get("rejected"), Some(&outcome.measure.sent), "{arm}: {:?}", outcome.errors);
@@ -180,10 +161,11 @@ fn who_may_not_publish_is_told_and_stays_and_secrets_stay_here() {
     let echo = "[workload.echo]\n[load]\nsessions = 2\nrate = \"40/s\"\narrival = \"constant\"\nduration = \"500ms\"\ntimeout = \"100ms\"\n";
     let limited = "[dialect.nats]\nuser = \"limited\"\npassword = \"hunter2\"\n";
     let ran = server.run(&format!("{echo}{limited}{ARMS}"), &[]).well();
-    for (arm, outcome) in outcomes(&ran) {
-        let Counters { sent, delivered, unfinished, .. } = outcome.measure;
+    for (arm, outcome) in ran.outcomes() {
+        let Counters { sent, delivered, late, unfinished, .. } = outcome.measure;
         // Session 0 may publish to its subject, session 1 may not.
-        assert!(delivered > 0 && unfinished > 0 && delivered + unfinished == sent, "{arm}: {:?}", outcome.measure);
+        let came = delivered + late;
+        assert!(came > 0 && unfinished > 0 && came + unfinished == sent, "{arm}: {:?}", outcome.measure);
         assert_eq!(outcome.errors.get("rejected"), Some(&unfinished), "{arm}: {:?}", outcome.errors);
         assert_eq!(outcome.sessions.connected, 2);
     }
@@ -196,7 +178,7 @@ fn a_wrong_password_is_a_refused_join() {
     let Some(server) = Server::start("nats") else { return };
     let echo = "[workload.echo]\n[load]\nsessions = 2\nrate = \"40/s\"\nduration = \"200ms\"\n";
     let ran = server.run(&format!("{echo}[dialect.nats]\nuser = \"limited\"\npassword = \"wrong\"\n{ARMS}"), &[]);
-    for (arm, outcome) in outcomes(&ran) {
+    for (arm, outcome) in ran.outcomes() {
         assert_eq!(outcome.sessions.connected, 0);
         assert_eq!(outcome.errors.get("join-refused"), Some(&2), "{arm}: {:?}", outcome.errors);
     }

@@ -8,7 +8,7 @@ installed)
     command -v node >/dev/null && [ -e "$cache/node_modules/socket.io/package.json" ]
     ;;
 install)
-    "$0" installed && exit
+    bash "$0" installed && exit
     if ! command -v npm >/dev/null; then
         apt-get install -y -qq nodejs npm >/dev/null
     fi
