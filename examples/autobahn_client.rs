@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, HttpVersion, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, HttpVersion, Identity, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
-use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
+use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources, Tls};
 
 /// Longer than the suite lets any case take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,23 +52,27 @@ async fn talk(endpoint: &Rc<Endpoint>, place: &str) -> anyhow::Result<Vec<String
 }
 
 async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
-    let (address, _) = transport::resolve(&url.host, url.port).await.map_err(|f| anyhow!("{f}"))?;
+    let (address, _) = transport::resolve(&url.host, url.port, &[]).await.map_err(|f| anyhow!("{f}"))?;
     let settings = Websocket {
         engine,
         http: HttpVersion::One,
         deflate: false,
+        start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     };
+    let tls = url.is_tls().then(|| Tls::new(&Default::default(), &url.host, None));
+    let tls = tls.transpose().map_err(|failure| anyhow!("{failure}"))?;
     Ok(Endpoint {
-        address,
+        address: address.into(),
         authority: url.authority(),
-        tls_name: url.is_tls().then(|| url.host.clone()),
+        tls,
         transport: Transport::Websocket(settings),
         dialect: Dialect::Raw,
         format: Format::Text,

@@ -5,18 +5,29 @@ use serde::{Deserialize, Serialize};
 
 #[macro_use]
 mod kinds;
+mod block;
+mod custom;
 mod dialect;
 mod distribution;
 mod errors;
+mod identity;
 mod oracle;
 mod settings;
+mod tls;
 mod url;
 mod version;
-pub use dialect::{Custom, Dialect, Mqtt, Nats, Nchan, SocketIo};
+pub use block::{Block, BlockError};
+pub use custom::{
+    Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
+    Verb, Within,
+};
+pub use dialect::{Dialect, Emit, Mqtt, Nats, Nchan, Received, SocketIo, Spot, fill_texts};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
+pub use identity::{Auth, Identity};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
+pub use tls::{ClientCertificate, Pem, PemError, Tls};
 pub use url::{TargetUrl, UrlError};
 pub use version::HttpVersion;
 
@@ -49,6 +60,8 @@ pub struct Websocket {
     /// Compress messages (permessage-deflate, RFC 7692): a target that doesn't is refused.
     #[serde(default)]
     pub deflate: bool,
+    /// What a session begins by.
+    pub start: Start,
     /// Largest payload of one frame; longer messages are sent in fragments. `None`: never fragment.
     pub fragment: Option<ByteSize>,
     /// `Sec-WebSocket-Protocol` values to offer.
@@ -59,6 +72,8 @@ pub struct Websocket {
     pub close_code: u16,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -90,6 +105,8 @@ pub struct Http {
     pub interval: Option<Span>,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -99,6 +116,8 @@ pub struct HttpRequests {
     pub method: HttpMethod,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -170,6 +189,19 @@ impl Transport {
         }
     }
 
+    /// What the arm's requests say of who asks whom; `None` where there are no headers.
+    pub fn identity_mut(&mut self) -> Option<&mut Identity> {
+        match self {
+            Transport::Websocket(w) => Some(&mut w.identity),
+            Transport::Http(h) => Some(&mut h.identity),
+            Transport::Tcp(_) | Transport::Udp(_) => None,
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => Some(&mut h.identity),
+        }
+    }
+
     /// Descriptors that one session may hold at once on the generator's side.
     pub fn sockets_per_session(&self) -> u64 {
         match self {
@@ -181,6 +213,8 @@ impl Transport {
                 HttpVersion::One => 2,
                 HttpVersion::Two => 1,
             },
+            // The connection that it begins by stays until the other took over.
+            Transport::Websocket(Websocket { start: Start::Polling, .. }) => 2,
             Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => 1,
         }
     }

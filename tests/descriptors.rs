@@ -25,6 +25,7 @@ fn a_target_without_descriptors_serves_on_when_it_has_some() {
         echo_self: true,
         core: None,
         oracle: Oracle::default(),
+        tls: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let report = runtime.block_on(async {

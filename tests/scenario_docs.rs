@@ -56,15 +56,28 @@ fn defaults_in_the_document_are_those_of_the_schema() {
 fn every_key_has_an_example() {
     let text = examples().join("\n");
     for (key, _) in keys(&scenario::schema()) {
-        let used = [format!("{key} ="), format!("[{key}"), format!(".{key}]")];
+        let used = [format!("{key} ="), format!("[{key}"), format!(".{key}]"), format!(".{key:?}]")];
         assert!(used.iter().any(|u| text.contains(u)), "no example uses {key}");
     }
 }
 
 #[test]
 fn every_example_makes_a_plan() {
+    // Beside which the files lie that the examples of `[tls]` and `[values]` name.
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["me".to_owned()]).unwrap();
+    for (name, text) in [
+        ("ca.pem", own.cert.pem()),
+        ("client.pem", own.cert.pem()),
+        ("client-key.pem", own.signing_key.serialize_pem()),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    std::fs::copy("tests/fixtures/users.csv", folder.path().join("users.csv")).unwrap();
+    let path = folder.path().join("example.toml").display().to_string();
     for example in examples() {
-        let mut text = example.to_owned();
+        // The environment's variables are those of who reads it.
+        let mut text = example.replace("${CHAT_TOKEN}", "token");
         let mut add = |table: &str, rest: &str| {
             if !text.contains(table) {
                 text += &format!("\n{rest}\n");
@@ -73,7 +86,7 @@ fn every_example_makes_a_plan() {
         add("[workload", "[workload.echo]");
         add("[load", "[load]\nsessions = 100\nrate = \"100/s\"\nduration = \"1s\"");
         add("[transports", "[transports.websocket]\n[transports.long-polling]");
-        let parsed = scenario::parse("example.toml", &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let parsed = scenario::parse(&path, &text).unwrap_or_else(|e| panic!("{}", e.render(false)));
         plan::build(&parsed, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
     }
 }

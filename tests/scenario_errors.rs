@@ -50,6 +50,28 @@ macro_rules! mistakes {
 }
 
 mistakes! {
+    an_unknown_mark_in_a_url: "[load]" => "[target.urls]\nwebsocket = \"ws://h/{rooom}\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    a_mark_before_the_path: "[load]" => "[target.urls]\nwebsocket = \"ws://h{room}/\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    credentials_without_a_header: "[load]" => "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://joe:x@h:1\"\nlong-polling = \"http://h\"\n[load]";
+    credentials_in_two_places: "[load]" => "[transports.sse]\nauth = { bearer = \"x\" }\n[target.urls]\nsse = \"http://joe:x@h\"\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    an_unknown_mark_in_a_header: "[transports.websocket]" => "[transports.websocket]\nextra_headers = { X-A = \"{user.nam}\" }\n[values]\nuser = { csv = \"tests/fixtures/users.csv\" }";
+    a_file_of_values_that_is_not_there: "[load]" => "[values]\nuser = { csv = \"nowhere.csv\" }\n[load]";
+    a_file_of_values_that_is_none: "[load]" => "[values]\nuser = { csv = \"Cargo.toml\" }\n[load]";
+    a_value_by_the_name_of_a_mark: "[load]" => "[values]\nroom = { counter = 1 }\n\"a b\" = { counter = 1 }\n[load]";
+    a_value_of_two_kinds: "[load]" => "[values]\nn = { counter = 1, csv = \"x\" }\n[load]";
+    a_variable_that_is_not_set: "[transports.websocket]" => "[transports.websocket]\nauth = { bearer = \"a-${WSBENCH_NOT_SET}\" }";
+    credentials_without_a_colon: "[transports.websocket]" => "[transports.websocket]\nauth = { basic = \"joe\" }";
+    credentials_said_twice: "[transports.websocket]" => "[transports.websocket]\norigin = \"https://h\"\nauth = { bearer = \"x\" }\nextra_headers = { authorization = \"y\", Origin = \"z\" }";
+    a_host_that_is_none: "[transports.websocket]" => "[transports.websocket]\nhost = \"a b\"";
+    cookies_of_a_websocket: "[transports.websocket]" => "[transports.websocket]\ncookies = false";
+    an_address_to_leave_from_that_is_none: "[load]" => "[load]\nsource_ips = [\"127.0.0.1\", \"127.0.0.0/8\"]";
+    an_address_to_listen_on_that_is_all: "[load]" => "[target.embedded]\nlisten = \"0.0.0.0\"\n[load]";
+    values_in_an_event: "[workload.chat]\nrooms = 10\npayload = \"128B\"" => "[workload.push]\ntopics = 1\ntemplate = \"{{tag}}{{session}}{{fill}}\"";
+    values_that_leave_no_room_for_the_size: "payload = \"128B\"" => "payload = \"40B\"\ntemplate = \"{{tag}}{{fill}} of {{session}}\"";
+    credentials_in_the_url_of_a_broker: "[load]" => "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"nats://joe:x@h\"\nlong-polling = \"http://h\"\n[load]";
+    tls_over_datagrams: "[transports.tcp]" => "[transports.udp]\ntls = true";
+    an_authority_that_is_not_there: "[workload.chat]" => "[tls]\nca = \"none.pem\"\n\n[workload.chat]";
+    sessions_to_resume_without_tls: "[transports.tcp]" => "[transports.tcp]\nresumption = true";
     a_misspelt_key: "sessions = 100" => "sesions = 100";
     a_misspelt_table: "[load]" => "[laod]";
     an_unknown_key_that_resembles_none: "rooms = 10" => "rooms = 10\ncolour = \"red\"";
@@ -134,6 +156,44 @@ mistakes! {
     several_at_once: "rooms = 10\npayload = \"128B\"" => "rums = 10\npayload = \"128 bananas\"";
 }
 
+/// The good scenario at brokers' URLs, with this in place of its workload's and its dialects' tables.
+fn at_a_broker(workload: &str, dialects: &str) -> String {
+    let urls = "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\n";
+    let text = with("[workload.chat]\nrooms = 10\n", workload).replace("[transports.long-polling]\n", "");
+    text.replace("[load]", &format!("{urls}{dialects}\n[load]"))
+}
+
+#[test]
+fn a_subject_that_is_one_for_all_rooms() {
+    insta::assert_snapshot!(seen(&at_a_broker(
+        "[workload.chat]\nrooms = 10\n",
+        "[dialect.nats]\nsubject = \"chat\"\n"
+    )));
+}
+
+#[test]
+fn a_chat_by_requests_or_in_a_queue_group() {
+    let chat = "[workload.chat]\nrooms = 10\necho_self = false\n";
+    let table = "[dialect.nats]\nrequest = \"a b\"\nqueue = \"q\"\npassword = \"p\"\ntoken = \"t\"\n";
+    insta::assert_snapshot!("a_chat_by_requests", seen(&at_a_broker(chat, table)));
+    insta::assert_snapshot!("a_chat_in_a_queue_group", seen(&at_a_broker(chat, "[dialect.nats]\nqueue = \"q\"\n")));
+}
+
+#[test]
+fn what_mqtt_does_not_know() {
+    let table = "[dialect.mqtt]\ntopic = \"a/+/{room}\"\nqos = 2\npassword = \"p\"\n";
+    insta::assert_snapshot!(seen(&at_a_broker("[workload.echo]\n", table)));
+}
+
+#[test]
+fn a_framing_or_a_scheme_that_contradicts_the_dialect() {
+    let text = at_a_broker("[workload.echo]\n", "").replace("tcp://", "nats://");
+    let text = text.replace("[transports.tcp]", "[transports.tcp]\nframing = \"newline\"");
+    insta::assert_snapshot!("a_framing_that_the_dialect_does_without", seen(&text));
+    let text = text.replace("framing = \"newline\"", "dialect = \"mqtt\"");
+    insta::assert_snapshot!("a_scheme_of_another_dialect", seen(&text));
+}
+
 #[test]
 fn an_empty_file() {
     insta::assert_snapshot!(seen(""));
@@ -169,6 +229,20 @@ fn a_greeting_from_a_server_that_knows_no_greeting() {
     let text = with("[workload.chat]\nrooms = 10", "[workload.connect]\nfirst = \"greeting\"\nclose = \"server\"");
     let urls = "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
     insta::assert_snapshot!(seen(&text.replace("[load]", urls)));
+}
+
+#[test]
+fn nchan_without_a_beginning_with_no_paths_and_with_payloads_that_it_takes_apart() {
+    let text = with(
+        "[transports.websocket]\n[transports.tcp]\n",
+        "[transports.short-polling]\n[transports.sse]\n[transports.http-streaming]\n",
+    );
+    let urls = ["short-polling", "sse", "http-streaming", "long-polling"].map(|arm| format!("{arm} = \"http://h\"\n"));
+    let at_urls = text.replace("[load]", &format!("[dialect.nchan]\n[target.urls]\n{}[load]", urls.concat()));
+    let binary = at_urls.replace("\"128B\"", "\"128B\"\nformat = \"binary\"");
+    let lines = at_urls.replace("\"128B\"", "\"128B\"\ntemplate = \"{{tag}}\\n{{fill}}\"");
+    let paths = at_urls.replace("nchan]", "nchan]\npublish = \"http://h/pub\"\ninfo = \"/pub/ x\"");
+    insta::assert_snapshot!(format!("{}\n{}\n{}", seen(&binary), seen(&lines), seen(&paths)));
 }
 
 #[test]
@@ -247,4 +321,28 @@ fn check(text: &str) {
             Ok(plan) => assert!(!plan.cells.is_empty()),
         },
     }
+}
+
+/// One snapshot for each: its name, and lines of `[dialect.custom]` that make no sense.
+macro_rules! custom_mistakes {
+    ($($name:ident: $lines:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            let target = "[target.urls]\nwebsocket = \"ws://h/\"\nlong-polling = \"http://h/\"\n[dialect.custom]\n";
+            let text = with("[transports.websocket]\n[transports.tcp]\n", &format!("{target}{}\n[transports.websocket]\n", $lines));
+            insta::assert_snapshot!(stringify!($name), seen(&text));
+        }
+    )*};
+}
+
+custom_mistakes! {
+    a_protocol_with_an_unknown_mark: "open = [\"HELLO\", 'SUB {rom}']";
+    a_protocol_with_a_bad_regex: "answers = [{ when = \"ping(\", say = \"pong\" }]";
+    a_protocol_without_a_payload: "publish = '{\"text\":\"hello\"}'";
+    a_protocol_with_a_pointer_that_is_none: "publish = \"{id}\"\ncorrelate = { pointer = \"id\" }";
+    a_protocol_with_half_a_byte: "publish = { hex = \"0a f {payload}\" }";
+    a_protocol_with_a_short_number_in_a_chat: "publish = { hex = \"{id:u16be}\" }\ncorrelate = { at = 0, length = 2 }";
+    a_protocol_that_asks_for_an_unknown_cursor: "[dialect.custom.http]\npoll = { path = \"/c?{cursor}\" }";
+    a_protocol_with_an_unknown_key: "publisch = \"{payload}\"";
+    a_protocol_with_a_number_for_text: "open = [1]";
 }

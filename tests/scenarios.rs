@@ -18,12 +18,40 @@ fn planned(name: &str) -> (Plan, Facts) {
     (plan, facts)
 }
 
+/// Names of the files in a folder.
+fn files(folder: &str, extension: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+    let paths =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == extension));
+    paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_scenario_for_a_real_server_makes_a_plan_named_like_its_file() {
+    for name in files("scenarios/targets", "toml") {
+        let (plan, facts) = planned(&format!("targets/{name}"));
+        assert_eq!(format!("{}.toml", plan.name), name);
+        assert!(facts.scheduled.measured > 0 && plan.omitted.is_empty() && plan.embedded.is_none(), "{name}");
+    }
+}
+
+#[test]
+fn every_whole_scenario_on_the_pages_of_real_servers_makes_a_plan() {
+    for name in files("docs/targets", "md") {
+        let page =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/targets").join(&name)).unwrap();
+        let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        for block in blocks.filter(|block| block.contains("[workload")) {
+            let scenario = scenario::parse(&name, block).unwrap_or_else(|e| panic!("{}", e.render(false)));
+            plan::build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        }
+    }
+}
+
 #[test]
 fn every_shipped_scenario_makes_a_plan_named_like_its_file() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut count = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
+    for name in files("scenarios", "toml") {
         let (plan, facts) = planned(&name);
         assert_eq!(format!("{}.toml", plan.name), name);
         assert!(facts.scheduled.measured > 0, "{name}");
@@ -32,7 +60,7 @@ fn every_shipped_scenario_makes_a_plan_named_like_its_file() {
         assert!(plan.omitted.iter().all(|omitted| is_lacking(&omitted.arm)), "{name}");
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }
 
 #[test]

@@ -15,6 +15,7 @@ broken off goes on where it was, by FILE.jsonl. Everything runs on 127.0.0.1. Wi
 machine that does nothing else.
 """
 import argparse
+import functools
 import json
 import math
 import pathlib
@@ -112,7 +113,8 @@ def interval(k, n):
     return (0.0 if k == 0 else solve(True)), (1.0 if k == n else solve(False))
 
 
-def expected(noise, change, n, family, rounds=4000):
+@functools.cache
+def expected(noise, change, n, family, rounds=1000):
     """How often a change should be found: normal log ratios of that noise, exact signed ranks, Holm's strictest step, and the
     noise threshold of 3 %. Simulated, with a fixed seed."""
     draw = random.Random(7)
@@ -138,24 +140,29 @@ def percent(part, whole):
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
+def ended(outcome):
+    """How a duet ended: with a verdict, INVALID (too few pairs that can be trusted), or without either."""
+    return "invalid" if outcome["exit"] == 95 else outcome.get("verdict", "broken")
+
+
 def tables(args, outcomes, slower):
-    judged = [outcome for outcome in outcomes if "verdict" in outcome]
+    judged = [outcome for outcome in outcomes if ended(outcome) not in ("invalid", "broken")]
     text = [f"Duets of {args.pairs} pairs, trials of 300 ms at 4,000 messages a second, each held for {args.hold:g} ms.", ""]
-    text += ["| candidate | duets | REGRESSION | IMPROVEMENT | NO CHANGE | INCONCLUSIVE | without a verdict |",
-             "|---|---:|---:|---:|---:|---:|---:|"]
+    text += ["| candidate | duets | REGRESSION | IMPROVEMENT | NO CHANGE | INCONCLUSIVE | INVALID | broken |",
+             "|---|---:|---:|---:|---:|---:|---:|---:|"]
     for change in [0.0] + slower:
         of = [outcome for outcome in outcomes if outcome["slower"] == change]
-        count = lambda verdict: sum(outcome.get("verdict") == verdict for outcome in of)
+        count = lambda how: sum(ended(outcome) == how for outcome in of)
         name = "the same" if change == 0 else f"+{change:g} %"
         text.append(f"| {name} | {len(of)} | {count('regression')} | {count('improvement')} | {count('no-change')} | "
-                    f"{count('inconclusive')} | {sum('verdict' not in outcome for outcome in of)} |")
+                    f"{count('inconclusive')} | {count('invalid')} | {count('broken')} |")
     alike = [outcome for outcome in judged if outcome["slower"] == 0]
     if alike:
         alarms = sum(outcome["verdict"] == "regression" for outcome in alike)
         low, high = interval(alarms, len(alike))
-        text += ["", f"False alarms: {alarms} of {len(alike)} ({percent(alarms, len(alike))}, 95 % interval {100 * low:.1f} to "
-                     f"{100 * high:.1f} %)."]
-    text += ["", "| candidate | metric | found | 95 % interval | noise (SD of paired log ratios, median) | expected |",
+        text += ["", f"False alarms: {alarms} of {len(alike)} that were judged ({percent(alarms, len(alike))}, 95 % interval "
+                     f"{100 * low:.1f} to {100 * high:.1f} %)."]
+    text += ["", "| candidate | metric | found | 95 % interval | noise (SD of paired log ratios, median) | expected at each duet's noise |",
              "|---|---|---:|---:|---:|---:|"]
     for change in slower:
         for metric in METRICS[:2]:
@@ -165,7 +172,7 @@ def tables(args, outcomes, slower):
             found = sum(row["verdict"] == "regression" for row in rows)
             low, high = interval(found, len(rows))
             noise = statistics.median(row["noise"] for row in rows)
-            chance = expected(noise, change / 100, args.pairs, len(METRICS))
+            chance = statistics.mean(expected(round(row["noise"], 3), change / 100, row["n"], len(METRICS)) for row in rows)
             text.append(f"| +{change:g} % | {metric} | {found} of {len(rows)} | {100 * low:.0f} to {100 * high:.0f} % | "
                         f"{100 * noise:.2f} % | {100 * chance:.0f} % |")
     return "\n".join(text) + "\n"

@@ -60,6 +60,7 @@ fn unfit(plan: &Plan) -> Option<String> {
             (Target::Url(_), ..) => "its target is elsewhere",
             (_, Workload::Connect { .. }, _) => "its sessions come and go",
             (.., false) => "its connections don't last",
+            _ if cell.tls.is_some() => "under TLS nobody sees from outside where joining ends",
             _ => return None,
         };
         Some(format!("arm {}: {reason}", cell.arm))

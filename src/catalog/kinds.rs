@@ -74,6 +74,15 @@ kinds! {
 }
 
 kinds! {
+    /// What a session over a WebSocket begins by.
+    Start {
+        Websocket = "websocket",
+        /// HTTP requests, until the WebSocket takes over.
+        Polling = "polling",
+    }
+}
+
+kinds! {
     /// What is exchanged and what counts as done.
     WorkloadKind { Echo = "echo", Chat = "chat", Push = "push", Connect = "connect" }
 }
@@ -164,11 +173,17 @@ impl TransportKind {
     /// URL schemes a target of this transport may have.
     pub fn schemes(self) -> &'static [&'static str] {
         match self {
-            Self::Websocket => &["ws", "wss"],
-            Self::Tcp => &["tcp", "tls"],
+            Self::Websocket => &["ws", "wss", "ws+unix"],
+            Self::Tcp => &["tcp", "tls", "unix", "nats", "mqtt", "mqtts"],
             Self::Udp => &["udp"],
-            _ => &["http", "https"],
+            _ => &["http", "https", "http+unix"],
         }
+    }
+
+    /// The scheme of its URLs with or without TLS, which UDP doesn't have.
+    pub fn scheme(self, tls: bool) -> &'static str {
+        let schemes = self.schemes();
+        schemes[usize::from(tls).min(schemes.len() - 1)]
     }
 
     /// Why this workload makes no sense on this transport, if it doesn't.

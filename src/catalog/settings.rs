@@ -1,7 +1,8 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
 use super::{
-    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport, Udp, Websocket,
+    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Identity, Start, Tcp, Tls, Transport,
+    Udp, Websocket,
 };
 
 impl Transport {
@@ -9,15 +10,31 @@ impl Transport {
     /// may be secret.
     pub fn settings(&self) -> Vec<(String, String)> {
         match self {
-            Transport::Websocket(websocket) => of_websocket(websocket),
+            Transport::Websocket(websocket) => [of_websocket(websocket), of_identity(&websocket.identity)].concat(),
             Transport::Tcp(tcp) => of_tcp(tcp),
             Transport::Udp(Udp { receive_buffer }) => words([("receive buffer", Some(receive_buffer.to_string()))]),
             Transport::LongPolling(http)
             | Transport::ShortPolling(http)
             | Transport::Sse(http)
-            | Transport::HttpStreaming(http) => of_http(http),
-            Transport::Http(requests) => of_requests(requests),
+            | Transport::HttpStreaming(http) => [of_http(http), of_identity(&http.identity)].concat(),
+            Transport::Http(requests) => [of_requests(requests), of_identity(&requests.identity)].concat(),
         }
+    }
+}
+
+impl Tls {
+    /// As [`Transport::settings`]; of certificates and keys, only whether there are any.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let yes = |is: bool| is.then(|| "yes".to_owned());
+        words([
+            ("tls", yes(true)),
+            ("insecure", yes(self.insecure)),
+            ("own authorities", yes(self.ca.is_some())),
+            ("client certificate", yes(self.identity.is_some())),
+            ("server name", self.server_name.clone()),
+            ("alpn", listed(&self.alpn)),
+            ("resumption", yes(self.resumption)),
+        ])
     }
 }
 
@@ -26,6 +43,7 @@ fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
         ("engine", Some(websocket.engine).filter(|e| *e != Engine::Native).map(|e| e.to_string())),
         ("http", version(websocket.http)),
         ("deflate", websocket.deflate.then(|| "permessage-deflate".to_owned())),
+        ("start", Some(websocket.start).filter(|s| *s != Start::Websocket).map(|s| s.to_string())),
         ("fragment", websocket.fragment.map(|size| size.to_string())),
         ("subprotocols", listed(&websocket.subprotocols)),
         ("ping every", websocket.ping_every.map(|span| span.to_string())),
@@ -59,6 +77,16 @@ fn of_requests(requests: &HttpRequests) -> Vec<(String, String)> {
         ("headers", browser(requests.headers)),
         ("extra headers", names(&requests.extra_headers)),
         ("nodelay", no(requests.nodelay)),
+    ])
+}
+
+/// Credentials by their kind alone.
+fn of_identity(identity: &Identity) -> Vec<(String, String)> {
+    words([
+        ("host", identity.host.clone()),
+        ("origin", identity.origin.clone()),
+        ("auth", identity.auth.as_ref().map(|auth| auth.kind().to_owned())),
+        ("cookies", no(identity.cookies)),
     ])
 }
 

@@ -15,11 +15,11 @@ pub enum HttpVersion {
 }
 
 impl HttpVersion {
-    /// What is asked for in a TLS handshake (RFC 7301); nothing where the answer would change nothing.
-    pub fn alpn(self) -> &'static [&'static [u8]] {
+    /// Its name in a TLS handshake (ALPN, RFC 7301 §6).
+    pub fn alpn(self) -> &'static str {
         match self {
-            HttpVersion::One => &[],
-            HttpVersion::Two => &[b"h2"],
+            HttpVersion::One => "http/1.1",
+            HttpVersion::Two => "h2",
         }
     }
 }

@@ -72,7 +72,7 @@ pub fn log(label: &str, smallest: f64, largest: f64) -> Axis {
 pub fn change(label: &str, low: f64, high: f64, room: f64) -> Axis {
     if high / low > 2.5 {
         let mut axis = log(&format!("{label} (log)"), low / 0.93, high / 1.07);
-        axis.ticks.iter_mut().for_each(|tick| tick.label = format!("{}×", plain(tick.at)));
+        axis.ticks.iter_mut().for_each(|tick| tick.label = format!("×{}", plain(tick.at)));
         axis.scale = Scale::Log { from: low, to: low * (high / low).powf(1.0 / (1.0 - room)) };
         return axis;
     }
@@ -94,12 +94,29 @@ pub fn change(label: &str, low: f64, high: f64, room: f64) -> Axis {
     }
 }
 
-/// Quantiles up to `to`, a tick at each nine.
+/// Ticks of quantiles nearer to one another than this part of the axis would run into one another.
+const APART: f64 = 0.08;
+
+/// Quantiles up to `to`, a tick at each nine and at the end.
 pub fn nines(label: &str, to: f64) -> Axis {
     let marks =
         [(0.0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"), (0.99999, "99.999")];
-    let ticks = marks.iter().filter(|(q, _)| *q <= to).map(|(q, text)| Tick { at: *q, label: text.to_string() });
-    Axis { label: label.to_owned(), scale: Scale::Nines { to }, ticks: ticks.collect(), grid: true }
+    let scale = Scale::Nines { to };
+    let is_clear = |q: f64| q == to || scale.place(q) <= 1.0 - APART;
+    let within = marks.iter().filter(|(q, _)| *q <= to && is_clear(*q));
+    let mut ticks: Vec<Tick> = within.map(|(q, text)| Tick { at: *q, label: text.to_string() }).collect();
+    if ticks.last().is_none_or(|last| last.at < to) {
+        ticks.push(Tick { at: to, label: percentile(to) });
+    }
+    Axis { label: label.to_owned(), scale, ticks, grid: true }
+}
+
+/// A quantile in per cent, never more than it is, with a digit beyond its nines: `95`, `99.5`, `99.983`.
+fn percentile(q: f64) -> String {
+    let decimals = (-(1.0 - q).log10()).floor().clamp(1.0, 6.0) as usize;
+    let scale = 10f64.powi(decimals as i32);
+    let text = format!("{:.decimals$}", (q * 100.0 * scale + 1e-6).floor() / scale);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A row for each name, the first on top, at 0, 1, 2 and so on.
@@ -140,9 +157,14 @@ mod tests {
         assert_eq!(labels(&exactly("", 1.3)), "0 0.5 1");
         assert_eq!(labels(&log("", 0.03, 6.0)), "0.05 0.1 0.2 0.5 1 2 5");
         assert_eq!(labels(&log("", 0.53, 1.0)), "0.5 0.6 0.7 0.8 0.9 1");
-        assert_eq!(labels(&nines("", 0.995)), "0 50 90 99");
+        assert_eq!(labels(&nines("", 0.995)), "0 50 90 99 99.5");
+        assert_eq!(labels(&nines("", 0.999)), "0 50 90 99 99.9");
+        assert_eq!(labels(&nines("", 2.0 / 3.0)), "0 50 66.6");
+        assert_eq!(labels(&nines("", 0.5)), "0 50");
+        assert_eq!(labels(&nines("", 0.905)), "0 50 90.5", "90 would run into the end");
+        assert_eq!(labels(&nines("", 0.99983)), "0 50 90 99 99.9 99.983");
         assert_eq!(labels(&change("", 0.93, 1.13, 0.3)), "−5 % 0 % +5 % +10 %");
-        assert_eq!(labels(&change("", 0.5, 10.0, 0.3)), "0.5× 1× 2× 5× 10×");
+        assert_eq!(labels(&change("", 0.5, 10.0, 0.3)), "×0.5 ×1 ×2 ×5 ×10");
         assert_eq!(labels(&positive("", "ms", 20.0, 97.0)), "0 20 40 60 80 100");
         assert_eq!(labels(&positive("", "ms", 0.05, 20.0)), "0.05 0.1 0.2 0.5 1 2 5 10 20");
     }

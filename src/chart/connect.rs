@@ -9,11 +9,12 @@ use crate::result::{Cell, Document};
 use crate::units::show_nanos;
 
 /// In order; the last one is what is left until the first message.
-const PHASES: [(&str, Metric); 5] = [
+const PHASES: [(&str, Metric); 6] = [
     ("resolve", Metric::Resolve),
     ("TCP", Metric::Tcp),
     ("TLS", Metric::Tls),
     ("upgrade or join", Metric::Upgrade),
+    ("switch to the WebSocket", Metric::Switch),
     ("until first message", Metric::FirstMessage),
 ];
 /// How light the last phase of those that were seen is; the first has the arm's own colour.
@@ -65,7 +66,7 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
 }
 
 /// The median of each phase, nanoseconds; the last is first message − connected.
-fn phases(cell: &Cell) -> [Option<f64>; 5] {
+fn phases(cell: &Cell) -> [Option<f64>; 6] {
     let median = |metric| cell.merged(metric).quantile(0.5, BEYOND_TRIAL).map(|v| v as f64);
     PHASES.map(|(_, metric)| match metric {
         Metric::FirstMessage => {

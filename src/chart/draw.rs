@@ -1,6 +1,7 @@
 //! Draws any [`ChartSpec`] as SVG, laid out by hand so that nothing overlaps: title, panels, a legend to their right.
 
 use super::palette::{BAND, Dash, GRID, Ink, MUTED, PAPER, Rgb, TEXT};
+use super::short::shortened;
 use super::spec::{Align, Axis, ChartSpec, Entry, Mark, Panel, Shape, Swatch};
 use plotters::backend::{DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -13,7 +14,7 @@ const FINE: f64 = 8.0;
 /// Width of a character ÷ font size, on the safe side for common sans-serif fonts.
 const CHARACTER: f64 = 0.56;
 /// Longest label from outside, characters.
-const LONGEST: usize = 34;
+pub const LONGEST: usize = 34;
 
 const TITLE: f64 = 19.0;
 const SMALL: f64 = 12.5;
@@ -295,10 +296,7 @@ fn width(text: &str, size: f64) -> f64 {
 }
 
 fn short(label: &str) -> String {
-    if label.chars().count() <= LONGEST {
-        return label.to_owned();
-    }
-    label.chars().take(LONGEST - 1).chain(['…']).collect()
+    shortened(label, LONGEST)
 }
 
 /// XML has no way to write control characters.
@@ -384,7 +382,7 @@ mod tests {
 
     #[test]
     fn long_words_are_cut_and_long_titles_broken() {
-        assert_eq!(short("a-very-long-name-of-an-arm-and-longer"), "a-very-long-name-of-an-arm-and-lo…");
+        assert_eq!(short("a-very-long-name-of-an-arm-and-longer"), "a-very-long-name-…n-arm-and-longer");
         assert_eq!(wrap("one two three", 10.0, 60.0), ["one two", "three"]);
         assert_eq!(wrap("", 10.0, 60.0), [""; 0]);
     }

@@ -3,14 +3,19 @@
 
 use super::axis::{self, TimeUnit};
 use super::palette::NEUTRAL;
-use super::spec::{Axis, ChartSpec, Entry, Mark, Panel, Scale, Swatch, Tick};
-use super::{Inks, layered};
+use super::spec::{Axis, Band, ChartSpec, Entry, Mark, Panel, Scale, Swatch, Tick};
+use super::{Ink, Inks};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use crate::verdict::Metric;
 use crate::verdict::history::{Change, Group, Series};
 
 /// How far over the highest figure that is finite an infinite one is drawn.
 const INFINITE: f64 = 2.0;
+/// Room over the highest figure, so that no ring around one runs into the panel's name.
+const ROOM: f64 = 1.25;
+/// Height of a picture of one arm, and of each panel where there are several, pixels.
+const ALONE: u32 = 420;
+const AMONG_OTHERS: u32 = 190;
 /// Names of instants along the axis, at most.
 const TICKS: i64 = 5;
 const DAY: i64 = 86_400;
@@ -22,47 +27,48 @@ pub fn spec(group: &Group) -> Vec<(&'static str, ChartSpec)> {
 
 fn of_metric(group: &Group, metric: Metric) -> Option<ChartSpec> {
     let series: Vec<&Series> = group.series.iter().filter(|series| series.metric == metric).collect();
-    let figures = || series.iter().flat_map(|series| series.present()).map(|(_, value)| value);
-    let finite = || figures().filter(|value| value.is_finite());
-    let highest = finite().reduce(f64::max)?;
-    let lowest = finite().fold(highest, f64::min);
-    let is_infinite = figures().any(f64::is_infinite);
-    let top = if is_infinite { highest * INFINITE } else { highest };
-    let (label, unit, divisor) = scale(metric, highest);
-    let place = |value: f64| value.min(top) / divisor;
-    let x = |run: usize| (group.runs[run].time - group.runs[0].time) as f64;
     // Inks go by all arms, so that an arm has one colour in every picture of the group.
     let mut arms: Vec<(&str, &str)> = group.series.iter().map(|series| (&*series.arm, &*series.transport)).collect();
     arms.dedup();
     let inks = Inks::of_arms(&arms);
     let ink = |series: &Series| inks.of_cell(arms.iter().position(|(arm, _)| *arm == series.arm).unwrap_or(arms.len()));
-    let mut marks = layered(series.iter().map(|series| {
-        let points = series.present().map(|(run, value)| (x(run), place(value))).collect();
-        Mark::Line { points, ink: ink(series), dots: true }
-    }));
-    for series in &series {
-        let target =
-            |run: usize| Some(Mark::Target { x: x(run), y: place(series.values[run]?), ink: ink(series).colour });
-        marks.extend(series.changes.iter().filter_map(|change| target(change.run)));
+    let panels: Vec<Panel> = series.iter().filter_map(|series| panel(group, series, ink(series))).collect();
+    if panels.is_empty() {
+        return None;
     }
-    let mut legend: Vec<Entry> =
-        series.iter().map(|series| Entry { label: entry(series), swatch: Swatch::Line(ink(series)) }).collect();
-    if series.iter().any(|series| !series.changes.is_empty()) {
-        legend.push(Entry { label: "seems to have changed".to_owned(), swatch: Swatch::Target(NEUTRAL) });
-    }
-    let runs = group.count();
+    let has_changed = series.iter().any(|series| !series.changes.is_empty());
+    let changed = Entry { label: "seems to have changed".to_owned(), swatch: Swatch::Target(NEUTRAL) };
+    let is_infinite = series.iter().any(|series| series.present().any(|(_, value)| value.is_infinite()));
     let at_top = if is_infinite { "; at the top: infinite" } else { "" };
+    let runs = group.count();
     Some(ChartSpec {
         title: title(group, metric, &series),
         subtitle: format!("{runs} of {} by their start, UTC · median over a run's valid trials{at_top}", group.name),
-        panels: vec![Panel {
-            x: times(group),
-            y: axis::positive(label, unit, lowest / divisor, top / divisor),
-            bands: Vec::new(),
-            marks,
-        }],
-        legend,
-        height: 420,
+        height: if panels.len() == 1 { ALONE } else { AMONG_OTHERS * panels.len() as u32 },
+        panels,
+        legend: has_changed.then_some(changed).into_iter().collect(),
+    })
+}
+
+/// One arm, on a scale of its own: arms that are alike would hide one another on one. `None`: nothing in it is finite.
+fn panel(group: &Group, series: &Series, ink: Ink) -> Option<Panel> {
+    let figures = || series.present().map(|(_, value)| value);
+    let finite = || figures().filter(|value| value.is_finite());
+    let highest = finite().reduce(f64::max)?;
+    let lowest = finite().fold(highest, f64::min);
+    let top = if figures().any(f64::is_infinite) { highest * INFINITE } else { highest };
+    let (label, unit, divisor) = scale(series.metric, highest);
+    let place = |value: f64| value.min(top) / divisor;
+    let x = |run: usize| (group.runs[run].time - group.runs[0].time) as f64;
+    let points = series.present().map(|(run, value)| (x(run), place(value))).collect();
+    let target = |run: usize| Some(Mark::Target { x: x(run), y: place(series.values[run]?), ink: ink.colour });
+    let targets = series.changes.iter().filter_map(|change| target(change.run));
+    Some(Panel {
+        x: times(group),
+        y: axis::positive(label, unit, lowest / divisor, top * ROOM / divisor),
+        // As wide as the panel, whose name it is.
+        bands: vec![Band { from: f64::MIN, to: f64::MAX, label: entry(series), shaded: false }],
+        marks: std::iter::once(Mark::Line { points, ink, dots: true }).chain(targets).collect(),
     })
 }
 
@@ -80,7 +86,7 @@ fn scale(metric: Metric, highest: f64) -> (&'static str, &'static str, f64) {
         Metric::P99 => ("p99 response time", time.name, time.nanos),
         Metric::CpuPerMessage => ("CPU a message", time.name, time.nanos),
         Metric::DeliveredRate => ("delivered", "1/s", 1.0),
-        Metric::BytesPerMessage => ("framing a message", "B", 1.0),
+        Metric::FramingPerMessage => ("framing a message", "B", 1.0),
         Metric::FailedTrials => ("failed trials", "", 1.0),
     }
 }
@@ -117,7 +123,7 @@ pub fn show(metric: Metric, value: f64) -> String {
         _ if value.is_infinite() => "∞".to_owned(),
         Metric::P50 | Metric::P99 | Metric::CpuPerMessage => show_nanos(value),
         Metric::DeliveredRate => format!("{}/s", three_digits(value)),
-        Metric::BytesPerMessage => show_bytes(value),
+        Metric::FramingPerMessage => show_bytes(value),
         Metric::FailedTrials => value.to_string(),
     }
 }
@@ -153,8 +159,13 @@ mod tests {
     use crate::verdict::testing::{noisy, run_of};
 
     fn group(factors: &[f64]) -> Group {
+        group_of(factors, |_| ())
+    }
+
+    fn group_of(factors: &[f64], edit: impl Fn(&mut crate::result::Document)) -> Group {
         let run = |(n, factor): (usize, &f64)| {
             let mut document = run_of(&[*factor]);
+            edit(&mut document);
             document.meta.started = format!("2026-01-{:02}T10:00:00Z", n + 1);
             Run::of(n.to_string(), document).unwrap()
         };
@@ -172,15 +183,31 @@ mod tests {
         let charts = spec(&group(&factors));
         assert_eq!(
             charts.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
-            ["p50", "p99", "delivered-rate", "cpu-per-message", "bytes-per-message"]
+            ["p50", "p99", "delivered-rate", "cpu-per-message", "framing-per-message"]
         );
         assert_eq!(targets(&charts[0].1), 1);
-        assert!(charts[0].1.legend[0].label.contains(": +"), "{:?}", charts[0].1.legend);
+        let name = &charts[0].1.panels[0].bands[0].label;
+        assert!(name.starts_with("websocket: +"), "{name}");
+        assert_eq!((charts[0].1.legend.len(), charts[4].1.legend.len()), (1, 0));
         assert!(charts[0].1.title.contains("seems to have changed by +"), "{}", charts[0].1.title);
         assert_eq!(targets(&charts[4].1), 0);
         for (name, chart) in &charts {
             let svg = draw(chart).unwrap();
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+        }
+    }
+
+    #[test]
+    fn arms_that_are_alike_dont_hide_one_another() {
+        let two = group_of(&[1.0, 1.1, 1.2], |document| {
+            let tcp = crate::result::Cell { arm: "tcp".to_owned(), ..document.cells[0].clone() };
+            document.cells.push(tcp);
+        });
+        for (name, chart) in spec(&two) {
+            let names: Vec<&str> = chart.panels.iter().map(|panel| panel.bands[0].label.as_str()).collect();
+            assert_eq!(names, ["websocket", "tcp"], "{name}");
+            let svg = draw(&chart).unwrap();
+            assert!(svg.contains("websocket") && svg.contains("tcp"), "{name}");
         }
     }
 

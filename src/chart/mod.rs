@@ -18,6 +18,7 @@ mod load_curve;
 mod palette;
 mod percentiles;
 mod ratios;
+mod short;
 mod spec;
 mod time;
 

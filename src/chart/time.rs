@@ -31,11 +31,13 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         .map(|(at, cell)| of_cell(cell, inks.of_cell(at)))
         .filter(|s| !s.p50.is_empty())
         .collect();
-    if series.is_empty() {
-        return None;
-    }
     let load = document.cells.iter().map(|c| &c.load).max_by_key(|l| l.warmup.saturating_add(l.duration))?;
     let measured = (seconds(load.warmup), seconds(load.warmup.saturating_add(load.duration)));
+    // Trials that are no longer than a slice have one point, which shows nothing over time.
+    let is_over_time = |s: &Series| s.p50.iter().filter(|(at, _)| *at < measured.1 * SECOND).count() > 1;
+    if !series.iter().any(is_over_time) {
+        return None;
+    }
     let last = series.iter().flat_map(|s| &s.p50).map(|p| p.0).fold(0.0, f64::max) / SECOND;
     // Room for the name of the drain, however short it was.
     let end = (last * 1.02).max(measured.1 * 1.08);
@@ -120,4 +122,27 @@ fn title(series: &[Series], measured: (f64, f64)) -> String {
 
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / SECOND
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+    use crate::schedule::Phase;
+
+    #[test]
+    fn trials_no_longer_than_a_slice_have_no_picture_over_time() {
+        let kept = |phases: &[Phase], most: usize| {
+            let mut document = testing::document();
+            for trial in document.cells.iter_mut().flat_map(|cell| &mut cell.trials) {
+                let intervals = &mut trial.outcome.intervals;
+                intervals.retain(|interval| phases.contains(&interval.phase));
+                intervals.truncate(most);
+            }
+            spec(&document).is_some()
+        };
+        assert!(!kept(&[Phase::Measure], 1));
+        assert!(!kept(&[], 0));
+        assert!(kept(&[Phase::Measure], 2));
+    }
 }

@@ -11,14 +11,14 @@ pub(super) use history::HistoryArgs;
 use super::baseline;
 use super::export::ExportFlag;
 use super::oracle::OracleFlag;
-use crate::catalog::{Dimension, Engine};
+use crate::catalog::{Block, Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
 use crate::result::Slo;
 use crate::threshold::Threshold;
 use crate::units::{Rate, Share, Span, UnitError};
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsStr;
 use std::net::IpAddr;
@@ -31,6 +31,21 @@ use std::path::PathBuf;
 pub(super) struct Args {
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// What was typed. Ends the process, as the parser does, where it makes no sense.
+    pub(super) fn read() -> Args {
+        let matches = Args::command().get_matches();
+        if let Some(("run", typed)) = matches.subcommand()
+            && typed.value_source("baseline").is_none()
+            && let Some(flag) = compare::typed(typed)
+        {
+            let message = format!("--{flag} is about judging this run by another, and there is no --baseline\n");
+            clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit();
+        }
+        Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -203,6 +218,11 @@ fn dimension(text: &str) -> Result<Dimension, String> {
     })
 }
 
+/// How many there are to be.
+fn count(text: &str) -> Result<NonZeroU32, String> {
+    text.trim().parse().map_err(|_| "write a whole number, 1 or more".to_owned())
+}
+
 /// A whole number of sessions, or of messages a second.
 fn load(text: &str) -> Result<u64, String> {
     let rate: Rate = text.parse().map_err(|_| "write a number, such as 500/s, 2k/s or 120".to_owned())?;
@@ -221,7 +241,7 @@ pub(super) struct PlanArgs {
     /// Scenario file (TOML)
     pub scenario: PathBuf,
     /// Concurrent clients
-    #[arg(short = 'c', long, value_name = "N", env = "WSBENCH_SESSIONS")]
+    #[arg(short = 'c', long, value_name = "N", env = "WSBENCH_SESSIONS", value_parser = count)]
     pub sessions: Option<NonZeroU32>,
     /// Messages scheduled over all sessions, such as 500/s or 2k/s
     #[arg(short, long, env = "WSBENCH_RATE")]
@@ -233,14 +253,14 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "TIME", env = "WSBENCH_WARMUP")]
     pub warmup: Option<Span>,
     /// How often each arm is run
-    #[arg(long, value_name = "N", env = "WSBENCH_TRIALS")]
+    #[arg(long, value_name = "N", env = "WSBENCH_TRIALS", value_parser = count)]
     pub trials: Option<NonZeroU32>,
     /// Processes of the generator [default: as few as hold the sessions]
-    #[arg(long, value_name = "N", env = "WSBENCH_WORKERS")]
+    #[arg(long, value_name = "N", env = "WSBENCH_WORKERS", value_parser = count)]
     pub workers: Option<NonZeroU32>,
-    /// Addresses that the sessions leave from, in turn
+    /// Addresses that the sessions leave from, in turn, or blocks such as 127.0.0.0/28; may be repeated
     #[arg(long, value_name = "IP,…", value_delimiter = ',', env = "WSBENCH_SOURCE_IP")]
-    pub source_ip: Vec<IpAddr>,
+    pub source_ip: Vec<Block>,
     /// Seed of the schedule, the payloads and the order of trials
     #[arg(long, value_name = "N", env = "WSBENCH_SEED")]
     pub seed: Option<u64>,
@@ -260,6 +280,18 @@ pub(super) struct PlanArgs {
     /// Never sleep while the load runs: precise to microseconds, at the price of a core
     #[arg(long, env = "WSBENCH_SPIN", value_parser = FalseyValueParser::new())]
     pub spin: bool,
+    /// PEM file with authorities to trust beside the system's, at URLs that ask for TLS
+    #[arg(long, value_name = "FILE", env = "WSBENCH_CACERT")]
+    pub cacert: Option<String>,
+    /// PEM file with the client's certificate, for targets that ask for one
+    #[arg(long, value_name = "FILE", env = "WSBENCH_CERT")]
+    pub cert: Option<String>,
+    /// PEM file with the key of --cert [default: the file of --cert]
+    #[arg(long, value_name = "FILE", env = "WSBENCH_KEY")]
+    pub key: Option<String>,
+    /// Take any certificate, under any name: nobody then knows who answers
+    #[arg(long, env = "WSBENCH_INSECURE", value_parser = FalseyValueParser::new())]
+    pub insecure: bool,
     /// What must hold, beside the scenario's thresholds, such as 'websocket: p99 < 50ms'; may be repeated
     #[arg(long, value_name = "EXPR", value_delimiter = ',', env = "WSBENCH_THRESHOLD")]
     pub threshold: Vec<Threshold>,
@@ -305,6 +337,10 @@ impl PlanArgs {
             reference: self.reference.clone(),
             charts: no_charts.then_some(false),
             spin: self.spin.then_some(true),
+            cacert: self.cacert.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            insecure: self.insecure.then_some(true),
             thresholds: self.threshold.clone(),
         }
     }
@@ -398,6 +434,9 @@ pub(super) struct ServeArgs {
     /// Emulated one-way network delay, such as 10ms
     #[arg(long, value_name = "TIME", default_value = "0s")]
     pub delay: Span,
+    /// Speak TLS on every port but UDP's, by a certificate made now, which is written to FILE (PEM, for --cacert)
+    #[arg(long, value_name = "FILE")]
+    pub tls: Option<PathBuf>,
     /// What the target does on purpose: a key of `[target.embedded.oracle]` and its value; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub oracle: Vec<OracleFlag>,
@@ -406,6 +445,7 @@ pub(super) struct ServeArgs {
 const SERVE_EXAMPLES: &str = "\
 Examples:
   wsbench serve --websocket 9001 --open
+  wsbench serve --tls target.pem
   wsbench serve --oracle 'reply_delay=lognormal(20ms, 0.5)' --oracle log=held.csv
   wsbench serve --oracle stall=200ms/1s --oracle udp_drop=5% --oracle refuse=10
 

@@ -3,7 +3,7 @@
 use super::args::JudgeArgs;
 use super::exit::Exit;
 use super::say;
-use crate::result::Document;
+use crate::result::{Document, Half};
 use crate::verdict::{self, Comparison, Design, NotComparable, Options, RECOMMENDED};
 use anyhow::{Context, bail};
 use std::fmt;
@@ -22,9 +22,11 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Name, String> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        // What the file is called is a way to name it.
+        let name = text.strip_suffix(".json").unwrap_or(text);
         let is_good =
-            (1..=LONGEST).contains(&text.len()) && text.chars().all(is_plain) && !text.starts_with(['.', '-']);
-        is_good.then(|| Name(text.to_owned())).ok_or_else(|| {
+            (1..=LONGEST).contains(&name.len()) && name.chars().all(is_plain) && !name.starts_with(['.', '-']);
+        is_good.then(|| Name(name.to_owned())).ok_or_else(|| {
             format!("a baseline's name has letters, digits, `-`, `_` and `.`, at most {LONGEST}, such as main or v1.2")
         })
     }
@@ -44,14 +46,32 @@ impl Name {
 
 /// Reads a run: a baseline by its name, or a result by its file or its report's folder.
 pub(super) fn load(text: &str) -> anyhow::Result<Document> {
-    let named = text.parse::<Name>().ok().map(|name| name.path()).filter(|path| path.exists());
+    // `main.json` may be a file as well as the baseline of that name; `main` is the baseline before it is anything else.
+    let is_file = text.ends_with(".json") && Path::new(text).is_file();
+    let named = text.parse::<Name>().ok().filter(|_| !is_file).map(|name| name.path()).filter(|path| path.exists());
     let path = match named {
         Some(path) => path,
-        None if Path::new(text).is_dir() => Path::new(text).join("result.json"),
+        None if Path::new(text).is_dir() => in_folder(Path::new(text))?,
         None if Path::new(text).exists() => PathBuf::from(text),
         None => bail!("{text:?} is no file, no folder, and no baseline: {}", known()),
     };
     Ok(Document::load(&path)?)
+}
+
+/// The result in a report's folder.
+fn in_folder(folder: &Path) -> anyhow::Result<PathBuf> {
+    let result = folder.join("result.json");
+    let halves = Half::BOTH.map(|half| folder.join(half.name()));
+    match &halves {
+        _ if result.exists() => Ok(result),
+        [base, candidate] if halves.iter().any(|half| half.join("result.json").exists()) => bail!(
+            "{} is the report of a duet, which has two results: name {} or {}",
+            folder.display(),
+            base.display(),
+            candidate.display()
+        ),
+        _ => bail!("{} holds no result.json: name a result, or the folder of a run's report", folder.display()),
+    }
 }
 
 /// The baselines that there are, in words.
@@ -112,7 +132,8 @@ impl Baseline {
     ) -> anyhow::Result<Result<Baseline, NotComparable>> {
         let document = load(text).with_context(|| "the baseline can't be read")?;
         let options = judge.options((text.to_owned(), before.scenario.name.clone()));
-        if let Err(problem) = verdict::prepare(&document, before, &options) {
+        let prospects = || verdict::foresee(&verdict::foreseen(&document, before, trials), &options);
+        if let Err(problem) = verdict::prepare(&document, before, &options).and_then(|_| prospects()) {
             return Ok(Err(problem));
         }
         let fewest = document.cells.iter().map(|cell| cell.trials.len()).min().unwrap_or(0);
@@ -150,7 +171,9 @@ mod tests {
     #[test]
     fn a_name_is_no_way_out_of_the_folder() {
         for good in ["main", "v1.2", "a_b-c", "0"] {
-            assert_eq!(good.parse::<Name>().unwrap().path(), Path::new(FOLDER).join(format!("{good}.json")));
+            for typed in [good.to_owned(), format!("{good}.json")] {
+                assert_eq!(typed.parse::<Name>().unwrap().path(), Path::new(FOLDER).join(format!("{good}.json")));
+            }
         }
         for bad in ["", ".", "..", "../x", "a/b", ".hidden", "-x", "a b", "ä", &"x".repeat(65)] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");

@@ -3,7 +3,7 @@
 use super::args::{CapacityArgs, Format};
 use super::exit::Exit;
 use super::scenario::{self, Read};
-use super::{export, run, say, summary, write};
+use super::{export, say, signals, summary, write};
 use crate::cluster::{self, Goal, Halt, RunOptions, SearchProgress};
 use crate::plan::{self, Plan};
 use crate::result::{Document, redact_arguments};
@@ -47,6 +47,7 @@ pub(super) fn capacity(args: &CapacityArgs) -> anyhow::Result<Exit> {
     if !shortages.is_empty() {
         return Ok(refuse(&shortages));
     }
+    read.plan.warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
     let name = format!("{}-capacity", read.plan.name);
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&name));
     write::prepare(&dir)?;
@@ -114,7 +115,7 @@ fn goal(args: &CapacityArgs, plan: &Plan) -> Result<Goal, Impossible> {
 /// Measures; saves after each round, so that little of what was measured can be lost.
 async fn measure(read: &Read, goal: &Goal, is_quiet: bool, dir: &Path) -> anyhow::Result<Document> {
     let (want, wanted) = watch::channel(false);
-    run::watch_signals(want)?;
+    signals::watch(want, "saves what was found until now")?;
     let options = RunOptions {
         program: std::env::current_exe().context("this program can't find itself to start its workers")?,
         command_line: redact_arguments(&std::env::args().collect::<Vec<_>>()),

@@ -27,7 +27,7 @@ fn render(plan: &Plan, limits: &Limits) -> String {
     if !plan.thresholds.is_empty() {
         parts.push(thresholds(plan));
     }
-    parts.extend(plan::undecidable(plan).iter().map(|why| format!("warning: {why}")));
+    parts.extend(plan.warnings().iter().map(|why| format!("warning: {why}")));
     parts.extend(plan::shortages(plan, limits).iter().map(|shortage| format!("error: {shortage}")));
     parts.join("\n\n") + "\n"
 }
@@ -110,8 +110,7 @@ fn table(plan: &Plan, facts: &Facts, limits: &Limits) -> String {
         "a trial",
     ]);
     for (cell, taken) in plan.cells.iter().zip(&facts.cells) {
-        let settings: Vec<String> =
-            cell.transport.settings().iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let settings: Vec<String> = cell.settings().iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let target = match &cell.target {
             Target::Embedded => "embedded".to_owned(),
             Target::Url(url) => format!("{url} ({})", cell.dialect.kind()),

@@ -12,10 +12,17 @@ use std::path::Path;
 pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<Exit> {
     let (base, new) = (baseline::load(&args.base)?, baseline::load(&args.new)?);
     let options = args.judge.options((args.base.clone(), args.new.clone()));
-    let comparison = match verdict::compare(&base, &new, Design::Separate, &options) {
+    let design = verdict::design(&base, &new);
+    let comparison = match verdict::compare(&base, &new, design, &options) {
         Ok(comparison) => comparison,
         Err(problem) => return Ok(refuse(&problem)),
     };
+    if design == Design::Paired {
+        say::err(
+            "hint: these are the two sides of one duet, so their trials are held together as pairs, in one look; what the \
+             duet itself found, in the looks that it had planned, is in its comparison.json",
+        );
+    }
     let written = match &args.out {
         Some(dir) => {
             write::prepare(dir)?;
@@ -35,7 +42,16 @@ pub(super) fn compare(args: &CompareArgs) -> anyhow::Result<Exit> {
             say::out(&format!("{}{}", text(&comparison), page.unwrap_or_default()))?;
         }
     }
-    written.map(|()| Exit::of_verdict(comparison.verdict, args.judge.strict))
+    let exit = conclude(&comparison, args.judge.strict);
+    written.map(|()| exit)
+}
+
+/// How a comparison ends; says so where nothing was judged.
+pub(super) fn conclude(comparison: &Comparison, is_strict: bool) -> Exit {
+    if let Some(why) = comparison.unjudged() {
+        say::err(&format!("error: {why}"));
+    }
+    Exit::of_comparison(comparison, is_strict)
 }
 
 /// Says why two runs can't be compared.
@@ -52,7 +68,10 @@ pub(super) fn write(comparison: &Comparison, base: &Document, new: &Document, di
 
 /// A line for each row, what they rest on, and the verdict last, where it is seen.
 pub(super) fn text(comparison: &Comparison) -> String {
-    let side = |what: &str, side: &Side| format!("{what:5} {}, {}, {} trials\n", side.name, side.started, side.trials);
+    let side = |what: &str, side: &Side| {
+        let trials = if side.trials == 1 { "1 trial".to_owned() } else { format!("{} trials", side.trials) };
+        format!("{what:5} {}, {}, {trials}\n", side.name, side.started)
+    };
     let mut text = format!("\n{}{}\n", side("base", &comparison.base), side("new", &comparison.new));
     text += &comparison.rows.iter().map(|row| line(comparison, row)).collect::<String>();
     let also = |what: &str, of: &mut dyn Iterator<Item = String>| -> String {
@@ -60,7 +79,7 @@ pub(super) fn text(comparison: &Comparison) -> String {
     };
     let more = also("differs", &mut comparison.differences.iter().map(ToString::to_string))
         + &also("left out", &mut comparison.left_out.iter().cloned())
-        + &also("note", &mut comparison.remarks().into_iter());
+        + &also("note", &mut comparison.remarks().into_iter().chain(comparison.look_in_words()));
     if !more.is_empty() {
         text += &format!("\n{more}");
     }
@@ -70,5 +89,5 @@ pub(super) fn text(comparison: &Comparison) -> String {
 fn line(comparison: &Comparison, row: &Row) -> String {
     let gated = if row.is_gated { "" } else { "; not gated" };
     let note = row.note.as_ref().map_or(String::new(), |note| format!("\n    {note}"));
-    format!("{}  {}{gated}{note}\n", row.words(comparison.design), row.values())
+    format!("{}  {}{gated}{note}\n", row.words(comparison), row.values())
 }

@@ -13,11 +13,11 @@ pub(super) use sides::fill;
 use super::args::{DuetArgs, Format, PlanArgs};
 use super::exit::Exit;
 use super::live::Display;
-use super::{compare, run, say, scenario, summary, write};
-use crate::cluster::{self, Duet, DuetOrder, DuetProgress, Half, Halt, Progress, RunOptions};
+use super::{compare, say, scenario, signals, summary, write};
+use crate::cluster::{self, Duet, DuetError, DuetOrder, DuetProgress, Halt, Progress, RunOptions, ServerError};
 use crate::plan::{self, Cell, Plan};
-use crate::result::{Document, ScenarioText, redact_arguments};
-use crate::verdict::{self, Design, Options, thresholds};
+use crate::result::{Document, Half, ScenarioText, redact_arguments};
+use crate::verdict::{self, Design, Foreseen, Options, thresholds};
 use anyhow::Context;
 use looks::Looks;
 use sides::{Picker, Side};
@@ -58,12 +58,16 @@ pub(super) fn duet(args: &DuetArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
-    plan::undecidable(&plans[1]).iter().for_each(|why| say::err(&format!("warning: {why}")));
+    plans[1].warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
+    let options = args.judge.options((sides[0].name.clone(), sides[1].name.clone()));
+    let is_started_here = sides.iter().all(|side| side.command.is_some());
+    if let Err(problem) = verdict::foresee(&foreseen(&plans[0], is_started_here), &options) {
+        return Ok(compare::refuse(&problem));
+    }
     write::prepare(&dir)?;
     for half in Half::BOTH {
         write::prepare(&dir.join(half.name()))?;
     }
-    let options = args.judge.options((sides[0].name.clone(), sides[1].name.clone()));
     let looks = Looks::of(args.pairs.get(), options.rules.alpha, family(&plans[0], &options));
     let [base, candidate] = sides;
     let [base_plan, candidate_plan] = <[Plan; 2]>::try_from(plans).expect("a plan for each side");
@@ -92,6 +96,18 @@ fn family(plan: &Plan, options: &Options) -> usize {
     plan.cells.iter().filter(is_gated).count() * options.metrics.iter().filter(|metric| metric.has_noise()).count()
 }
 
+/// What both sides will have of each arm.
+fn foreseen(plan: &Plan, is_target_known: bool) -> Vec<Foreseen> {
+    let of = |(cell, samples): (&Cell, Option<u64>)| Foreseen {
+        arm: cell.arm.clone(),
+        transport: cell.transport.kind().to_string(),
+        samples,
+        trials: plan.trials,
+        is_target_known,
+    };
+    plan.cells.iter().zip(plan::deliveries(plan)).map(of).collect()
+}
+
 /// What `run` takes and a duet doesn't.
 fn misused(args: &DuetArgs) -> Option<&'static str> {
     match () {
@@ -103,13 +119,14 @@ fn misused(args: &DuetArgs) -> Option<&'static str> {
     }
 }
 
-/// An arm of `--url` that doesn't run.
+/// An arm of `--url` or `--arms` that doesn't run.
 fn unknown_arm(args: &DuetArgs, plan: &Plan) -> Option<String> {
-    let named = args.url.iter().filter_map(|flag| flag.arm.as_ref());
-    let is_unknown = |arm: &&String| plan.cells.iter().all(|cell| cell.arm != **arm);
-    named.into_iter().find(is_unknown).map(|arm| {
+    let of_urls = args.url.iter().filter_map(|flag| flag.arm.as_ref()).map(|arm| ("--url", arm));
+    let mut named = of_urls.chain(args.judge.arms.iter().map(|arm| ("--arms", arm)));
+    let is_unknown = |arm: &String| plan.cells.iter().all(|cell| cell.arm != *arm);
+    named.find(|(_, arm)| is_unknown(arm)).map(|(flag, arm)| {
         let arms: Vec<&str> = plan.cells.iter().map(|cell| cell.arm.as_str()).collect();
-        format!("--url: no arm `{arm}` is run; those that are: {}", arms.join(", "))
+        format!("{flag}: no arm `{arm}` is run; those that are: {}", arms.join(", "))
     })
 }
 
@@ -123,7 +140,7 @@ async fn measure(
     dir: &Path,
 ) -> anyhow::Result<Duet> {
     let (want, wanted) = watch::channel(false);
-    run::watch_signals(want)?;
+    signals::watch(want, "saves what was measured and ends both servers")?;
     // Two trials a pair: what the bar counts.
     let display = Display::new(&Plan { trials: order.pairs * 2, ..order.plans[0].clone() }, is_quiet);
     let display = std::cell::RefCell::new(display);
@@ -177,11 +194,12 @@ fn conclude(duet: &Duet, args: &DuetArgs, looks: &Looks, options: &Options, dir:
                 Format::Json => say::out(&format!("{}\n", serde_json::to_string_pretty(&comparison)?))?,
                 Format::Text => {
                     let kept = summary::limits_kept(candidate);
-                    say::out(&format!("{}{kept}{}\n", compare::text(&comparison), dir.display()))?;
+                    let page = dir.join("comparison.html");
+                    say::out(&format!("{}{kept}{}\n", compare::text(&comparison), page.display()))?;
                 }
             }
             written?;
-            exit = exit.or(Exit::of_verdict(comparison.verdict, args.judge.strict));
+            exit = exit.or(compare::conclude(&comparison, args.judge.strict));
         }
         // Why there is nothing to judge is said below.
         Err(_) if duet.broken.is_some() || base.partial => {}
@@ -193,8 +211,8 @@ fn conclude(duet: &Duet, args: &DuetArgs, looks: &Looks, options: &Options, dir:
     }
     if duet.is_decided_early {
         say::err(&format!(
-            "decided at the first look, where a REGRESSION or an IMPROVEMENT is a false alarm at a chance of {:.2} % at most",
-            options.rules.alpha * 100.0
+            "decided at the first look, where a REGRESSION or an IMPROVEMENT is a false alarm at a chance of {} % at most",
+            (options.rules.alpha * 1e4).round() / 1e2
         ));
     }
     if let Some(why) = &candidate.aborted {
@@ -205,13 +223,38 @@ fn conclude(duet: &Duet, args: &DuetArgs, looks: &Looks, options: &Options, dir:
         exit = exit.or(Exit::Invalid);
     }
     if let Some(error) = &duet.broken {
-        say::err(&format!(
-            "error: {error}\n  = help: `--url` says where an arm finds its server, docs/verdicts.md how duets work"
-        ));
+        let help = if may_be_elsewhere(error, args, &duet.documents) {
+            "\n  = help: `--url` says where an arm finds the server that a command starts (docs/verdicts.md)"
+        } else {
+            ""
+        };
+        say::err(&format!("error: {error}{help}"));
         exit = exit.or(Exit::Failed);
     } else if base.partial {
-        say::err("PARTIAL: interrupted; what was measured is saved");
+        let trials = |document: &Document| document.cells.iter().map(|cell| cell.trials.len()).sum::<usize>();
+        say::err(&format!(
+            "PARTIAL: interrupted; trials that are saved in {}: {} of the base, {} of the candidate",
+            dir.display(),
+            trials(base),
+            trials(candidate)
+        ));
         exit = exit.or(Exit::Interrupted);
     }
     Ok(exit)
+}
+
+/// Whether a server may have been looked for where it isn't: one that a command started and that no trial has reached.
+fn may_be_elsewhere(error: &DuetError, args: &DuetArgs, documents: &[Document; 2]) -> bool {
+    let is_command = |half: Half| match half {
+        Half::Base => !sides::is_url(&args.base),
+        Half::Candidate => !sides::is_url(&args.candidate),
+    };
+    match error {
+        DuetError::Server { error: ServerError::NotReady { .. }, .. } => true,
+        DuetError::Server { .. } => false,
+        DuetError::Trial { half, arm, .. } => {
+            let mut cells = documents[*half as usize].cells.iter().filter(|cell| cell.arm == *arm);
+            is_command(*half) && cells.all(|cell| !cell.has_valid_trial())
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Exit codes, a contract with scripts: a tool that failed and a product that regressed never share one.
 
 use crate::result::{ArmCapacity, Document, End, Trial};
-use crate::verdict::{NotComparable, Verdict, thresholds};
+use crate::verdict::{Comparison, NotComparable, Verdict, thresholds};
 use std::process::ExitCode;
 
 /// How a command ended. The numbers 99, 104 and 105 are k6's.
@@ -58,9 +58,10 @@ impl Exit {
         if place(self) <= place(other) { self } else { other }
     }
 
-    /// Of a comparison.
-    pub(super) fn of_verdict(verdict: Verdict, is_strict: bool) -> Exit {
-        match verdict {
+    /// Of a comparison. One in which nothing counts has compared nothing.
+    pub(super) fn of_comparison(comparison: &Comparison, is_strict: bool) -> Exit {
+        match comparison.verdict {
+            _ if comparison.unjudged().is_some() => Exit::NotComparable,
             Verdict::Regression => Exit::Regression,
             Verdict::Inconclusive if is_strict => Exit::Inconclusive,
             Verdict::Inconclusive | Verdict::Improvement | Verdict::NoChange => Exit::Done,
@@ -72,11 +73,12 @@ impl Exit {
         match problem {
             NotComparable::Failed { .. } => Exit::Failed,
             NotComparable::Untrusted { .. } => Exit::Invalid,
+            NotComparable::NoSuchArm { .. } => Exit::Usage,
             NotComparable::Differs(_)
             | NotComparable::Search(_)
             | NotComparable::Empty(_)
             | NotComparable::NothingInCommon { .. }
-            | NotComparable::NoSuchArm { .. } => Exit::NotComparable,
+            | NotComparable::NothingToJudge(_) => Exit::NotComparable,
         }
     }
 

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::{say, write};
 use crate::export::{HistoryRow, history_csv, write_history};
 use crate::result::{Document, write_atomically};
-use crate::verdict::history::{Group, Run, groups};
+use crate::verdict::history::{BASE_OF_DUET, Group, Run, groups};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ pub(super) fn history(args: &HistoryArgs) -> anyhow::Result<Exit> {
             Err(why) => skipped.push(Skipped { file, why }),
         }
     }
-    skipped.iter().for_each(|skipped| say::err(&format!("skipped: {}: {}", skipped.file, skipped.why)));
+    tell(&skipped);
     if runs.is_empty() {
         say::err(
             "error: there is no result to show\n  = help: name result.json files, or folders with reports in them",
@@ -64,6 +64,21 @@ pub(super) fn history(args: &HistoryArgs) -> anyhow::Result<Exit> {
         say::err(&format!("wrote {}", dir.join("summary.md").display()));
     }
     Ok(Exit::Done)
+}
+
+/// Names every file that was skipped; of duets, whose bases are left out as a matter of course, how many there are.
+fn tell(skipped: &[Skipped]) {
+    let (bases, others): (Vec<&Skipped>, Vec<&Skipped>) = skipped.iter().partition(|file| file.why == BASE_OF_DUET);
+    for Skipped { file, why } in others {
+        // Most reasons name the file.
+        let words = if why.contains(file.as_str()) { why.clone() } else { format!("{file}: {why}") };
+        say::err(&format!("skipped: {words}"));
+    }
+    match bases.as_slice() {
+        [] => {}
+        [base] => say::err(&format!("left out: {}: {BASE_OF_DUET}", base.file)),
+        bases => say::err(&format!("left out: {} results such as {}: {BASE_OF_DUET}", bases.len(), bases[0].file)),
+    }
 }
 
 /// The files that are named, and every `result.json` below the folders that are; each once.
@@ -109,6 +124,7 @@ fn text(groups: &[Group]) -> String {
         for what in &group.differences {
             text += &format!("  not comparable with the runs before: {}: {} → {}\n", what.what, what.base, what.new);
         }
+        text += &group.notes().iter().map(|note| format!("  note: {note}\n")).collect::<String>();
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_header(["arm", "metric", "runs", "first", "last", "changes (advice: docs/verdicts.md)"]);

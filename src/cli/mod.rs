@@ -18,17 +18,18 @@ mod say;
 mod scenario;
 mod selftest;
 mod serve;
+mod signals;
 mod summary;
 mod write;
 
 use args::{Args, Command};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use exit::Exit;
 use std::process::ExitCode;
 
 /// Runs the command line that this process was given.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     let exit = match args.command {
         Command::Run(run) => run::run(*run),
         Command::Capacity(args) => capacity::capacity(&args),

@@ -5,13 +5,12 @@ use super::baseline::{self, Baseline};
 use super::exit::Exit;
 use super::live::Display;
 use super::scenario::{self, Read};
-use super::{compare, export, say, summary, write};
+use super::{compare, export, say, signals, summary, write};
 use crate::cluster::{self, Halt, Progress, RunOptions};
 use crate::plan;
 use crate::result::{Document, redact_arguments};
 use anyhow::Context;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
@@ -24,7 +23,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
         shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
         return Ok(Exit::Failed);
     }
-    plan::undecidable(&read.plan).iter().for_each(|why| say::err(&format!("warning: {why}")));
+    read.plan.warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
     let options = options(&read)?;
     let baseline = match &args.baseline {
         None => None,
@@ -79,7 +78,7 @@ fn judge(
         Format::Text => say::out(&compare::text(&comparison))?,
     }
     let written = compare::write(&comparison, &baseline.document, document, dir);
-    Ok((Exit::of_verdict(comparison.verdict, args.judge.strict), written))
+    Ok((compare::conclude(&comparison, args.judge.strict), written))
 }
 
 fn options(read: &Read) -> anyhow::Result<RunOptions> {
@@ -94,7 +93,7 @@ fn options(read: &Read) -> anyhow::Result<RunOptions> {
 async fn measure(read: &Read, options: &RunOptions, is_quiet: bool, dir: &Path) -> anyhow::Result<Document> {
     let (want, wanted) = watch::channel(false);
     let mut display = Display::new(&read.plan, is_quiet);
-    watch_signals(want)?;
+    signals::watch(want, "saves what was measured")?;
     let mut unsaved = None;
     let mut progress = |progress: Progress| {
         display.show(&progress);
@@ -113,24 +112,4 @@ async fn measure(read: &Read, options: &RunOptions, is_quiet: bool, dir: &Path) 
     let document = cluster::run(&read.plan, options, Halt::new(wanted), &mut progress).await?;
     display.finish();
     Ok(document)
-}
-
-/// The first Ctrl-C (or SIGTERM) ends the run in order, the second at once.
-pub(super) fn watch_signals(want: watch::Sender<bool>) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
-        let mut next = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        next().await;
-        say::err("\nending in order, in a second or two; once more ends at once");
-        let _ = want.send(true);
-        next().await;
-        std::process::exit(Exit::Interrupted as i32);
-    });
-    Ok(())
 }

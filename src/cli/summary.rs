@@ -169,6 +169,11 @@ fn labels(document: &Document) -> String {
     if document.cells.iter().any(Cell::is_closed) {
         text += "closed arrival: the load waits for answers, so a stall of the target hides most of its own effect\n";
     }
+    let insecure = document.insecure_arms();
+    if !insecure.is_empty() {
+        text +=
+            &format!("INSECURE: {}: any certificate was taken, so nobody knows who answered\n", insecure.join(", "));
+    }
     if document.has_oracle() {
         text += "oracle: the target misbehaved on purpose, as the scenario says\n";
     }

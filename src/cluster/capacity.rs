@@ -74,9 +74,11 @@ pub async fn search(
     progress(SearchProgress::Calibrating);
     document.calibration = trial::calibrate(&options.program).await.ok();
     document.network_floor = coordinator::floors(plan, &halt).await;
+    // What is saved while the search goes on may be all that is left of it.
+    document.partial = true;
     let arms = plan.cells.iter().map(|cell| Arm::new(cell, goal)).collect();
     let token = format!("{:016x}", rand::random::<u64>());
-    let mut hunt = Hunt { plan, goal, options, halt, began, token, number: 0, document, arms };
+    let mut hunt = Hunt { plan, goal, options, halt, began, token, number: 0, is_cut_short: false, document, arms };
     let mut round = 0;
     while hunt.stop().is_none() && hunt.arms.iter().any(|arm| arm.search.next().is_some()) {
         hunt.round(round, progress).await;
@@ -144,6 +146,8 @@ struct Hunt<'a> {
     began: Nanos,
     token: String,
     number: u32,
+    /// A trial was interrupted, or lost a process.
+    is_cut_short: bool,
     document: Document,
     arms: Vec<Arm<'a>>,
 }
@@ -218,7 +222,7 @@ impl Hunt<'_> {
             keeper: None,
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |_| ()).await;
-        self.document.partial |= tried.outcome.interrupted || !tried.losses.is_empty();
+        self.is_cut_short |= tried.outcome.interrupted || !tried.losses.is_empty();
         let at = self.slot(cell);
         let place = Place { block: round, place, started };
         let facts = &mut self.document.cells[at];
@@ -273,7 +277,7 @@ impl Hunt<'_> {
     fn conclude(&mut self) {
         let stopped = self.stop();
         let is_unfinished = self.arms.iter().any(|arm| arm.search.next().is_some());
-        self.document.partial |= is_unfinished && stopped == Some(End::Interrupted);
+        self.document.partial = self.is_cut_short || (is_unfinished && stopped == Some(End::Interrupted));
         if let Some(capacity) = &mut self.document.capacity {
             capacity.arms = self.arms.iter().map(|arm| arm.findings(stopped)).collect();
         }

@@ -9,31 +9,12 @@ use super::server::{Server, ServerCommand, ServerError};
 use super::trial::{self, Assignment};
 use crate::clock::{self, Nanos};
 use crate::plan::Plan;
-use crate::result::{Document, Trial};
+use crate::result::{Document, DuetSide, Half, Trial};
 use crate::seed;
 use crate::verdict::thresholds;
 
 /// Pairs that may be run again, for each so many that were asked for.
 const EXTRA_ONE_IN: u32 = 2;
-
-/// One of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
-    Base,
-    Candidate,
-}
-
-impl Half {
-    pub const BOTH: [Half; 2] = [Half::Base, Half::Candidate];
-
-    /// As on the command line and in the report's folder.
-    pub fn name(self) -> &'static str {
-        match self {
-            Half::Base => "base",
-            Half::Candidate => "candidate",
-        }
-    }
-}
 
 /// What is to be run.
 #[derive(Debug)]
@@ -91,7 +72,9 @@ pub async fn duet(
     let mut documents = order.plans.each_ref().map(|plan| document::begin(plan, options));
     progress(DuetProgress::Run(Half::Base, Progress::Calibrating));
     let calibration = trial::calibrate(&options.program).await.ok();
-    for (document, plan) in documents.iter_mut().zip(&order.plans) {
+    let id = format!("{:016x}", rand::random::<u64>());
+    for ((half, document), plan) in Half::BOTH.into_iter().zip(&mut documents).zip(&order.plans) {
+        document.duet = Some(DuetSide { id: id.clone(), half });
         // What is saved while the duet goes on may be all that is left of it.
         document.partial = true;
         document.calibration = calibration;

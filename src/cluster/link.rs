@@ -1,6 +1,7 @@
 //! What coordinator and worker say to each other. Over a child's pipes it is a JSON line a message.
 
 use super::child::{Child, ChildError};
+use crate::catalog::Pem;
 use crate::clock::Nanos;
 use crate::engine::Live;
 use crate::measure::Outcome;
@@ -16,6 +17,8 @@ pub(super) struct Slice {
     pub cell: Cell,
     /// Where to connect: the cell's URL, or the embedded target's.
     pub url: String,
+    /// The one certificate to trust; `None`: whom the cell says.
+    pub certificate: Option<Pem>,
     pub token: String,
     pub run: u32,
     /// Length of the time slices, nanoseconds.

@@ -43,7 +43,7 @@ mod worker;
 pub use capacity::{Goal, SearchProgress, search};
 pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
 pub use document::begin as unstarted;
-pub use duet::{Duet, DuetError, DuetOrder, DuetProgress, Half, duet};
+pub use duet::{Duet, DuetError, DuetOrder, DuetProgress, duet};
 pub use host::{host, raise_open_files_limit};
 pub use keeper::{become_shell, keep};
 pub use server::{Ready, ServerCommand, ServerError};

@@ -4,15 +4,15 @@
 use super::child::{Child, ChildError};
 use super::cores;
 use super::loss::{Loss, Role};
-use super::trial::{Assignment, EMBEDDED_ON, GRACE, TrialError, within};
+use super::trial::{Assignment, GRACE, TrialError, within};
 use super::usage::Meter;
-use crate::catalog::Transport;
+use crate::catalog::{Pem, Transport};
 use crate::clock::Nanos;
 use crate::plan::{Embedded, Processes, Workload};
 use crate::result::{TargetFacts, Usage};
-use crate::target::{Config, Order, Part, Ports, Push, Reply, Report};
+use crate::target::{Config, Order, Part, Ports, Push, Reply, Report, Tls};
 use futures_util::future::{join_all, select_all};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// All target processes of one trial; none at a URL.
 #[derive(Default)]
@@ -21,12 +21,16 @@ pub(super) struct Targets {
     pub losses: Vec<Loss>,
     /// That they share.
     cores: u64,
+    /// Where they listen; `None`: there are none.
+    listen: Option<IpAddr>,
 }
 
 struct TargetProcess {
     /// `None` once it is lost.
     child: Option<Child>,
     ports: Ports,
+    /// `None`: it speaks no TLS.
+    certificate: Option<Pem>,
     meter: Meter,
     /// That speak to it.
     sessions: u64,
@@ -47,13 +51,24 @@ impl Targets {
             TargetProcess::start(order, embedded, core, sessions)
         });
         let started: Result<Vec<TargetProcess>, TrialError> = join_all(starting).await.into_iter().collect();
-        Ok(Targets { processes: started?, losses: Vec::new(), cores: used })
+        let listen = Some(order.cell.network.listen);
+        Ok(Targets { processes: started?, losses: Vec::new(), cores: used, listen })
     }
 
     /// Where worker `worker` finds its target.
     pub(super) fn url(&self, worker: u32, transport: &Transport) -> Option<String> {
-        let process = self.processes.get(worker as usize % self.processes.len().max(1))?;
-        Some(format!("{}://{EMBEDDED_ON}:{}", transport.kind().schemes()[0], process.ports.of(transport)))
+        let process = self.of_worker(worker)?;
+        let address = SocketAddr::new(self.listen?, process.ports.of(transport));
+        Some(format!("{}://{address}", transport.kind().scheme(process.certificate.is_some())))
+    }
+
+    /// The certificate by which worker `worker` knows its target, where that speaks TLS.
+    pub(super) fn certificate(&self, worker: u32) -> Option<Pem> {
+        self.of_worker(worker)?.certificate.clone()
+    }
+
+    fn of_worker(&self, worker: u32) -> Option<&TargetProcess> {
+        self.processes.get(worker as usize % self.processes.len().max(1))
     }
 
     /// Until a target dies, or says that it can't go on; which, and why. Safe to cancel.
@@ -140,7 +155,7 @@ impl TargetProcess {
             Transport::Http(h) => h.nodelay,
         };
         let config = Config {
-            bind: IpAddr::V4(EMBEDDED_ON),
+            bind: order.cell.network.listen,
             ports: Ports::default(),
             token: Some(order.token.to_owned()),
             engine: embedded.engine,
@@ -150,13 +165,14 @@ impl TargetProcess {
             echo_self: !matches!(order.cell.workload, Workload::Chat { echo_self: false, .. }),
             core,
             oracle: embedded.oracle.clone(),
+            tls: order.cell.tls.as_ref().map(|tls| Tls { resumption: tls.resumption }),
         };
         let mut child = Child::start(order.program, "target", NAME)?;
         child.tell(&config).await?;
         match within(GRACE, NAME, child.hear()).await? {
-            Reply::Ready { ports } => {
+            Reply::Ready { ports, certificate } => {
                 let meter = Meter::before_connecting(child.pid());
-                Ok(TargetProcess { child: Some(child), ports, meter, sessions })
+                Ok(TargetProcess { child: Some(child), ports, certificate, meter, sessions })
             }
             Reply::Failed { problem } => Err(TrialError::Reported(format!("the embedded target: {problem}"))),
             Reply::Report(_) => Err(TrialError::Child(ChildError::Hung { name: NAME })),

@@ -11,7 +11,7 @@ use crate::plan::{FirstMessage, Load, Workload};
 use crate::reactor::Reactor;
 use crate::result::Calibration;
 use crate::schedule::Window;
-use crate::transport::{self, Endpoint, Sources};
+use crate::transport::{self, Endpoint, Sources, Tls};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -163,12 +163,19 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
     let cell = &slice.cell;
     let url: TargetUrl =
         slice.url.parse().map_err(|e| transport::Failure::new(transport::ErrorClass::Resolve, format!("{e}")))?;
-    let (address, resolve) = transport::resolve(&url.host, url.port).await?;
+    let (address, resolve) = match &url.socket {
+        Some(file) => (transport::address_of_socket(file)?, 0),
+        None => {
+            let (address, resolve) = transport::resolve(&url.host, url.port, &slice.sources).await?;
+            (address.into(), resolve)
+        }
+    };
+    let tls = cell.tls.as_ref().map(|tls| Tls::new(tls, &url.host, slice.certificate.as_ref())).transpose()?;
     let payload = cell.workload.payload();
     let endpoint = Endpoint {
         address,
         authority: url.authority(),
-        tls_name: url.is_tls().then(|| url.host.clone()),
+        tls,
         transport: cell.transport.clone(),
         dialect: cell.dialect.clone(),
         format: payload.format,

@@ -4,8 +4,12 @@
 //! whole, and refuses one that would be larger than its limit.
 
 pub mod body;
+pub mod cookie;
 pub mod fields;
 pub mod frames;
+pub mod mqtt;
+pub mod nats;
+pub mod partial;
 pub mod response;
 pub mod sse;
 pub mod stream;

@@ -1,6 +1,6 @@
 //! The HTTP face of a dialect: what to ask for where receiving is a matter of requests.
 
-use super::Refusal;
+use super::{Refusal, Talk};
 use crate::catalog::{Format, HeaderProfile, TransportKind};
 use crate::codec::body::Cut;
 use bytes::Bytes;
@@ -50,6 +50,17 @@ impl Ask {
     }
 }
 
+/// What stands before the body of a request that carries a message, where each is one of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// `None`: as the arm says.
+    pub method: Option<&'static str>,
+    /// Path and query.
+    pub path: String,
+    /// Beyond those of the arm.
+    pub headers: Vec<(String, String)>,
+}
+
 /// The head of an answer.
 pub struct Head<'a> {
     pub status: u16,
@@ -67,6 +78,16 @@ impl<const N: usize> Headers for [(&str, &str); N] {
     fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
+}
+
+/// How a session that began by polling goes over to a WebSocket.
+pub struct Switch {
+    /// Path and query of the upgrade request.
+    pub path: String,
+    /// What is said over the WebSocket until it is known to carry the session.
+    pub probe: Box<dyn Talk>,
+    /// What is said then: from here on everything comes and goes over the WebSocket.
+    pub last: &'static [u8],
 }
 
 /// Requests of one session over HTTP.
@@ -94,6 +115,10 @@ pub trait HttpFace {
     fn publish(&mut self, body: Bytes) -> Ask;
     /// The request that ends the session, if there is one.
     fn leave(&mut self) -> Option<Ask>;
+    /// How the session goes over to a WebSocket, once it is joined; `None`: the target doesn't offer it.
+    fn switch(&self) -> Option<Switch> {
+        None
+    }
     /// Was the target asked to end the session once it is joined?
     fn is_over_when_joined(&self) -> bool {
         false

@@ -6,14 +6,21 @@
 //! a row in [`speak`].
 
 use crate::catalog::{self, Framing, HeaderProfile, TransportKind};
+use crate::codec::CodecError;
+use std::sync::LazyLock;
 
+pub mod custom;
 mod http;
+mod mqtt;
+mod nats;
+mod nchan;
 mod place;
 mod raw;
+mod socketio;
 mod talk;
 mod wsbench;
 
-pub use http::{Ask, Head, Headers, HttpFace, Receive};
+pub use http::{Ask, Form, Head, Headers, HttpFace, Receive, Switch};
 pub use place::Place;
 pub use talk::{Heard, Talk};
 
@@ -26,6 +33,10 @@ pub trait Dialect {
     /// Path and query of a request, where each message is one of its own.
     fn request_path(&self, place: &Place, _headers: HeaderProfile) -> String {
         place.path.clone()
+    }
+    /// The request that carries a message, where each is one of its own; its body is what the talk makes of the payload.
+    fn request(&self, place: &Place, headers: HeaderProfile) -> Form {
+        Form { method: None, path: self.request_path(place, headers), headers: Vec::new() }
     }
     /// The conversation of a session at `place`. `None`: payloads travel as they are.
     fn talk(&self, _place: &Place, _transport: TransportKind) -> Option<Box<dyn Talk>> {
@@ -79,16 +90,33 @@ pub enum Refusal {
     Over(String),
 }
 
+/// Bytes that break the rules of a dialect's own format.
+impl From<CodecError> for Refusal {
+    fn from(error: CodecError) -> Refusal {
+        Refusal::Alien(error.to_string())
+    }
+}
+
 /// The dialect with these settings; `token` is the run's.
 pub fn speak(dialect: &catalog::Dialect, token: &str) -> Box<dyn Dialect> {
     match dialect {
         catalog::Dialect::Raw => Box::new(raw::Raw),
         catalog::Dialect::Wsbench => Box::new(wsbench::Wsbench::new(token)),
-        other => unreachable!("{other:?} is not spoken yet"),
+        catalog::Dialect::Custom(custom) => Box::new(custom::Custom::new(custom)),
+        catalog::Dialect::Nats(settings) => Box::new(nats::Nats::new(settings)),
+        catalog::Dialect::Mqtt(settings) => Box::new(mqtt::Mqtt::new(settings)),
+        catalog::Dialect::Nchan(settings) => Box::new(nchan::Nchan(settings.clone())),
+        catalog::Dialect::SocketIo(settings) => Box::new(socketio::SocketIo((**settings).clone())),
     }
 }
 
 /// At most 80 characters of what came, fit for a person's eyes.
 fn excerpt(bytes: &[u8]) -> String {
     bytes[..bytes.len().min(80)].escape_ascii().to_string()
+}
+
+/// Tells this process's sessions from those of others at one broker.
+fn nonce() -> u32 {
+    static NONCE: LazyLock<u32> = LazyLock::new(rand::random);
+    *NONCE
 }

@@ -29,6 +29,8 @@ pub enum Heard<'a> {
     Message(&'a [u8]),
     /// The reply to message `ticket`.
     Answer { ticket: u64, payload: &'a [u8] },
+    /// The target took message `ticket`, which is not its reply: that comes as a [`Message`](Self::Message).
+    Acknowledged { ticket: u64 },
     /// This is to be said at once.
     Say(&'a [u8]),
     /// Something went wrong that the session survives; `ticket`: the message that was lost by it.

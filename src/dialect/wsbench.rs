@@ -143,7 +143,7 @@ impl HttpFace for WsbenchHttp {
 }
 
 /// `text` percent-encoded for a query value (RFC 3986 §2.3); `/` may stand there as it is.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => out.push(byte as char),

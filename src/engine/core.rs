@@ -16,10 +16,10 @@ use crate::measure::{Metric, Outcome, Recorder};
 use crate::plan::{Cell, Target, Workload};
 use crate::schedule::{Phase, Window};
 use crate::transport::{ConnectPhases, Ended, Failure, Place, SessionId, Unsent};
-use crate::wire::{Composer, Kind, Tag};
+use crate::wire::{Composer, Kind, Parts, Tag};
 use crate::workload::Roster;
 use sessions::Sessions;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// What a worker is told to do: a cell, and its share of it.
 #[derive(Debug, Clone)]
@@ -62,6 +62,11 @@ pub enum Event<'a> {
     },
     /// The response to message `id`, where each is a request of its own.
     Answer {
+        session: SessionId,
+        id: u64,
+    },
+    /// The target took message `id`, beside what comes of it.
+    Acknowledged {
         session: SessionId,
         id: u64,
     },
@@ -110,9 +115,15 @@ pub struct Core {
     roster: Roster,
     sessions: Sessions,
     composer: Composer,
+    /// Where each session has a template of its own: its parts, filled in when it opened.
+    templates: Vec<Option<Box<Parts>>>,
     recorder: Recorder,
     ledger: Ledger,
     order: Order,
+    /// Replies that a request gets.
+    replies: u32,
+    /// Messages that the target has yet to acknowledge, each with its sender; `None`: it doesn't do so.
+    unacknowledged: Option<HashMap<u64, SessionId>>,
     pacer: Option<Pacer>,
     window: Option<Window>,
     /// Closed arrival: when to give up waiting for an answer, oldest first.
@@ -136,15 +147,24 @@ impl Core {
             Workload::Chat { .. } => roster.largest_group(),
             _ => 1,
         };
-        let order = Order::new(!ordered, roster.sessions() as usize, senders);
+        // The transport keeps the order, or the target may answer in its own.
+        let keeps_order = ordered && !cell.dialect.may_reorder();
+        let replies = cell.dialect.replies();
+        let may_lose = matches!(cell.target, Target::Url(_)) && !matches!(workload, Workload::Connect { .. });
+        let order = Order::new(!keeps_order || may_lose, roster.sessions() as usize, senders);
         let mut recorder = Recorder::new(setup.interval);
-        recorder.outcome_mut().order_tracked = ordered || order.is_tracked();
+        recorder.outcome_mut().order_tracked = keeps_order || order.is_tracked();
         recorder.outcome_mut().sessions.asked = u64::from(roster.sessions());
+        let composer = Composer::new(workload.payload().clone(), cell.load.schedule.seed);
+        let templates = if composer.unfilled().is_some() { roster.to_open() as usize } else { 0 };
         Core {
-            composer: Composer::new(workload.payload().clone(), cell.load.schedule.seed),
+            composer,
+            templates: vec![None; templates],
             sessions: Sessions::new(&roster, &setup, now),
-            ledger: Ledger::new(roster.largest_group(), MOST_ON_BOOKS),
+            ledger: Ledger::new(roster.largest_group().max(replies as usize), MOST_ON_BOOKS),
             order,
+            replies,
+            unacknowledged: cell.dialect.acknowledges().then(HashMap::new),
             roster,
             recorder,
             pacer: None,
@@ -175,6 +195,7 @@ impl Core {
             Event::Unsent { id, why } => self.unsent(now, id, why),
             Event::Message { session, payload } => self.message(now, session, payload, actions),
             Event::Answer { session, id } => self.answer(now, session, id, actions),
+            Event::Acknowledged { session, id } => self.acknowledged(session, id),
             Event::Pong { round_trip } => self.recorder.record_always(Metric::Ping, round_trip),
             Event::Poll { messages, gap } => {
                 if messages > 0 {
@@ -214,7 +235,10 @@ impl Core {
         match self.setup.cell.workload {
             // A connect is over when its session is closed again.
             Workload::Connect { .. } => self.sessions.none_alive(),
-            _ => self.ledger.owed() == 0 || self.sessions.none_alive(),
+            _ => {
+                let all_acknowledged = self.unacknowledged.as_ref().is_none_or(HashMap::is_empty);
+                (self.ledger.owed() == 0 && all_acknowledged) || self.sessions.none_alive()
+            }
         }
     }
 
@@ -260,27 +284,47 @@ impl Core {
         self.sessions.open()
     }
 
-    /// Writes the payload of message `id`.
-    pub fn compose(&self, id: u64, due: Nanos, out: &mut Vec<u8>) {
-        self.composer.compose(&self.tag(Kind::Message, id, due), out);
+    /// Writes the payload of message `id` of an open session.
+    pub fn compose(&self, session: SessionId, id: u64, due: Nanos, out: &mut Vec<u8>) {
+        let tag = self.tag(Kind::Message, id, due);
+        match self.templates.get(session as usize) {
+            None => self.composer.compose(&tag, out),
+            Some(own) => self.composer.compose_by(own.as_deref(), &tag, out),
+        }
     }
 
     fn tag(&self, kind: Kind, id: u64, due: Nanos) -> Tag {
         Tag { kind, run: self.setup.run, id, due }
     }
 
-    /// Closes the books: what is still owed gets its outcome, and what arrives from now on changes none.
+    /// Closes the books: what is still owed gets its outcome, and what arrives from now on changes none. Over a reliable transport
+    /// a copy may still be on its way, unless its receiver has a later message of the same sender.
     pub fn settle(&mut self) {
         self.is_settled = true;
         let reliable = self.setup.cell.transport.kind().is_reliable();
-        for entry in self.ledger.close() {
-            let counters = self.recorder.counters(entry.due);
-            match (entry.sent, reliable) {
-                (None, _) => counters.skipped += 1,
-                (Some(_), true) => counters.unfinished += u64::from(entry.remaining),
-                (Some(_), false) => counters.lost += u64::from(entry.remaining),
+        let is_grouped = self.setup.cell.workload.groups().is_some();
+        // Who is answered out of turn may yet be.
+        let keeps_order = is_grouped || !self.setup.cell.dialect.may_reorder();
+        let Core { ledger, recorder, roster, order, .. } = self;
+        ledger.close(|entry, seats| {
+            let counters = recorder.counters(entry.due);
+            if entry.sent.is_none() {
+                counters.skipped += 1;
+                return;
             }
-        }
+            let (group, column) = (roster.group(entry.session), roster.seat(entry.session));
+            let overtaken = seats.filter(|seat| {
+                let receiver = if is_grouped { roster.member(group, *seat) } else { entry.session };
+                order.has_later(receiver, column, entry.id)
+            });
+            let lost = match (reliable, keeps_order) {
+                (true, true) => overtaken.count() as u32,
+                (true, false) => 0,
+                (false, _) => entry.remaining,
+            };
+            counters.lost += u64::from(lost);
+            counters.unfinished += u64::from(entry.remaining - lost);
+        });
     }
 
     /// Gives the measurements away; the core is empty afterwards.

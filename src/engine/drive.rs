@@ -6,7 +6,7 @@ use crate::catalog::Format;
 use crate::clock::{self, Alarm, Nanos};
 use crate::measure::{Metric, Outcome, Traffic};
 use crate::schedule::{Phase, Window};
-use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Place, Sent, SessionId, Sink};
+use crate::transport::{self, Connection, Ended, Endpoint, Failure, Opened, Place, Sent, SessionId, Sink, Tls};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
@@ -195,6 +195,7 @@ impl Drive {
         let mut outcome = self.core.borrow_mut().finish(ended_at);
         outcome.traffic = *self.traffic.borrow();
         outcome.agreed = self.endpoint.agreements.all();
+        outcome.tls = self.endpoint.tls.as_ref().map(Tls::handshakes);
         outcome.standstill = self.standstill.total();
         outcome
     }
@@ -235,7 +236,7 @@ impl Drive {
 
     fn send(&self, session: SessionId, id: u64, due: Nanos) {
         let mut payload = self.payload.borrow_mut();
-        self.core.borrow().compose(id, due, &mut payload);
+        self.core.borrow().compose(session, id, due, &mut payload);
         let sent = match self.connections.borrow_mut().get_mut(session as usize) {
             Some(Some(connection)) => connection.send(id, self.endpoint.format, &payload),
             _ => Err(transport::Unsent::Closed),
@@ -296,6 +297,11 @@ impl Sink for Drive {
 
     fn on_answer(&self, session: SessionId, ticket: u64, _: u64, received_at: Nanos) {
         self.on(received_at, Event::Answer { session, id: ticket });
+        self.arrived(received_at);
+    }
+
+    fn on_acknowledged(&self, session: SessionId, ticket: u64, received_at: Nanos) {
+        self.on(received_at, Event::Acknowledged { session, id: ticket });
         self.arrived(received_at);
     }
 

@@ -162,13 +162,20 @@ impl Ledger {
         self.owed
     }
 
-    /// Closes the books: everything that still owes something, oldest first.
-    pub fn close(&mut self) -> impl Iterator<Item = Entry> + '_ {
+    /// Closes the books: hands on everything that still owes something, oldest first, with the seats that do.
+    pub fn close(&mut self, mut on: impl FnMut(Entry, &mut dyn Iterator<Item = u32>)) {
+        for (at, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.remaining > 0) {
+            let words = self.owing.range(at * self.stride..(at + 1) * self.stride);
+            let seats = words.enumerate().flat_map(|(word, bits)| {
+                (0..64).filter(move |bit| bits & (1 << bit) != 0).map(move |bit| word as u32 * 64 + bit)
+            });
+            on(*entry, &mut { seats });
+        }
         self.owed = 0;
         self.owing.clear();
         self.asked.clear();
         self.base = self.entries.back().map_or(self.base, |last| last.id + 1);
-        self.entries.drain(..).filter(|entry| entry.remaining > 0)
+        self.entries.clear();
     }
 
     fn release(&mut self) {
@@ -253,8 +260,13 @@ mod tests {
                 }
             }
             prop_assert_eq!(ledger.owed(), owed.len() as u64);
-            let left: u64 = ledger.close().map(|e| u64::from(e.remaining)).sum();
-            prop_assert_eq!(expected, delivered + left);
+            let (mut left, mut count) = (HashSet::new(), 0);
+            ledger.close(|entry, seats| {
+                count += u64::from(entry.remaining);
+                left.extend(seats.map(|seat| (entry.id, seat)));
+            });
+            prop_assert_eq!(expected, delivered + count);
+            prop_assert_eq!(left, owed);
         }
     }
 }

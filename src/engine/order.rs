@@ -1,4 +1,5 @@
-//! Reordering (RFC 4737 §3): an arrival is reordered when its receiver already has a later message of the same sender.
+//! Reordering (RFC 4737 §3): an arrival is reordered when its receiver already has a later message of the same sender. Over a path
+//! that keeps order, one that isn't there by then won't come any more.
 
 /// The latest message of each sender that each receiver has. Bounded: for rooms so large that it would need more than
 /// [`MOST`] cells it is not kept, and the result says so.
@@ -13,7 +14,7 @@ pub struct Order {
 const MOST: usize = 4 << 20;
 
 impl Order {
-    /// `needed`: whether the transport can reorder at all; `columns`: senders that one receiver may hear.
+    /// `needed`: whether messages may come out of order or not at all; `columns`: senders that one receiver may hear.
     pub fn new(needed: bool, receivers: usize, columns: usize) -> Order {
         let cells = receivers.saturating_mul(columns);
         Order { latest: (needed && cells <= MOST).then(|| vec![0; cells]), columns }
@@ -22,6 +23,12 @@ impl Order {
     /// Whether order is followed.
     pub fn is_tracked(&self) -> bool {
         self.latest.is_some()
+    }
+
+    /// Whether `receiver` has a later message of sender `column` than `id`.
+    pub fn has_later(&self, receiver: u32, column: u32, id: u64) -> bool {
+        let at = receiver as usize * self.columns + column as usize;
+        self.latest.as_ref().and_then(|latest| latest.get(at)).is_some_and(|latest| *latest > id + 1)
     }
 
     /// Notes that `receiver` got message `id` of sender `column`; true if it came after a later one.
@@ -48,6 +55,8 @@ mod tests {
         let arrivals = [(0, 1, 10), (0, 1, 12), (0, 1, 11), (0, 2, 5), (1, 1, 11), (0, 1, 13)];
         let seen = arrivals.map(|(receiver, sender, id)| order.is_reordered(receiver, sender, id));
         assert_eq!(seen, [false, false, true, false, false, false]);
+        assert!(order.has_later(0, 1, 12) && !order.has_later(0, 1, 13));
+        assert!(!order.has_later(1, 2, 0) && !order.has_later(0, 2, 5) && order.has_later(0, 2, 4));
     }
 
     #[test]

@@ -57,6 +57,11 @@ fn section(group: &Group, charts: &[String]) -> String {
             let _ = writeln!(text, "- {}: {} → {}", escape(&what.what), escape(&what.base), escape(&what.new));
         }
     }
+    let notes = group.notes();
+    if !notes.is_empty() {
+        text += "\nNotes:\n\n";
+        notes.iter().for_each(|note| text += &format!("- {}\n", escape(note)));
+    }
     let header = ["arm", "metric", "runs", "first", "last", "changes"];
     let row = |series: &Series| HistoryRow::of(group, series).cells().iter().map(|cell| escape(cell)).collect();
     text += &table(&header, group.series.iter().map(row));
@@ -145,7 +150,7 @@ fn column(metric: Metric) -> &'static str {
         Metric::P99 => "p99_ns",
         Metric::DeliveredRate => "delivered_per_s",
         Metric::CpuPerMessage => "cpu_ns_per_message",
-        Metric::BytesPerMessage => "framing_bytes_per_message",
+        Metric::FramingPerMessage => "framing_bytes_per_message",
         Metric::FailedTrials => "failed_trials",
     }
 }

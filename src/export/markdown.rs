@@ -94,6 +94,9 @@ fn run(text: &mut String, view: &View, charts: &[(&'static str, String)]) {
         paragraph(text, &format!("Ratios are to {reference}: the median over blocks, and the smallest and largest."));
     }
     view.floors.iter().for_each(|floor| paragraph(text, &format!("{}.", escape(floor))));
+    for (arm, tls) in view.arms.iter().filter_map(|arm| Some((&arm.arm, arm.tls.as_ref()?))) {
+        paragraph(text, &format!("{}: {}.", escape(arm), escape(tls)));
+    }
     section(text, "Cost");
     *text += &cost_table(&view.arms);
     pictures(text, charts);
@@ -248,14 +251,19 @@ fn validity(text: &mut String, view: &View) {
 }
 
 fn counts_table(arms: &[ArmView]) -> String {
-    let names: Vec<&str> = arms.first().map(|a| a.counts.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
-    let header: Vec<&str> = std::iter::once("arm").chain(names).chain(["errors"]).collect();
+    // Not every arm has all of them.
+    let fullest = arms.iter().rev().max_by_key(|a| a.counts.len());
+    let names: Vec<&str> = fullest.map(|a| a.counts.iter().map(|(name, _)| *name).collect()).unwrap_or_default();
+    let header: Vec<&str> = std::iter::once("arm").chain(names.iter().copied()).chain(["errors"]).collect();
+    let count = |a: &ArmView, name: &str| {
+        a.counts.iter().find(|(own, _)| *own == name).map_or(DASH.to_owned(), |(_, n)| n.clone())
+    };
     table(
         &header,
         arms.iter().map(|a| {
             let errors: Vec<String> = a.errors.iter().map(|(class, n)| format!("{} {n}", escape(class))).collect();
             let errors = if errors.is_empty() { "none".to_owned() } else { errors.join(", ") };
-            std::iter::once(escape(&a.arm)).chain(a.counts.iter().map(|(_, n)| n.clone())).chain([errors]).collect()
+            std::iter::once(escape(&a.arm)).chain(names.iter().map(|name| count(a, name))).chain([errors]).collect()
         }),
     )
 }

@@ -50,6 +50,7 @@ const SIDES: &[Sides] = &[
             ("unfinished", c.unfinished),
             ("duplicate", c.duplicate),
             ("unmatched", c.unmatched),
+            ("foreign", c.foreign),
         ];
         counts.into_iter().map(|(name, n)| (name, Some(n as f64))).collect()
     }),

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 /// What became of the messages of one phase.
 ///
 /// `scheduled = sent + skipped` counts scheduled units. `expected = delivered + late + lost + unfinished` counts
-/// deliveries owed for what was sent. Duplicates and unmatched arrivals are extra; reordered ones are part of delivered.
+/// deliveries owed for what was sent. Duplicates, unmatched and foreign arrivals are extra; reordered ones are part of delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -18,14 +18,16 @@ pub struct Counters {
     pub delivered: u64,
     /// Arrived after the timeout, within drain. Their latencies are in the histograms.
     pub late: u64,
-    /// Datagrams that had not arrived at the end of drain.
+    /// Had not arrived at the end of drain and can't any more: datagrams, and what a later message of its sender overtook.
     pub lost: u64,
-    /// Not arrived at the end of drain, on a reliable transport.
+    /// Not arrived at the end of drain, on a reliable transport that may still bring it.
     pub unfinished: u64,
     pub duplicate: u64,
     pub reordered: u64,
-    /// Arrivals that answer nothing that is owed.
+    /// Arrivals of this run's messages that answer nothing that is owed.
     pub unmatched: u64,
+    /// Arrivals that are no message of this run, or not understood.
+    pub foreign: u64,
 }
 
 /// Bytes of one direction.
@@ -127,7 +129,8 @@ adds!(Counters {
     unfinished,
     duplicate,
     reordered,
-    unmatched
+    unmatched,
+    foreign
 });
 adds!(Volume { messages, payload, framing, saved, wire });
 adds!(KernelBytes { sent, received, unread });

@@ -4,14 +4,16 @@
 //! are stored as they are in the result document. Latencies are nanoseconds.
 
 mod counters;
+mod handshakes;
 mod histogram;
 mod outcome;
 mod recorder;
 mod truth;
 
 pub use counters::{Counters, KernelBytes, Traffic, Volume};
+pub use handshakes::{Agreed, Handshakes};
 pub use histogram::{Histogram, HistogramError, Packed};
-pub use outcome::{Held, Histograms, Interval, Metric, Outcome, Sessions};
+pub use outcome::{Acknowledgements, Held, Histograms, Interval, Metric, Outcome, Sessions};
 pub use recorder::Recorder;
 pub use truth::Truth;
 

@@ -1,10 +1,11 @@
 //! The outcome of one trial, or of one worker's share of it.
 
-use super::{Counters, Histogram, HistogramError, Packed, Traffic};
+use super::{Counters, Handshakes, Histogram, HistogramError, Packed, Traffic};
 use crate::clock::Nanos;
 use crate::schedule::Phase;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 /// What a histogram holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub enum Metric {
     Tls,
     /// From a ready connection to a joined session: HTTP upgrade, or the dialect's join.
     Upgrade,
+    /// Where a session begins by polling: from a joined session to its WebSocket carrying it.
+    Switch,
     /// All of the above: from the first packet to a joined session.
     Connect,
     /// From the first packet to the first message received.
@@ -96,6 +99,31 @@ impl Held {
     }
 }
 
+/// Messages that the target said it took, beside what came of them; all phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Acknowledgements {
+    /// Sent with the wish to be acknowledged.
+    pub asked: u64,
+    pub matched: u64,
+    /// Of what was never sent, of another session's, or twice.
+    pub unmatched: u64,
+}
+
+impl Acknowledgements {
+    pub fn is_none(&self) -> bool {
+        *self == Acknowledgements::default()
+    }
+}
+
+impl AddAssign for Acknowledgements {
+    fn add_assign(&mut self, other: Acknowledgements) {
+        self.asked = self.asked.saturating_add(other.asked);
+        self.matched = self.matched.saturating_add(other.matched);
+        self.unmatched = self.unmatched.saturating_add(other.unmatched);
+    }
+}
+
 /// One time slice of a trial. A sample belongs to the slice in which it was *received*.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -121,11 +149,17 @@ pub struct Outcome {
     /// Failures by class, over all phases.
     pub errors: BTreeMap<String, u64>,
     pub sessions: Sessions,
+    /// Absent where none were asked for.
+    #[serde(skip_serializing_if = "Acknowledgements::is_none")]
+    pub acknowledgements: Acknowledgements,
     pub traffic: Traffic,
     /// What sessions agreed on with the target beyond what was asked for, such as the parameters of an extension, and how many
     /// did.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub agreed: BTreeMap<String, u64>,
+    /// Of TLS; absent where none is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Handshakes>,
     /// Nanoseconds of the measured window in which the worker itself stood still (the worst worker's).
     pub standstill: Nanos,
     /// Of `measure.skipped`, what was the generator's own fault (its outbox or ledger was full).
@@ -157,7 +191,11 @@ impl Outcome {
             (Some(mine), Some(other)) => Some(mine.with(other)),
             (mine, other) => mine.or(other),
         };
+        self.acknowledgements += other.acknowledgements;
         self.traffic += other.traffic;
+        if let Some(other) = &other.tls {
+            self.tls.get_or_insert_default().merge(other);
+        }
         self.standstill = self.standstill.max(other.standstill);
         self.skipped_by_generator += other.skipped_by_generator;
         self.measured = self.measured.max(other.measured);

@@ -1,12 +1,15 @@
 //! `[transports.NAME]` resolved: each transport takes the settings that it knows and refuses the rest.
 
+use super::identity;
 use super::load::{MILLISECOND, within};
+use super::marks::{self, Check, Use, is_header_value};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Tcp, Transport, TransportKind,
-    Udp, Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Identity, Start, TargetUrl, Tcp,
+    Transport, TransportKind, Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
+use crate::values::Values;
 use crate::wire::PayloadSpec;
 
 use TransportKind::{
@@ -25,13 +28,20 @@ const SETTINGS: &[Setting] = &[
     ("engine", &[Ws], |arm| place(&arm.engine)),
     ("http", WITH_VERSIONS, |arm| place(&arm.http)),
     ("deflate", &[Ws], |arm| place(&arm.deflate)),
+    ("start", &[Ws], |arm| place(&arm.start)),
     ("fragment", &[Ws], |arm| place(&arm.fragment)),
     ("subprotocols", &[Ws], |arm| place(&arm.subprotocols)),
     ("ping_every", &[Ws], |arm| place(&arm.ping_every)),
     ("close_code", &[Ws], |arm| place(&arm.close_code)),
     ("headers", WITH_HEADERS, |arm| place(&arm.headers)),
     ("extra_headers", WITH_HEADERS, |arm| place(&arm.extra_headers)),
+    ("host", WITH_HEADERS, |arm| place(&arm.host)),
+    ("origin", WITH_HEADERS, |arm| place(&arm.origin)),
+    ("auth", WITH_HEADERS, |arm| place(&arm.auth)),
+    ("cookies", WITH_HEADERS, |arm| place(&arm.cookies)),
     ("nodelay", OVER_TCP, |arm| place(&arm.nodelay)),
+    ("tls", OVER_TCP, |arm| place(&arm.tls)),
+    ("resumption", OVER_TCP, |arm| place(&arm.resumption)),
     ("framing", &[TcpKind], |arm| place(&arm.framing)),
     ("receive_buffer", &[UdpKind], |arm| place(&arm.receive_buffer)),
     ("method", &[Requests], |arm| place(&arm.method)),
@@ -69,24 +79,28 @@ pub(super) fn kind(name: &At<String>, arm: &Arm, problems: &mut Vec<Problem>) ->
     kind
 }
 
-/// The transport with its settings, defaults filled in.
-pub(super) fn transport(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) -> Transport {
-    check_known(kind, arm, problems);
-    check_values(arm, problems);
-    check_version(arm, problems);
-    check_deflate(arm, problems);
+/// The transport with its settings, defaults filled in. `url` may bring credentials.
+pub(super) fn transport(kind: TransportKind, arm: &Arm, url: Option<&At<TargetUrl>>, check: &mut Check) -> Transport {
+    check_known(kind, arm, check.problems);
+    check_values(arm, check);
+    check_version(arm, check.problems);
+    check_deflate(arm, check.problems);
+    let mut identity = || identity::build(arm, url.filter(|_| WITH_HEADERS.contains(&kind)), check);
     match kind {
-        Ws => Transport::Websocket(websocket(arm)),
+        Ws => Transport::Websocket(websocket(arm, identity())),
         TcpKind => Transport::Tcp(Tcp { framing: value(&arm.framing, Framing::Length), nodelay: nodelay(arm) }),
         UdpKind => Transport::Udp(Udp { receive_buffer: value(&arm.receive_buffer, ByteSize(1 << 20)) }),
-        LongPolling => Transport::LongPolling(http(arm, None)),
-        ShortPolling => Transport::ShortPolling(http(arm, Some(value(&arm.interval, Span::from_millis(250))))),
-        Sse => Transport::Sse(http(arm, None)),
-        HttpStreaming => Transport::HttpStreaming(http(arm, None)),
+        LongPolling => Transport::LongPolling(http(arm, None, identity())),
+        ShortPolling => {
+            Transport::ShortPolling(http(arm, Some(value(&arm.interval, Span::from_millis(250))), identity()))
+        }
+        Sse => Transport::Sse(http(arm, None, identity())),
+        HttpStreaming => Transport::HttpStreaming(http(arm, None, identity())),
         Requests => Transport::Http(HttpRequests {
             method: value(&arm.method, HttpMethod::Post),
             headers: value(&arm.headers, HeaderProfile::Minimal),
             extra_headers: extra_headers(arm),
+            identity: identity(),
             nodelay: nodelay(arm),
         }),
     }
@@ -104,7 +118,7 @@ fn http_version(arm: &Arm) -> HttpVersion {
     arm.http.as_ref().and_then(|http| u64::from(http.value).try_into().ok()).unwrap_or_default()
 }
 
-fn websocket(arm: &Arm) -> Websocket {
+fn websocket(arm: &Arm, identity: Identity) -> Websocket {
     let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
     let http = http_version(arm);
     // Our own engine reads a socket by itself; a stream of HTTP/2 is none.
@@ -113,17 +127,19 @@ fn websocket(arm: &Arm) -> Websocket {
         engine: value(&arm.engine, engine),
         http,
         deflate: value(&arm.deflate, false),
+        start: value(&arm.start, Start::Websocket),
         fragment: arm.fragment.as_ref().map(|f| f.value),
         subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
         ping_every: arm.ping_every.as_ref().map(|p| p.value),
         close_code: value(&arm.close_code, 1000),
         headers: value(&arm.headers, HeaderProfile::Minimal),
         extra_headers: extra_headers(arm),
+        identity,
         nodelay: nodelay(arm),
     }
 }
 
-fn http(arm: &Arm, interval: Option<Span>) -> Http {
+fn http(arm: &Arm, interval: Option<Span>, identity: Identity) -> Http {
     Http {
         http: http_version(arm),
         keep_alive: value(&arm.keep_alive, true),
@@ -131,6 +147,7 @@ fn http(arm: &Arm, interval: Option<Span>) -> Http {
         interval,
         headers: value(&arm.headers, HeaderProfile::Minimal),
         extra_headers: extra_headers(arm),
+        identity,
         nodelay: nodelay(arm),
     }
 }
@@ -147,11 +164,22 @@ fn check_known(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) {
         let own: Vec<String> =
             SETTINGS.iter().filter(|(_, k, _)| k.contains(&kind)).map(|(s, ..)| format!("`{s}`")).collect();
         let message = format!("`{setting}` is a setting of {}, not of {kind}", knowers.join(", "));
-        problems.push(Problem::new(place, message).hint(format!("{kind} knows {}", own.join(", "))));
+        let hint = match (*setting, kind) {
+            ("tls" | "resumption", UdpKind) => super::tls::WHY_NOT_UDP.to_owned(),
+            _ => format!("{kind} knows {}", own.join(", ")),
+        };
+        problems.push(Problem::new(place, message).hint(hint));
+    }
+    let begins_by_polling = arm.start.as_ref().is_some_and(|start| start.value == Start::Polling);
+    if let Some(cookies) = arm.cookies.as_ref().filter(|_| kind == Ws && !begins_by_polling) {
+        let problem = Problem::at(cookies, "a WebSocket asks once, so there is no later request to send cookies with");
+        problems.push(problem.hint("leave `cookies` out, but where `start = \"polling\"`"));
     }
 }
 
-fn check_values(arm: &Arm, problems: &mut Vec<Problem>) {
+fn check_values(arm: &Arm, check: &mut Check) {
+    arm.extra_headers.iter().for_each(|headers| check_headers(headers, check));
+    let problems = &mut *check.problems;
     if let Some(fragment) = &arm.fragment {
         within(problems, "fragment", fragment, |size| size.0 > 0, "at least 1B");
     }
@@ -177,7 +205,6 @@ fn check_values(arm: &Arm, problems: &mut Vec<Problem>) {
         }
         offered.push(&protocol.value);
     }
-    arm.extra_headers.iter().for_each(|headers| check_headers(headers, problems));
 }
 
 /// What HTTP/2 is, and what can't be asked of it.
@@ -190,11 +217,15 @@ fn check_version(arm: &Arm, problems: &mut Vec<Problem>) {
     if let Some(engine) = arm.engine.as_ref().filter(|engine| engine.value == Engine::Native) {
         let message = "the native engine reads a socket by itself, and a stream of HTTP/2 is none";
         let hint = "`fastwebsockets` (the default with `http = 2`) or `tungstenite`";
-        problems.push(Problem::at(engine, message.to_owned()).hint(hint));
+        problems.push(Problem::at(engine, message).hint(hint));
     }
     if let Some(keep_alive) = arm.keep_alive.as_ref().filter(|keep_alive| !keep_alive.value) {
         let message = "a session has one connection of HTTP/2 for all that it asks for";
-        problems.push(Problem::at(keep_alive, message.to_owned()).hint("leave `keep_alive` out, or `http = 2`"));
+        problems.push(Problem::at(keep_alive, message).hint("leave `keep_alive` out, or `http = 2`"));
+    }
+    if let Some(start) = arm.start.as_ref().filter(|start| start.value == Start::Polling) {
+        let message = "a session that begins by polling goes over to a connection of its own, and no stream of HTTP/2";
+        problems.push(Problem::at(start, message).hint("leave `start` out, or `http = 2`"));
     }
 }
 
@@ -206,8 +237,7 @@ fn check_deflate(arm: &Arm, problems: &mut Vec<Problem>) {
     let two = arm.http.as_ref().filter(|_| http_version(arm) == HttpVersion::Two).map(|http| &http.place);
     let library = arm.engine.as_ref().filter(|engine| engine.value != Engine::Native).map(|engine| &engine.place);
     if let Some(place) = two.or(library) {
-        let problem =
-            Problem::new(place, "only the native engine compresses, and it is no stream of HTTP/2".to_owned());
+        let problem = Problem::new(place, "only the native engine compresses, and it is no stream of HTTP/2");
         problems.push(problem.hint("leave `deflate` out, or `engine` and `http`"));
     }
 }
@@ -216,18 +246,22 @@ fn check_deflate(arm: &Arm, problems: &mut Vec<Problem>) {
 const OUR_HEADERS: &[&str] =
     &["host", "connection", "upgrade", "content-length", "transfer-encoding", "te", "trailer", "expect", "keep-alive"];
 
-fn check_headers(headers: &Named<At<String>>, problems: &mut Vec<Problem>) {
+fn check_headers(headers: &Named<At<String>>, check: &mut Check) {
     for (name, text) in &headers.0 {
+        check.text(text, &text.place, Use::Header);
+        let problems = &mut *check.problems;
         let lower = name.to_ascii_lowercase();
         if !is_token(name) {
             problems.push(Problem::at(name, format!("`{}` is not a header's name", name.value)));
         } else if OUR_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
             let problem = Problem::at(name, format!("header `{}` is set by wsbench itself", name.value));
-            problems.push(problem.hint("subprotocols and keep_alive have settings of their own"));
+            let hint = match lower.as_str() {
+                "host" => "`host` is a setting of its own",
+                _ => "subprotocols and keep_alive have settings of their own",
+            };
+            problems.push(problem.hint(hint));
         }
-        // RFC 9110 §5.5: visible characters with spaces and tabs between them.
-        let inside = |b: u8| (b' '..=b'~').contains(&b) || b == b'\t';
-        if !text.bytes().all(inside) || text.trim() != text.value {
+        if !is_header_value(text) {
             problems.push(Problem::at(text, format!("the value of header `{}` can't be sent as it is", name.value)));
         }
     }
@@ -248,6 +282,7 @@ pub(super) fn check_payload(
     arm: &Arm,
     transport: &Transport,
     payload: &PayloadSpec,
+    values: &Values,
     problems: &mut Vec<Problem>,
 ) {
     let (least, most) = payload.range();
@@ -270,6 +305,11 @@ pub(super) fn check_payload(
             if payload.template.as_ref().is_some_and(|t| t.contains('\n')) =>
         {
             ("newline framing can't carry a template with a line feed".to_owned(), "choose `framing = \"length\"`")
+        }
+        Transport::Tcp(Tcp { framing: Framing::Newline, .. })
+            if payload.template.as_ref().is_some_and(|template| marks::hold(template, values, '\n')) =>
+        {
+            ("newline framing can't carry a value with a line feed".to_owned(), "choose `framing = \"length\"`")
         }
         _ => return,
     };

@@ -3,25 +3,29 @@
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
 pub use crate::catalog::FirstMessage;
-use crate::catalog::{Closer, Dialect, Engine, Oracle, TargetUrl, Transport, WorkloadKind};
+use crate::catalog::{Block, Closer, Dialect, Engine, Oracle, TargetUrl, Tls, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::threshold::Hold;
 use crate::units::{Rate, Span};
+use crate::values::Values;
 use crate::wire::PayloadSpec;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 mod arm;
 mod at;
 mod build;
 mod dialect;
 mod facts;
+mod identity;
 mod load;
+mod marks;
 mod oracle;
 mod overrides;
 mod processes;
 mod sources;
 mod thresholds;
+mod tls;
 mod workload;
 
 pub use at::{Unsearchable, bounds};
@@ -29,9 +33,9 @@ pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
 pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
-pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker};
+pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker, values_of_worker};
 pub use sources::sources;
-pub use thresholds::undecidable;
+pub use thresholds::{deliveries, undecidable};
 
 /// Everything that a run does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +56,9 @@ pub struct Plan {
     /// What must hold. No part of what is measured: two plans that differ in it alone are the same, and have one hash.
     #[serde(skip)]
     pub thresholds: Vec<Hold>,
+    /// What was said and changes nothing, in words.
+    #[serde(skip)]
+    pub idle: Vec<String>,
 }
 
 /// Settings of the embedded target.
@@ -71,9 +78,15 @@ pub struct Cell {
     pub transport: Transport,
     pub dialect: Dialect,
     pub target: Target,
+    /// `None`: without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     pub network: Network,
     pub workload: Workload,
     pub load: Load,
+    /// What marks stand for. A secret.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,11 +104,25 @@ pub enum Target {
     Url(TargetUrl),
 }
 
-/// The emulated network between generator and embedded target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The network between generator and embedded target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Network {
-    /// One transit, each direction; zero: the loopback as it is.
+    /// One emulated transit, each direction; zero: the loopback as it is.
     pub delay: Span,
+    /// Where the embedded target listens.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub listen: IpAddr,
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network { delay: Span::ZERO, listen: Ipv4Addr::LOCALHOST.into() }
+    }
+}
+
+fn is_usual(listen: &IpAddr) -> bool {
+    *listen == IpAddr::V4(Ipv4Addr::LOCALHOST)
 }
 
 /// What is exchanged and what counts as done.
@@ -148,7 +175,7 @@ pub struct Load {
     /// Processes of the generator; `None`: as few as hold the sessions ([`processes`]).
     pub workers: Option<u32>,
     /// Addresses that the sessions leave from; empty: see [`sources`].
-    pub source_ips: Vec<IpAddr>,
+    pub source_ips: Vec<Block>,
 }
 
 /// What is written, and how fine.
@@ -157,6 +184,39 @@ pub struct Output {
     pub charts: bool,
     /// Length of the time slices in which response times are kept.
     pub interval: Span,
+}
+
+impl Target {
+    /// Whether it is a Unix socket, which has neither addresses nor ports.
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Target::Url(url) if url.socket.is_some())
+    }
+}
+
+impl Plan {
+    /// Arms that take any certificate.
+    pub fn insecure_arms(&self) -> Vec<&str> {
+        let is_insecure = |cell: &&Cell| cell.tls.as_ref().is_some_and(|tls| tls.insecure);
+        self.cells.iter().filter(is_insecure).map(|cell| cell.arm.as_str()).collect()
+    }
+
+    /// What a person should know before it is run, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let insecure = self.insecure_arms();
+        let taken =
+            || format!("INSECURE: {}: any certificate is taken, so nobody knows who answers", insecure.join(", "));
+        let insecure = (!insecure.is_empty()).then(taken);
+        insecure.into_iter().chain(self.idle.iter().cloned()).chain(undecidable(self)).collect()
+    }
+}
+
+impl Cell {
+    /// Settings worth a reader's eye, in words.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let mut settings = self.transport.settings();
+        settings.extend(self.tls.iter().flat_map(Tls::settings));
+        settings
+    }
 }
 
 impl Workload {

@@ -1,10 +1,9 @@
 //! What the command line says over the scenario: a flag beats the file.
 
-use crate::catalog::TargetUrl;
+use crate::catalog::{Block, TargetUrl};
 use crate::scenario::{self, At, Entry, File, Network, Place, Problem, Target};
 use crate::threshold::Threshold;
 use crate::units::{Rate, Span};
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -18,7 +17,7 @@ pub struct Overrides {
     pub trials: Option<NonZeroU32>,
     pub workers: Option<NonZeroU32>,
     /// Empty: as the scenario says.
-    pub source_ips: Vec<IpAddr>,
+    pub source_ips: Vec<Block>,
     pub seed: Option<u64>,
     /// Arms to run; empty: all of them.
     pub transports: Vec<String>,
@@ -29,6 +28,11 @@ pub struct Overrides {
     pub reference: Option<String>,
     pub charts: Option<bool>,
     pub spin: Option<bool>,
+    /// PEM files, relative to where we are.
+    pub cacert: Option<String>,
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    pub insecure: Option<bool>,
     /// Added to the scenario's.
     pub thresholds: Vec<Threshold>,
 }
@@ -74,15 +78,28 @@ impl Overrides {
         replace(&mut file.seed, "--seed", self.seed);
         replace(&mut file.output.charts, "--no-charts", self.charts);
         replace_optional(&mut load.workers, "--workers", self.workers);
-        let source_ips = (!self.source_ips.is_empty()).then(|| self.source_ips.clone());
+        let source_ips: Vec<_> = self.source_ips.iter().map(|block| At::flag("--source-ip", *block)).collect();
+        let source_ips = (!source_ips.is_empty()).then_some(source_ips);
         replace_optional(&mut load.source_ips, "--source-ip", source_ips);
         replace_optional(&mut load.rate, "--rate", self.rate);
         replace_optional(&mut load.duration, "--duration", self.duration);
         replace_optional(&mut file.reference, "--reference", self.reference.clone());
+        self.apply_tls(&mut file.tls);
         let more = self.thresholds.iter().map(|more| At::flag("--threshold", Entry::Text(more.clone())));
         file.thresholds.extend(more);
         self.apply_targets(&mut file);
         file
+    }
+
+    fn apply_tls(&self, tls: &mut scenario::Tls) {
+        if self.cert.is_some() {
+            // The file's key is that of the file's certificate.
+            tls.key = None;
+        }
+        replace_optional(&mut tls.ca, "--cacert", self.cacert.clone());
+        replace_optional(&mut tls.cert, "--cert", self.cert.clone());
+        replace_optional(&mut tls.key, "--key", self.key.clone());
+        replace(&mut tls.insecure, "--insecure", self.insecure);
     }
 
     fn apply_targets(&self, file: &mut File) {

@@ -9,6 +9,7 @@
 //! | `work.rs` | work of several steps, such as opening a connection |
 //! | `socket.rs` | a TCP connection in the hands of such work |
 //! | `stream.rs` | a TCP connection, with or without TLS, that never waits |
+//! | `records.rs` | TLS over a socket that never waits, for either end |
 //! | `timers.rs` | instants that connections asked to be woken at |
 
 use crate::clock::{Alarm, Nanos, now};
@@ -20,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
 mod poll;
+pub mod records;
 mod socket;
 mod stream;
 #[cfg(test)]

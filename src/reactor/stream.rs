@@ -1,14 +1,16 @@
 //! A TCP connection, with or without TLS, that never waits: it takes what the socket takes now, and keeps the rest.
 
-use rustls::ClientConnection;
+use super::records::{self, Shake};
+use rustls::Connection;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-/// The bytes of a connection that is up: bare, or under TLS whose handshake is over.
+/// The bytes of a connection: bare, or under TLS as either end of it.
 pub enum Io {
     Plain(TcpStream),
-    Tls(TcpStream, Box<ClientConnection>),
+    /// A client's handshake is over; a server's is moved on by [`Stream::shake`].
+    Tls(TcpStream, Box<Connection>),
 }
 
 /// One read.
@@ -25,7 +27,7 @@ pub enum Received {
 /// One connection. Its socket must not block.
 pub struct Stream {
     socket: TcpStream,
-    tls: Option<RefCell<Box<ClientConnection>>>,
+    tls: Option<RefCell<Box<Connection>>>,
     /// What came behind the handshake, to be read first.
     early: RefCell<Vec<u8>>,
     /// What the socket wouldn't take yet, and how much of that it has taken since.
@@ -58,6 +60,18 @@ impl Stream {
 
     pub fn socket(&self) -> &TcpStream {
         &self.socket
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Moves a TLS handshake on; what is to be said goes by [`flush`](Stream::flush). Without TLS there is none.
+    pub fn shake(&self) -> io::Result<Shake> {
+        match &self.tls {
+            None => Ok(Shake::Done),
+            Some(tls) => records::shake(&mut tls.borrow_mut(), &mut &self.socket),
+        }
     }
 
     /// Bytes handed to the socket and read from it so far, above TLS; `early` ones included.
@@ -97,7 +111,7 @@ impl Stream {
                     let room = buffer.len();
                     received((&self.socket).read(buffer), |n| n < room)?
                 }
-                Some(tls) => self.read_tls(&mut tls.borrow_mut(), buffer)?,
+                Some(tls) => records::read(&mut tls.borrow_mut(), &mut &self.socket, buffer)?,
             }
         } else {
             let n = early.len().min(buffer.len());
@@ -136,7 +150,7 @@ impl Stream {
                 self.taken.set(taken);
             }
         } else if let Some(tls) = &self.tls {
-            self.write_records(&mut tls.borrow_mut())?;
+            records::flush(&mut tls.borrow_mut(), &mut &self.socket)?;
         }
         if waiting.is_empty()
             && self.closes.get()
@@ -144,7 +158,7 @@ impl Stream {
         {
             // Behind it nothing more may be sent.
             tls.borrow_mut().send_close_notify();
-            self.write_records(&mut tls.borrow_mut())?;
+            records::flush(&mut tls.borrow_mut(), &mut &self.socket)?;
         }
         let is_empty = waiting.is_empty() && self.tls.as_ref().is_none_or(|tls| !tls.borrow().wants_write());
         if !waiting.is_empty() {
@@ -169,49 +183,14 @@ impl Stream {
     fn put(&self, bytes: &[u8]) -> io::Result<usize> {
         let taken = match &self.tls {
             None => taken((&self.socket).write(bytes))?,
-            Some(tls) => {
-                let mut tls = tls.borrow_mut();
-                let mut taken = 0;
-                // It takes 64 KiB at a time. While the socket takes that as well, no readiness would tell of the rest.
-                loop {
-                    taken += tls.writer().write(&bytes[taken..])?;
-                    self.write_records(&mut tls)?;
-                    if taken == bytes.len() || tls.wants_write() {
-                        break taken;
-                    }
-                }
-            }
+            Some(tls) => records::write(&mut tls.borrow_mut(), &mut &self.socket, bytes)?,
         };
         self.sent.set(self.sent.get() + taken as u64);
         Ok(taken)
     }
-
-    fn write_records(&self, tls: &mut ClientConnection) -> io::Result<()> {
-        while tls.wants_write() && taken(tls.write_tls(&mut &self.socket))? > 0 {}
-        Ok(())
-    }
-
-    fn read_tls(&self, tls: &mut ClientConnection, buffer: &mut [u8]) -> io::Result<Received> {
-        loop {
-            // What is decrypted already goes first: the socket will not tell of it again.
-            match tls.reader().read(buffer) {
-                Ok(0) => return Ok(Received::End),
-                Ok(n) => return Ok(Received::Bytes { n, is_last: false }),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-            match received(tls.read_tls(&mut &self.socket), |_| false)? {
-                Received::Empty => return Ok(Received::Empty),
-                // A FIN without a close_notify: the reader says that it was cut off.
-                Received::End | Received::Bytes { .. } => {}
-            }
-            tls.process_new_packets().map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-            self.write_records(tls)?;
-        }
-    }
 }
 
-fn received(read: io::Result<usize>, is_last: impl FnOnce(usize) -> bool) -> io::Result<Received> {
+pub(super) fn received(read: io::Result<usize>, is_last: impl FnOnce(usize) -> bool) -> io::Result<Received> {
     match read {
         Ok(0) => Ok(Received::End),
         Ok(n) => Ok(Received::Bytes { n, is_last: is_last(n) }),
@@ -221,7 +200,7 @@ fn received(read: io::Result<usize>, is_last: impl FnOnce(usize) -> bool) -> io:
     }
 }
 
-fn taken(written: io::Result<usize>) -> io::Result<usize> {
+pub(super) fn taken(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         written => written,

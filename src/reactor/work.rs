@@ -9,7 +9,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// A piece of work's place on the reactor: one socket, and one instant to be woken at.
+/// A piece of work's place on the reactor: one socket at a time, and one instant to be woken at. Work that has a second one
+/// waits for a [`turn`](Seat::turn) whenever it goes from one to the other, since what is ready isn't told apart.
 pub struct Seat {
     pub(super) reactor: Rc<Reactor>,
     pub(super) token: Token,
@@ -92,7 +93,7 @@ impl Seat {
         .await
     }
 
-    /// Waits for the reactor's next turn.
+    /// Waits for the reactor's next turn, from which on everything is tried again.
     pub async fn turn(&self) {
         self.reactor.again(self.token);
         let mut is_next = false;

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 mod capacity;
 mod certificate;
+mod duet;
 mod mask;
 mod merge;
 mod redact;
 mod slo;
+mod sound;
 mod store;
 mod summary;
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod validity;
 
 pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
+pub use duet::{DuetSide, Half};
 pub use mask::mask_scenario;
 pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
 pub use slo::{Kept, Limit, Reading, Slo};
@@ -62,6 +65,9 @@ pub struct Document {
     /// whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
+    /// Of which duet it is a side; absent for every other run, and in older documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duet: Option<DuetSide>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -145,6 +151,9 @@ pub struct Cell {
     pub target: String,
     /// Settings worth a reader's eye, in words: `("headers", "browser")`, `("keep-alive", "no")`.
     pub settings: Vec<(String, String)>,
+    /// TLS with whoever answered: no certificate was looked at. Absent where that isn't so, and in older documents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
     pub load: LoadFacts,
     pub trials: Vec<Trial>,
 }
@@ -287,6 +296,15 @@ impl Document {
     pub fn has_oracle(&self) -> bool {
         let mut targets = self.cells.iter().flat_map(|cell| &cell.trials).filter_map(|trial| trial.target.as_ref());
         targets.any(|target| target.truth.is_some())
+    }
+
+    /// Arms that took any certificate.
+    pub fn insecure_arms(&self) -> Vec<&str> {
+        let mut arms: Vec<&str> =
+            self.cells.iter().filter(|cell| cell.insecure).map(|cell| cell.arm.as_str()).collect();
+        // A search for capacity has a cell for each load.
+        arms.dedup();
+        arms
     }
 
     /// The floor of the network in words, for each host with a figure.

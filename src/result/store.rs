@@ -34,6 +34,8 @@ pub enum LoadError {
     TooMany { path: PathBuf, found: usize },
     #[error("{}: {place}: {source}", path.display())]
     Histogram { path: PathBuf, place: String, source: HistogramError },
+    #[error("{}: {place}: {why}; no run has such figures, so the file was edited or damaged: measure again", path.display())]
+    Impossible { path: PathBuf, place: String, why: String },
 }
 
 /// Why a result could not be saved. Nothing that was there before is lost.
@@ -114,6 +116,7 @@ impl Document {
             return Err(LoadError::TooMany { path: path(), found });
         }
         let document: Document = serde_json::from_slice(bytes).map_err(damaged)?;
+        document.check_figures().map_err(|(place, why)| LoadError::Impossible { path: path(), place, why })?;
         document.check_intervals().map_err(|(place, source)| LoadError::Histogram { path: path(), place, source })?;
         Ok(document)
     }
@@ -231,6 +234,17 @@ mod tests {
         value["cells"][1]["trials"][0]["outcome"]["intervals"][2]["response_time"]["v2"] = "AAAA".into();
         let message = parse(&value.to_string()).unwrap_err().to_string();
         assert!(message.contains("cells[1].trials[0].outcome.intervals[2].response_time"), "{message}");
+    }
+
+    #[test]
+    fn figures_that_no_run_can_have_are_refused_with_their_place() {
+        let mut value = serde_json::to_value(testing::document()).unwrap();
+        value["cells"][1]["trials"][0]["outcome"]["measure"]["delivered"] = (1u64 << 63).into();
+        let message = parse(&value.to_string()).unwrap_err().to_string();
+        assert!(
+            message.starts_with("result.json: cells[1].trials[0].outcome.measure: the sums don't hold"),
+            "{message}"
+        );
     }
 
     #[test]

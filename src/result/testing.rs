@@ -67,6 +67,7 @@ pub fn of(workload: &str, delay: Nanos) -> Document {
         capacity: None,
         thresholds: Vec::new(),
         aborted: None,
+        duet: None,
     }
 }
 
@@ -164,6 +165,7 @@ fn cell(workload: &str, delay: Nanos, arm: usize) -> Cell {
         engine: engine.map(str::to_owned),
         target: "embedded".to_owned(),
         settings: settings.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        insecure: false,
         load: LoadFacts {
             sessions: SESSIONS,
             arrival: "poisson".to_owned(),

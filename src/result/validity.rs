@@ -265,12 +265,15 @@ fn values_overflowed(e: &Evidence) -> Option<Finding> {
     )
 }
 
+/// Of a trial whose counts don't add up by the generator's own account.
+pub(super) const UNBALANCED: &str = "unbalanced-counts";
+
 fn unbalanced_counts(e: &Evidence) -> Option<Finding> {
     if e.outcome.warmup.balance() && e.outcome.measure.balance() {
         return None;
     }
     finding(
-        "unbalanced-counts",
+        UNBALANCED,
         "scheduled ≠ sent + skipped, or expected ≠ delivered + late + lost + unfinished".to_owned(),
         "this is a defect of wsbench or an edited result; please report it with the result file",
     )

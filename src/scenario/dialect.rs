@@ -1,6 +1,7 @@
 //! `[dialect.…]`: settings of the application protocols that arms speak.
 
 use super::at::At;
+use super::placed::Placed;
 use crate::catalog::{Custom, DialectKind, Mqtt, Nats, Nchan, SocketIo};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,13 +14,13 @@ pub struct Dialects {
     pub nchan: Option<At<Nchan>>,
     /// Socket.IO 4 over Engine.IO 4.
     #[serde(rename = "socket.io")]
-    pub socket_io: Option<At<SocketIo>>,
+    pub socket_io: Option<At<Box<SocketIo>>>,
     /// The NATS client protocol.
     pub nats: Option<At<Nats>>,
     /// MQTT 3.1.1.
     pub mqtt: Option<At<Mqtt>>,
     /// A protocol of your own.
-    pub custom: Option<At<Box<Custom>>>,
+    pub custom: Option<Placed<Box<Custom>>>,
 }
 
 impl Dialects {

@@ -61,6 +61,11 @@ impl Problem {
         }
     }
 
+    /// Whether it is the command line that is wrong, and not the file.
+    pub fn is_of_a_flag(&self) -> bool {
+        matches!(self.place, Place::Flag(_))
+    }
+
     fn render(&self, source: &Source, renderer: &Renderer) -> String {
         let title = match self.place {
             Place::Flag(flag) => format!("{flag}: {}", self.message),

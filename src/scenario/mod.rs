@@ -15,21 +15,27 @@ mod dialect;
 mod error;
 mod load;
 mod payload;
+mod placed;
 mod shape;
 mod suggest;
 mod target;
 mod threshold;
+mod tls;
+mod values;
 mod workload;
 
-pub use arm::Arm;
+pub use arm::{Arm, Auth};
 pub use at::{At, Named, Place};
 pub use dialect::Dialects;
 pub use error::{Problem, ScenarioError, Source, brief, in_order, render};
 pub use load::{Load, Stage};
 pub use payload::{Between, Payload, Weighted};
+pub use placed::Placed;
 pub use suggest::{hint, nearest};
 pub use target::{Embedded, Network, Target};
 pub use threshold::Entry;
+pub use tls::Tls;
+pub use values::Value;
 pub use workload::{Chat, Connect, Echo, PayloadKeys, Push, Workload};
 
 /// What `wsbench init` writes: a small scenario with every choice explained.
@@ -68,9 +74,15 @@ pub struct File {
     /// The emulated network.
     #[serde(default)]
     pub network: Network,
+    /// Values of each session, under names of your own: what marks in URLs, headers, credentials and templates stand for.
+    #[serde(default)]
+    pub values: Named<Value>,
     /// What is spoken with a server of your own.
     #[serde(default)]
     pub dialect: Dialects,
+    /// Whom to trust at URLs that ask for TLS, and who to be.
+    #[serde(default)]
+    pub tls: Tls,
     /// The arms of the comparison, in the order of the report.
     pub transports: At<Named<At<Arm>>>,
     /// The arm that the others are compared with. Default: the first long-polling arm, else the first arm.

@@ -8,7 +8,7 @@
 use super::at::Place;
 use super::error::Problem;
 use super::suggest;
-use crate::catalog::{Distribution, Stall, TargetUrl};
+use crate::catalog::{Block, Distribution, Stall, TargetUrl};
 use crate::threshold::Threshold;
 use crate::units::{ByteSize, Rate, Share, Span};
 use schemars::Schema;
@@ -72,6 +72,9 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn value(&mut self, path: &str, value: &Spanned<DeValue>, schema: &Json) {
+        if is_anything(schema) {
+            return self.anything(path, value);
+        }
         if let Some(choices) = schema["anyOf"].as_array() {
             return match choices.iter().find(|choice| same_type(value.get_ref(), choice)) {
                 Some(choice) => self.value(path, value, choice),
@@ -93,6 +96,19 @@ impl Check<'_> {
         }
     }
 
+    /// What becomes JSON, which knows no dates.
+    fn anything(&mut self, path: &str, value: &Spanned<DeValue>) {
+        match value.get_ref() {
+            DeValue::Datetime(_) => {
+                let problem = Problem::within(value.span(), format!("`{path}` holds a date, which JSON doesn't have"));
+                self.problems.push(problem.hint("put it in quotes"));
+            }
+            DeValue::Table(table) => table.values().for_each(|value| self.anything(path, value)),
+            DeValue::Array(list) => list.iter().for_each(|value| self.anything(path, value)),
+            DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {}
+        }
+    }
+
     fn table(&mut self, path: &str, table: &DeTable, place: &Place, schema: &Json) {
         let known = properties(schema);
         let names = || known.iter().map(|(name, _)| *name);
@@ -105,6 +121,7 @@ impl Check<'_> {
                 None if schema["additionalProperties"].is_object() => {
                     self.value(&inner, value, &schema["additionalProperties"]);
                 }
+                None if is_anything(&schema["additionalProperties"]) => self.anything(&inner, value),
                 None => {
                     meant.extend(suggest::nearest(key.get_ref(), names()));
                     self.unknown_key(path, key.get_ref(), key.span(), names().collect());
@@ -132,7 +149,10 @@ impl Check<'_> {
         if let [first, second, ..] = present.as_slice() {
             let (first, second_key) = (first.get_ref(), second.get_ref());
             let message = format!("`[{}]` stands beside `[{}]`", join(path, second_key), join(path, first));
-            let hint = format!("keep one {path}; a scenario for each keeps their figures apart");
+            let hint = match path {
+                "workload" | "target" => format!("keep one {path}; a scenario for each keeps their figures apart"),
+                _ => "keep one of them".to_owned(),
+            };
             self.problems.push(Problem::within(second.span(), message).hint(hint));
         } else if table.is_empty() {
             let problem = Problem::new(place, format!("{} is empty", name_of(path)));
@@ -177,6 +197,8 @@ impl Check<'_> {
         homes_of(key, "", self.root, &mut homes);
         let hint = match (suggest::nearest(key, names.iter().copied()), homes.as_slice()) {
             (None, [home, ..]) => format!("`{key}` belongs in {home}"),
+            // TOML takes a dot for the start of another table.
+            (Some(near), _) if near.contains('.') => format!("did you mean `[{}]`, with the quotes?", join(path, near)),
             _ => suggest::hint(key, "known keys", names),
         };
         self.problems.push(Problem::within(span, format!("unknown key `{key}` in {}", name_of(path))).hint(hint));
@@ -195,6 +217,7 @@ fn unit_problem(unit: &str, text: &str, place: &Place) -> Option<Problem> {
         "threshold" => {
             text.parse::<Threshold>().err().map(|e| Problem::new(&place.inside(text, &e.span), e.problem).hint(e.hint))
         }
+        "address" => text.parse::<Block>().err().map(|e| Problem::quote(place, e)),
         "URL" => text.parse::<TargetUrl>().err().map(|e| Problem::quote(place, e)),
         _ => None,
     }
@@ -216,6 +239,11 @@ fn values(schema: &Json) -> Vec<&str> {
     let described = alternatives.clone().filter_map(|choice| choice["const"].as_str());
     let plain = std::iter::once(schema).chain(alternatives).filter_map(|s| s["enum"].as_array()).flatten();
     described.chain(plain.filter_map(Json::as_str)).collect()
+}
+
+/// Whether a schema allows whatever there is.
+fn is_anything(schema: &Json) -> bool {
+    *schema == Json::Bool(true)
 }
 
 fn type_of(schema: &Json) -> &str {
@@ -302,6 +330,7 @@ fn homes_of(key: &str, path: &str, schema: &Json, homes: &mut Vec<String>) {
 }
 
 fn join(path: &str, key: &str) -> String {
+    let key = if key.contains('.') { &format!("{key:?}") } else { key };
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 

@@ -75,7 +75,7 @@ fn datagrams(stand: &mut Stand, checks: &mut Checks) -> Result<(), StandError> {
         seen.reordered,
     );
     checks.exact("udp: delivered", seen.expected - truth.udp_dropped, seen.delivered);
-    checks.exact("udp: late, unfinished, unmatched", 0, seen.late + seen.unfinished + seen.unmatched);
+    checks.exact("udp: late, unfinished, unmatched", 0, seen.late + seen.unfinished + seen.unmatched + seen.foreign);
     let some = truth.udp_dropped.min(truth.udp_duplicated).min(truth.udp_swapped);
     checks.holds("udp: the target did each of them", "> 0", some.to_string(), some > 0);
     Ok(())

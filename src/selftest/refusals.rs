@@ -75,7 +75,7 @@ fn extra_frames(stand: &mut Stand, checks: &mut Checks) -> Result<(), StandError
     let (truth, seen) = (truth(trial), trial.outcome.measure);
     let sent = format!("{} pings and {} unasked pongs", truth.pings, truth.pongs);
     checks.exact(&format!("{sent} among the messages: delivered"), seen.scheduled, seen.delivered);
-    let extra = seen.duplicate + seen.unmatched + trial.outcome.errors.values().sum::<u64>();
+    let extra = seen.duplicate + seen.unmatched + seen.foreign + trial.outcome.errors.values().sum::<u64>();
     checks.exact("… duplicate, unmatched, errors", 0, extra);
     checks.holds("… and they were sent", "> 0", sent, truth.pings.min(truth.pongs) > 0);
     Ok(())

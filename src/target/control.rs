@@ -2,6 +2,7 @@
 
 use super::server::{Target, TargetError};
 use super::{Config, Order, Ports, Reply, Report};
+use crate::catalog::Pem;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -40,7 +41,7 @@ fn serve_orders(input: impl BufRead + Send + 'static, output: &mut dyn Write) ->
     let (problem, problems) = std::sync::mpsc::channel();
     let report = runtime.block_on(async {
         let target = Target::bind(&config)?;
-        reply(output, &Reply::Ready { ports: target.ports() })?;
+        reply(output, &Reply::Ready { ports: target.ports(), certificate: target.certificate() })?;
         // A thread of its own, not tokio's: that one's pending read would keep the runtime from ending.
         thread::spawn(move || forward(lines, &order, &problem));
         target.run(orders).await
@@ -79,13 +80,17 @@ fn reply(output: &mut dyn Write, reply: &Reply) -> io::Result<()> {
     output.flush()
 }
 
-/// Runs until interrupted (Ctrl-C) and returns what was seen; `on_ready` is told the ports.
-pub fn standalone(config: &Config, on_ready: impl FnOnce(Ports)) -> Result<Report, TargetError> {
+/// Runs until interrupted (Ctrl-C) and returns what was seen; `on_ready` is told the ports, and by which certificate clients know
+/// the target where it speaks TLS.
+pub fn standalone(
+    config: &Config,
+    on_ready: impl FnOnce(Ports, Option<Pem>) -> io::Result<()>,
+) -> Result<Report, TargetError> {
     runtime(config)?.block_on(async {
         let target = Target::bind(config)?;
         // Listened for before anyone is told, so that no interrupt finds the target unprepared.
         let mut interrupt = signal(SignalKind::interrupt())?;
-        on_ready(target.ports());
+        on_ready(target.ports(), target.certificate())?;
         let (stop, orders) = mpsc::channel(ORDERS);
         tokio::spawn(async move {
             interrupt.recv().await;

@@ -8,6 +8,7 @@ use super::join::Refusal;
 use super::outbox::{Item, Message, Outbox};
 use super::place::{PlaceName, value};
 use super::server::Core;
+use super::socket::Socket;
 use crate::catalog::{Format, HeaderProfile};
 use crate::clock::{Nanos, SECOND, now};
 use crate::codec::MAX_MESSAGE;
@@ -28,7 +29,6 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
@@ -122,14 +122,15 @@ impl From<Refusal> for Denial {
     }
 }
 
-/// Serves a client by the HTTP that it begins with: HTTP/2 by prior knowledge (RFC 9113 §3.3), or else HTTP/1.1.
-pub async fn serve(face: Rc<Face>, mut socket: TcpStream) -> io::Result<()> {
+/// Serves a client by the HTTP that it begins with: HTTP/2 by prior knowledge (RFC 9113 §3.3), or where TLS agreed on it; or
+/// else HTTP/1.1.
+pub async fn serve(face: Rc<Face>, mut socket: Socket) -> io::Result<()> {
     let (is_two, early) = is_two(&mut socket).await?;
     let socket = Rewound::new(early, socket);
     if is_two { serve_two(face, socket).await } else { serve_one(face, socket).await }
 }
 
-async fn serve_one(face: Rc<Face>, socket: Rewound<TcpStream>) -> io::Result<()> {
+async fn serve_one(face: Rc<Face>, socket: Rewound<Socket>) -> io::Result<()> {
     let service = service_fn(|request| face.serve(request));
     // No timeout on heads: it would also close connections that merely rest between two requests.
     http1::Builder::new()
@@ -141,7 +142,7 @@ async fn serve_one(face: Rc<Face>, socket: Rewound<TcpStream>) -> io::Result<()>
         .map_err(io::Error::other)
 }
 
-async fn serve_two(face: Rc<Face>, socket: Rewound<TcpStream>) -> io::Result<()> {
+async fn serve_two(face: Rc<Face>, socket: Rewound<Socket>) -> io::Result<()> {
     let leaving = Rc::new(Notify::new());
     let left = leaving.clone();
     let service = service_fn(move |request| {
@@ -403,6 +404,7 @@ mod tests {
             echo_self: true,
             core: None,
             oracle: crate::catalog::Oracle::default(),
+            tls: None,
         };
         let face = Face::new(Core::new(&config).unwrap());
         let seat = Seat { sid: Sid(1), place: PlaceName::Echo };

@@ -59,6 +59,20 @@ impl<F: Face> Joining<F> {
         }
     }
 
+    /// Goes on with a connection whose TLS handshake is over; its time to ask has begun before that.
+    pub fn take_over(shared: &Rc<Shared>, stream: Stream, token: Token) {
+        let joining = Rc::new(Joining::<F> {
+            shared: shared.clone(),
+            stream: RefCell::new(Some(stream)),
+            token: Cell::new(Some(token)),
+            bytes: RefCell::default(),
+            face: PhantomData,
+        });
+        shared.reactor.hand_over(token, joining);
+        // What came behind the handshake is told by no readiness.
+        shared.reactor.again(token);
+    }
+
     /// What the client asked for, if `bytes` complete it. What came behind it is given back to `stream`.
     fn take(&self, stream: &Stream, bytes: &[u8]) -> Option<F::Asked> {
         let mut kept = self.bytes.take();

@@ -3,12 +3,15 @@
 use super::joining::{Face, Joining};
 use super::oracle::Welcome;
 use super::server::{Core, TargetError};
+use super::shaking::Shaking;
 use super::shared::Shared;
+use super::socket::Socket;
 use super::stream::{hang_up, reset};
 use crate::clock::Nanos;
 use crate::reactor::{Handler, Ready, Token, Turn};
 use nix::sys::socket::{SockFlag, accept4, setsockopt, sockopt::RcvBufForce};
-use socket2::{Domain, Protocol, Socket, Type};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Type};
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
@@ -16,6 +19,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::spawn_local;
@@ -33,7 +37,7 @@ const ACCEPTS: usize = 64;
 pub fn listener(face: &'static str, bind: IpAddr, port: u16, nodelay: bool) -> Result<TcpListener, TargetError> {
     let address = SocketAddr::new(bind, port);
     let listen = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(nodelay)?;
@@ -47,7 +51,7 @@ pub fn listener(face: &'static str, bind: IpAddr, port: u16, nodelay: bool) -> R
 pub fn datagrams(bind: IpAddr, port: u16) -> Result<UdpSocket, TargetError> {
     let address = SocketAddr::new(bind, port);
     let open = || {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         // Only a privileged process may go beyond the system's limit; anyone else gets what the limit allows.
@@ -60,10 +64,11 @@ pub fn datagrams(bind: IpAddr, port: u16) -> Result<UdpSocket, TargetError> {
     open().map_err(|source| TargetError::Bind { face: "udp", address, source })
 }
 
-/// Accepts for ever; each connection is served by a task of its own, once its handshake has crossed the network.
-pub async fn accept<F, S>(core: Rc<Core>, listener: tokio::net::TcpListener, serve: F)
+/// Accepts for ever; each connection is served by a task of its own, once its handshake has crossed the network. `tls` is spoken
+/// on it, if any is.
+pub async fn accept<F, S>(core: Rc<Core>, listener: tokio::net::TcpListener, tls: Option<Arc<ServerConfig>>, serve: F)
 where
-    F: Fn(Rc<Core>, TcpStream) -> S + Clone + 'static,
+    F: Fn(Rc<Core>, Socket) -> S + Clone + 'static,
     S: Future<Output = io::Result<()>> + 'static,
 {
     loop {
@@ -73,17 +78,26 @@ where
             continue;
         };
         let welcome = welcome(&core);
-        let (core, serve) = (core.clone(), serve.clone());
+        let (core, tls, serve) = (core.clone(), tls.clone(), serve.clone());
         spawn_local(async move {
             // What broke one connection is that client's affair.
             _ = match welcome {
-                Welcome::Serve => {
-                    core.network.round_trip().await;
-                    serve(core, socket).await
-                }
+                Welcome::Serve => match greet(&core, socket, tls.as_ref()).await {
+                    Ok(socket) => serve(core, socket).await,
+                    Err(broken) => Err(broken),
+                },
                 unkind => turn_away(&core, unkind, socket).await,
             };
         });
+    }
+}
+
+/// A connection once its handshakes have crossed the network: TCP's, and that of TLS where it is spoken.
+async fn greet(core: &Core, socket: TcpStream, tls: Option<&Arc<ServerConfig>>) -> io::Result<Socket> {
+    core.network.round_trip().await;
+    match tls {
+        None => Ok(Socket::plain(socket)),
+        Some(config) => Socket::shake_hands(core, socket, config).await,
     }
 }
 
@@ -98,7 +112,7 @@ async fn turn_away(core: &Core, welcome: Welcome, socket: TcpStream) -> io::Resu
     core.network.round_trip().await;
     match welcome {
         Welcome::Serve => Ok(()),
-        Welcome::HangUp => hang_up(core, &socket).await,
+        Welcome::HangUp => hang_up(core, &Socket::plain(socket)).await,
         Welcome::Reset => reset(core, socket).await,
     }
 }
@@ -138,7 +152,10 @@ impl<F: Face> Acceptor<F> {
             Welcome::Serve => {
                 let network = shared.core.network.clone();
                 self.shared.core.network.inbound.carry(0, move || {
-                    network.outbound.carry(0, move || Joining::<F>::start(&shared, socket));
+                    network.outbound.carry(0, move || match &shared.core.tls {
+                        None => Joining::<F>::start(&shared, socket),
+                        Some(tls) => Shaking::<F>::start(&shared, socket, &tls.config),
+                    });
                 });
             }
             unkind => {

@@ -10,6 +10,7 @@
 //! | `network.rs` | the emulated delay of each direction |
 //! | `oracle/` | what it does on purpose, and the count of it |
 //! | `place.rs`, `join.rs` | what a client may ask to join, and how it asks |
+//! | `tls.rs`, `shaking.rs`, `socket.rs` | its own certificate; handshakes on the reactor; a connection of a task, with or without TLS |
 //! | `joining.rs`, `direct.rs`, `outlet.rs`, `shared.rs` | a connection on the reactor: until it has joined, its session and reading, its writing, and what all share |
 //! | `session.rs`, `stream.rs` | a session of a WebSocket library, with tasks, and its reading and writing |
 //! | `websocket.rs`, `tcp.rs`, `udp.rs`, `http.rs` | the faces |
@@ -17,7 +18,7 @@
 //!
 //! Everything runs on one thread, so state is shared by `Rc` and `Cell`, and nothing is borrowed across an await.
 
-use crate::catalog::{Engine, HttpVersion, Oracle, Transport};
+use crate::catalog::{Engine, HttpVersion, Oracle, Pem, Transport};
 use crate::clock::Nanos;
 use crate::measure::{Histogram, Truth};
 use crate::schedule::Schedule;
@@ -43,9 +44,12 @@ mod place;
 mod push;
 mod server;
 mod session;
+mod shaking;
 mod shared;
+mod socket;
 mod stream;
 mod tcp;
+mod tls;
 mod udp;
 mod websocket;
 
@@ -76,6 +80,16 @@ pub struct Config {
     pub core: Option<usize>,
     /// What it does on purpose.
     pub oracle: Oracle,
+    /// TLS on every port but UDP's; `None`: on none.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
+
+/// How the target speaks TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Gives out tickets by which clients may resume.
+    pub resumption: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -150,6 +164,9 @@ pub enum Reply {
     /// Listening; ports as they are.
     Ready {
         ports: Ports,
+        /// The certificate by which its clients know it.
+        #[serde(default)]
+        certificate: Option<Pem>,
     },
     Report(Box<Report>),
     /// It can't go on, and why.

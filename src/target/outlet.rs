@@ -145,7 +145,8 @@ impl<E: Encode> Outlet<E> {
         if !self.shared.core.network.outbound.is_instant() {
             self.shared.reactor.again(self.token);
         }
-        if self.heard_out.get() { Ok(()) } else { self.stream.close() }
+        // TLS says that it closes, whoever did first.
+        if self.heard_out.get() && !self.stream.is_tls() { Ok(()) } else { self.stream.close() }
     }
 
     fn pop(&self) -> Option<Item> {
@@ -179,7 +180,7 @@ impl<E: Encode> Outlet<E> {
     pub fn is_over(&self) -> bool {
         match self.state.get() {
             State::Open => false,
-            State::Ended => self.stream.waiting() == 0,
+            State::Ended => !self.stream.has_to_flush(),
             State::Broken => true,
         }
     }
@@ -248,6 +249,7 @@ mod tests {
             echo_self: true,
             core: None,
             oracle: Oracle::default(),
+            tls: None,
         };
         let shared = Shared::new(Core::new(&config).unwrap(), Reactor::new().unwrap());
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

@@ -9,9 +9,10 @@ use super::oracle::Actor;
 use super::place::PlaceName;
 use super::shared::Shared;
 use super::tcp::Tcp;
+use super::tls::Identity;
 use super::websocket::Websocket;
 use super::{Config, Order, Ports, Report, http, push, udp, websocket};
-use crate::catalog::Engine;
+use crate::catalog::{Engine, Pem};
 use crate::reactor::Reactor;
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -32,6 +33,8 @@ pub enum TargetError {
     Pin { core: usize, source: io::Error },
     #[error("can't write the log of what was held to {path}: {source}; choose another file")]
     Log { path: String, source: io::Error },
+    #[error("can't make a certificate: {0}")]
+    Certificate(String),
     #[error("the first line is not a target's configuration: {0}")]
     Config(serde_json::Error),
     #[error("a line is not an order to the target: {0}")]
@@ -60,6 +63,8 @@ pub struct Core {
     pub counts: Rc<Counts>,
     /// `None` where it does nothing on purpose.
     pub oracle: Option<Rc<Actor>>,
+    /// `None`: without TLS.
+    pub tls: Option<Identity>,
     pub engine: Engine,
     /// How long a held GET waits.
     pub hold: Duration,
@@ -81,6 +86,7 @@ impl Core {
             network: Rc::new(Network::new(config.delay.nanos())?),
             counts,
             oracle,
+            tls: config.tls.map(|settings| Identity::new(settings, config.bind)).transpose()?,
             engine: config.engine,
             hold: config.hold.0,
             token: config.token.clone(),
@@ -134,6 +140,11 @@ impl Target {
         self.ports
     }
 
+    /// The certificate by which its clients know it, where it speaks TLS.
+    pub fn certificate(&self) -> Option<Pem> {
+        self.core.tls.as_ref().map(|tls| tls.certificate.clone())
+    }
+
     /// Serves until [`Order::Stop`] comes or `orders` is closed. Then every connection is dropped.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> Result<Report, TargetError> {
         let (core, reactor) = (self.core.clone(), self.reactor.clone());
@@ -160,14 +171,16 @@ impl Target {
             Engine::Native => Acceptor::<Websocket>::start(&shared, websocket)?,
             Engine::Fastwebsockets | Engine::Tungstenite => {
                 let listener = tokio::net::TcpListener::from_std(websocket)?;
-                spawn_local(listen::accept(core.clone(), listener, websocket::serve));
+                let tls = core.tls.as_ref().map(|tls| tls.config.clone());
+                spawn_local(listen::accept(core.clone(), listener, tls, websocket::serve));
             }
         }
         Acceptor::<Tcp>::start(&shared, tcp)?;
         let face = http::Face::new(core.clone());
         spawn_local(http::reap(face.clone()));
         let http = tokio::net::TcpListener::from_std(http)?;
-        spawn_local(listen::accept(core.clone(), http, move |_, socket| http::serve(face.clone(), socket)));
+        let tls = core.tls.as_ref().map(|tls| tls.http.clone());
+        spawn_local(listen::accept(core.clone(), http, tls, move |_, socket| http::serve(face.clone(), socket)));
         spawn_local(udp::serve(core, udp));
         Ok(())
     }

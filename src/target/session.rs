@@ -4,6 +4,7 @@ use super::hub::Member;
 use super::outbox::{Item, Message, Outbox};
 use super::place::PlaceName;
 use super::server::Core;
+use super::socket::Socket;
 use super::stream::{CLOSING, write_out};
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -11,7 +12,6 @@ use std::future::Future;
 use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
@@ -101,7 +101,7 @@ impl Session {
     /// Starts writing what comes to the outbox to a socket.
     pub fn start_writing(
         self: &Rc<Self>,
-        socket: &Rc<TcpStream>,
+        socket: &Rc<Socket>,
         encode: impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()> + 'static,
     ) -> JoinHandle<io::Result<()>> {
         let socket = socket.clone();

@@ -2,9 +2,9 @@
 
 use super::outbox::{Item, Outbox};
 use super::server::Core;
+use super::socket::Socket;
 use socket2::SockRef;
 use std::io::{self, ErrorKind::WouldBlock};
-use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -22,7 +22,7 @@ const WRITE_CHUNK: usize = 64 * 1024;
 const KEEP: usize = 1 << 20;
 
 /// Hands the bytes of one read to `take`; `None` at the end of the stream.
-pub async fn read_some<T>(core: &Core, socket: &TcpStream, take: impl FnOnce(&[u8]) -> T) -> io::Result<Option<T>> {
+pub async fn read_some<T>(core: &Core, socket: &Socket, take: impl FnOnce(&[u8]) -> T) -> io::Result<Option<T>> {
     loop {
         socket.readable().await?;
         let mut buffer = core.incoming.borrow_mut();
@@ -40,7 +40,7 @@ pub async fn read_some<T>(core: &Core, socket: &TcpStream, take: impl FnOnce(&[u
 pub async fn write_out(
     core: &Core,
     outbox: &Outbox,
-    socket: &TcpStream,
+    socket: &Socket,
     mut encode: impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()>,
 ) -> io::Result<()> {
     loop {
@@ -63,12 +63,12 @@ pub async fn write_out(
         };
         write_all(socket, &rest).await?;
         if ended {
-            return SockRef::from(socket).shutdown(Shutdown::Write);
+            return socket.shutdown().await;
         }
     }
 }
 
-async fn write_all(socket: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+async fn write_all(socket: &Socket, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         socket.writable().await?;
         match socket.try_write(bytes) {
@@ -77,20 +77,20 @@ async fn write_all(socket: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    socket.flush().await
 }
 
 /// Answers someone who may not come in, and hangs up.
-pub async fn refuse(core: &Core, socket: &TcpStream, answer: &[u8]) -> io::Result<()> {
+pub async fn refuse(core: &Core, socket: &Socket, answer: &[u8]) -> io::Result<()> {
     core.network.outbound.cross().await;
     timeout(CLOSING, write_all(socket, answer)).await??;
-    SockRef::from(socket).shutdown(Shutdown::Write)?;
+    socket.shutdown().await?;
     linger(core, socket).await
 }
 
 /// Turns a client away on purpose, in order and without a byte.
-pub async fn hang_up(core: &Core, socket: &TcpStream) -> io::Result<()> {
-    SockRef::from(socket).shutdown(Shutdown::Write)?;
+pub async fn hang_up(core: &Core, socket: &Socket) -> io::Result<()> {
+    socket.shutdown().await?;
     if let Some(oracle) = &core.oracle {
         oracle.note(|truth| truth.connections_refused += 1);
     }
@@ -112,7 +112,7 @@ pub async fn reset(core: &Core, socket: TcpStream) -> io::Result<()> {
 
 /// Listens on for the client's own close: closing while something unread has come would reset the connection, and the
 /// client might never see our last bytes.
-pub async fn linger(core: &Core, socket: &TcpStream) -> io::Result<()> {
+pub async fn linger(core: &Core, socket: &Socket) -> io::Result<()> {
     let read_to_end = async {
         while read_some(core, socket, |_| ()).await?.is_some() {}
         Ok(())

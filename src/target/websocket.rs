@@ -6,6 +6,7 @@ use super::outbox::Message;
 use super::place::{PlaceName, value};
 use super::server::Core;
 use super::session::Session;
+use super::socket::Socket;
 use super::stream::{HANDSHAKE, linger, read_some, refuse};
 use crate::catalog::{BadUpgrade, Engine};
 use crate::codec::CodecError;
@@ -16,7 +17,6 @@ use std::cell::Cell;
 use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 mod fast;
@@ -38,7 +38,7 @@ enum Incoming {
 }
 
 /// Serves a client by one of the libraries.
-pub async fn serve(core: Rc<Core>, socket: TcpStream) -> io::Result<()> {
+pub async fn serve(core: Rc<Core>, socket: Socket) -> io::Result<()> {
     let Some((request, early)) = timeout(HANDSHAKE, read_head(&core, &socket)).await?? else { return Ok(()) };
     core.network.inbound.cross().await;
     let Accepted { place, answer, .. } = match accept(&core, request) {
@@ -140,7 +140,7 @@ async fn read(core: &Core, session: &Rc<Session>, mut reader: Reader) -> io::Res
 type Head = (Result<Request, CodecError>, Vec<u8>);
 
 /// The client's request, and the bytes that came with it; `None` if it went away before.
-async fn read_head(core: &Core, socket: &TcpStream) -> io::Result<Option<Head>> {
+async fn read_head(core: &Core, socket: &Socket) -> io::Result<Option<Head>> {
     let mut bytes = Vec::new();
     while read_some(core, socket, |read| bytes.extend_from_slice(read)).await?.is_some() {
         match upgrade::read_request(&bytes) {

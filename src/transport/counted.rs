@@ -95,6 +95,9 @@ impl Counted {
         let handshake = joined.handshake;
         meter.handshake(Direction::Out, handshake.asked);
         meter.handshake(Direction::In, handshake.answered);
+        if let Some(former) = joined.former {
+            meter.opened_before(*former);
+        }
         Counted::with(joined.io, joined.early, handshake.before, meter)
     }
 

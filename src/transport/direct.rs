@@ -72,6 +72,8 @@ pub(super) struct Direct<P: Protocol> {
     decoder: RefCell<P::Decoder>,
     stream: Stream,
     handshake: Handshake,
+    /// Of the connection before this one, if there was one.
+    former: Option<Box<Reading>>,
     token: Token,
     queue: RefCell<Queue>,
     sent: Cell<Volume>,
@@ -116,6 +118,7 @@ pub(super) fn start<P: Protocol>(
         decoder: RefCell::new(decoder),
         stream: Stream::new(joined.io.into_reactor(), joined.early),
         handshake: joined.handshake,
+        former: joined.former,
         token: seat.token(),
         queue: RefCell::new(Queue::new()),
         sent: Cell::default(),
@@ -146,6 +149,7 @@ impl<P: Protocol> Direct<P> {
                 add_message(&self.received, payload.len());
                 self.sink.on_answer(self.id, ticket, payload.len() as u64, at);
             }
+            Heard::Acknowledged { ticket } => self.sink.on_acknowledged(self.id, ticket, at),
             Heard::Say(bytes) => {
                 self.queue.borrow_mut().push(Whose::Dialect, self.speech.format(), bytes);
                 has_to_say = true;
@@ -157,6 +161,9 @@ impl<P: Protocol> Direct<P> {
         });
         if has_to_say {
             self.write();
+            if self.queue.borrow().is_flooded() {
+                return Err(Failure::flooded());
+            }
         }
         heard
     }
@@ -410,11 +417,14 @@ impl<P: Protocol> Connection for Handle<P> {
         let (sent, received) = session.stream.counts();
         let is_ipv6 = session.endpoint.address.is_ipv6();
         let counts = wire.then(|| tcp_info::read_with_unread(session.stream.socket(), is_ipv6)).flatten();
-        let reading = Reading::new(sent, received, counts, session.handshake.before);
+        let mut reading = Reading::new(sent, received, counts, session.handshake.before);
+        if let Some(former) = session.former.as_ref().filter(|_| wire) {
+            reading += **former;
+        }
         let mut traffic = Traffic {
             sent: session.sent.get(),
             received: session.received.get(),
-            connections: 1,
+            connections: 1 + u64::from(session.former.is_some()),
             handshake: session.handshake.asked + session.handshake.answered,
             handshake_sent: session.handshake.asked,
             ..Traffic::default()

@@ -31,7 +31,7 @@ pub enum ErrorClass {
     UpgradeInvalid,
     /// Wrong `Sec-WebSocket-Accept`.
     BadAccept,
-    /// A subprotocol was chosen that wasn't offered.
+    /// A subprotocol was chosen that wasn't offered, or none where the dialect needs one.
     BadSubprotocol,
     /// The target's HTTP/2 carries no WebSockets (RFC 8441).
     NoExtendedConnect,
@@ -115,6 +115,11 @@ impl Failure {
     pub fn new(class: ErrorClass, detail: impl Into<String>) -> Failure {
         Failure { class, detail: detail.into() }
     }
+
+    /// Of a target that asks for more answers than it reads.
+    pub(super) fn flooded() -> Failure {
+        Failure::new(ErrorClass::TooLarge, "the target asks for answers and doesn't read them")
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -129,7 +134,8 @@ pub(super) fn class_of(error: &io::Error) -> ErrorClass {
         Some(libc::EMFILE | libc::ENFILE) => ErrorClass::NoDescriptors,
         Some(libc::EADDRNOTAVAIL) => ErrorClass::NoPorts,
         _ => match error.kind() {
-            io::ErrorKind::ConnectionRefused => ErrorClass::Refused,
+            // The file of a Unix socket that nobody has made.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => ErrorClass::Refused,
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
                 ErrorClass::Reset
             }

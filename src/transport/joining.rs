@@ -1,15 +1,20 @@
 //! A connection on its way from connected to joined: one question, one answer, and the exact count of both.
 
+use super::counted::Reading;
 use super::io::{Io, Read, Socket, poll_read_with};
 use super::tcp_info::{self, WireBytes};
 use super::{ErrorClass, Failure};
 use crate::catalog::Format;
+use crate::codec::MAX_MESSAGE;
 use crate::dialect::{Heard, Talk};
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+
+/// The most that a target may say until a session is joined, bytes: messages may be among it.
+const MOST_ANSWER: usize = 2 * MAX_MESSAGE;
 
 /// A connection being joined, or a stream of one.
 pub(super) struct Joining<I> {
@@ -24,6 +29,9 @@ pub(super) struct Joined<S = TcpStream> {
     /// What came behind the answer.
     pub early: Vec<u8>,
     pub handshake: Handshake,
+    /// What the connection counted that came before this one in the same session, if there was one; its bytes are the
+    /// handshake's.
+    pub former: Option<Box<Reading>>,
 }
 
 /// What joining cost.
@@ -74,7 +82,7 @@ impl Notes {
         match heard {
             Heard::Joined => self.is_joined = true,
             Heard::Say(bytes) => self.said.push(bytes.to_vec()),
-            Heard::Message(_) | Heard::Answer { .. } | Heard::Fault { .. } => {}
+            Heard::Message(_) | Heard::Answer { .. } | Heard::Acknowledged { .. } | Heard::Fault { .. } => {}
         }
     }
 }
@@ -128,6 +136,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Joining<I> {
             if notes.is_joined {
                 return Ok((was_asked, at));
             }
+            if self.answer.len() > MOST_ANSWER {
+                let detail = format!("over {MOST_ANSWER} bytes came, and nothing that joins");
+                return Err(Failure::new(ErrorClass::TooLarge, detail));
+            }
             if at == self.answer.len() {
                 self.read("the answer to the join").await?;
             }
@@ -165,6 +177,6 @@ impl<S: Socket> Joining<Io<S>> {
         let asked = self.asked;
         let (io, early) = self.into_parts(head);
         let handshake = Handshake::of(&io, asked, head as u64, early.len() as u64);
-        Joined { io, early, handshake }
+        Joined { io, early, handshake, former: None }
     }
 }

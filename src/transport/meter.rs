@@ -24,6 +24,12 @@ impl Meter {
         self.update(|t| t.connections += 1);
     }
 
+    /// A TCP connection was opened and closed again.
+    pub fn opened_before(&self, last: Reading) {
+        self.update(|t| t.connections += 1);
+        self.closed(last);
+    }
+
     /// A connection is about to be closed.
     pub fn closed(&self, last: Reading) {
         let mut sum = self.closed.get();

@@ -15,14 +15,15 @@ use crate::catalog::{Dialect, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use crate::reactor::{Reactor, Seat};
+use socket2::SockAddr;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
 
 mod closing;
+mod cookies;
 mod counted;
 mod direct;
 mod failure;
@@ -42,6 +43,7 @@ mod speech;
 mod stream;
 mod tcp;
 mod tcp_info;
+mod tickets;
 mod tls;
 mod trunk;
 mod udp;
@@ -53,19 +55,21 @@ use speech::Speech;
 
 pub use crate::dialect::Place;
 pub use failure::{ErrorClass, Failure};
-pub use net::resolve;
-pub use source::Sources;
+pub use net::{address_of_socket, resolve};
+pub use source::{Sources, is_own};
+pub use tls::Tls;
 
 /// Number of a session within its worker.
 pub type SessionId = u32;
 
 /// Where to connect and what to ask for; shared settings of all sessions of a cell.
 pub struct Endpoint {
-    pub address: SocketAddr,
+    /// Of IP, or a Unix socket's (websocket, tcp and HTTP).
+    pub address: SockAddr,
     /// `Host` header: name and port as in the URL.
     pub authority: String,
-    /// Name for SNI and certificate checks, when the URL asks for TLS.
-    pub tls_name: Option<String>,
+    /// `None`: without TLS.
+    pub tls: Option<Tls>,
     pub transport: Transport,
     pub dialect: Dialect,
     /// Text or binary messages, as this load sends them and as an HTTP session asks for them.
@@ -109,6 +113,8 @@ pub struct ConnectPhases {
     pub tls: Option<Nanos>,
     /// From a ready connection to a joined session.
     pub upgrade: Option<Nanos>,
+    /// Where a session begins by polling: from a joined session to its WebSocket carrying it.
+    pub switch: Option<Nanos>,
     pub total: Nanos,
 }
 
@@ -139,6 +145,8 @@ pub trait Sink {
     fn on_message(&self, session: SessionId, payload: &[u8], format: Option<Format>, received_at: Nanos);
     /// The response to message `ticket`, with a body of `size` bytes, where each message is a request of its own.
     fn on_answer(&self, session: SessionId, ticket: u64, size: u64, received_at: Nanos);
+    /// The target took message `ticket`, in a dialect that [acknowledges](Dialect::acknowledges) beside what comes of it.
+    fn on_acknowledged(&self, _session: SessionId, _ticket: u64, _received_at: Nanos) {}
     /// A ping of ours came back.
     fn on_pong(&self, session: SessionId, round_trip: Nanos);
     /// A request for messages ended: how many it brought, and how long after the response before it it was asked.
@@ -190,8 +198,8 @@ pub struct Opened {
     pub phases: ConnectPhases,
 }
 
-/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. Never takes longer than the endpoint's `connect_timeout`.
-/// Must run within a `LocalSet` or a local runtime.
+/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. Never
+/// takes longer than the endpoint's `connect_timeout`. Must run within a `LocalSet` or a local runtime.
 pub fn open(endpoint: Rc<Endpoint>, place: Place, session: SessionId, sink: Rc<dyn Sink>) {
     let transport = endpoint.transport.clone();
     let opening = Opening::new(endpoint, place, session, sink);

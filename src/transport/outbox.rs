@@ -31,6 +31,11 @@ impl Outbox {
         self.filled.notify_one();
     }
 
+    /// See [`Queue::is_flooded`].
+    pub fn is_flooded(&self) -> bool {
+        self.queue.borrow().is_flooded()
+    }
+
     pub fn pong(&self, payload: &[u8]) {
         self.queue.borrow_mut().pong(payload);
         self.filled.notify_one();

@@ -7,11 +7,15 @@ use std::collections::VecDeque;
 /// Pongs that may wait: a flood of pings can't fill the memory.
 const MOST_PONGS: usize = 32;
 
+/// Bytes of the dialect's own that may wait: a target that asks for answers and reads none can't fill the memory.
+const MOST_OWN: usize = 1 << 20;
+
 /// The queue. An empty one holds nothing on the heap.
 pub(super) struct Queue {
     messages: VecDeque<Message>,
-    /// Bytes of `messages`.
+    /// Bytes of `messages`, and those of them that are the dialect's own.
     bytes: usize,
+    own: usize,
     /// Payloads of pings that aren't answered yet, at most [`MOST_PONGS`].
     pongs: VecDeque<Vec<u8>>,
     ping: bool,
@@ -31,6 +35,13 @@ pub(super) struct Message {
     pub format: Format,
     /// As it is written.
     pub bytes: Vec<u8>,
+}
+
+impl Message {
+    /// Its bytes where it is the dialect's own.
+    fn own(&self) -> usize {
+        if self.whose == Whose::Dialect { self.bytes.len() } else { 0 }
+    }
 }
 
 /// Whose a message is.
@@ -55,7 +66,7 @@ pub(super) enum Item {
 
 impl Queue {
     pub fn new() -> Queue {
-        Queue { messages: VecDeque::new(), bytes: 0, pongs: VecDeque::new(), ping: false, state: State::Open }
+        Queue { messages: VecDeque::new(), bytes: 0, own: 0, pongs: VecDeque::new(), ping: false, state: State::Open }
     }
 
     /// Whether a message may go, and nothing goes before it.
@@ -75,13 +86,21 @@ impl Queue {
 
     /// Takes a message, for which there is [room](Self::has_room).
     pub fn push(&mut self, whose: Whose, format: Format, bytes: &[u8]) {
+        let message = Message { whose, format, bytes: bytes.to_vec() };
         self.bytes += bytes.len();
-        self.messages.push_back(Message { whose, format, bytes: bytes.to_vec() });
+        self.own += message.own();
+        self.messages.push_back(message);
+    }
+
+    /// Whether more of the dialect's own waits than a target that reads would ever let.
+    pub fn is_flooded(&self) -> bool {
+        self.own > MOST_OWN
     }
 
     /// Puts back what [`next`](Self::next) gave, because it can't be written yet.
     pub fn unget(&mut self, message: Message) {
         self.bytes += message.bytes.len();
+        self.own += message.own();
         self.messages.push_front(message);
     }
 
@@ -107,7 +126,7 @@ impl Queue {
     /// Answers the target's close: what is queued won't be read any more, so it isn't sent. False as for [`close`](Self::close).
     pub fn answer_close(&mut self, code: Option<u16>) -> bool {
         self.messages = VecDeque::new();
-        self.bytes = 0;
+        (self.bytes, self.own) = (0, 0);
         self.close(code)
     }
 
@@ -138,6 +157,7 @@ impl Queue {
         }
         if let Some(message) = self.messages.pop_front() {
             self.bytes -= message.bytes.len();
+            self.own -= message.own();
             return Some(Item::Message(message));
         }
         match self.state {
@@ -196,6 +216,20 @@ mod tests {
         assert_eq!(drained(&mut queue), "pong x, pong y, 1, bye, close Some(1000)");
         queue.close(Some(1001));
         assert_eq!(drained(&mut queue), "");
+    }
+
+    #[test]
+    fn a_flood_of_what_the_dialect_answers_is_seen_until_it_is_written() {
+        let mut queue = Queue::new();
+        queue.push(Whose::Load { ticket: 1, payload: MOST_OWN }, Format::Binary, &[0; MOST_OWN]);
+        queue.push(Whose::Dialect, Format::Binary, &[0; MOST_OWN]);
+        assert!(!queue.is_flooded());
+        queue.push(Whose::Dialect, Format::Binary, b"x");
+        assert!(queue.is_flooded());
+        for still in [true, false] {
+            queue.next();
+            assert_eq!(queue.is_flooded(), still);
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Session {
     /// Takes what came, with what its sender called it where the transport says: counts payloads, hands them on, and has said
     /// what is to be said.
     pub fn deliver(&self, bytes: &[u8], format: Option<Format>, at: Nanos) -> Result<(), Failure> {
-        self.speech.hear(bytes, |heard| match heard {
+        let heard = self.speech.hear(bytes, |heard| match heard {
             Heard::Message(payload) => {
                 self.meter.received(payload.len() as u64);
                 self.sink.on_message(self.id, payload, format, at);
@@ -60,10 +60,12 @@ impl Session {
                 self.meter.received(payload.len() as u64);
                 self.sink.on_answer(self.id, ticket, payload.len() as u64, at);
             }
+            Heard::Acknowledged { ticket } => self.sink.on_acknowledged(self.id, ticket, at),
             Heard::Say(bytes) => self.outbox.push(Whose::Dialect, self.speech.format(), bytes),
             Heard::Fault { ticket, problem } => self.fault(ticket, Failure::new(ErrorClass::Rejected, problem)),
             Heard::Joined => {}
-        })
+        });
+        if self.outbox.is_flooded() { Err(Failure::flooded()) } else { heard }
     }
 
     /// A message is about to be written.

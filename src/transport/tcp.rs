@@ -36,6 +36,7 @@ pub(super) async fn open(seat: &Rc<Seat>, opening: &Opening, settings: &Tcp) -> 
         tls: dialed.tls,
         upgrade: was_asked.then(|| now() - connected),
         total: now() - opening.began,
+        ..ConnectPhases::default()
     };
     let connection = direct::start(seat, opening, joined, speech, Framed(codec.clone()), codec, None);
     Ok(Opened { connection, phases })

@@ -3,19 +3,19 @@
 
 use super::closing::{Closing, Stop};
 use super::counted::Counted;
-use super::headers::{self, Purpose};
+use super::headers::{Purpose, Said};
 use super::io::{Io, Read, Socket, poll_read_with};
 use super::joining::{Joined, Joining};
 use super::net::{Ground, Runtime, dial};
 use super::session::Session;
 use super::speech::Speech;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Engine, HttpVersion, Websocket};
+use crate::catalog::{Engine, HttpVersion, Start, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
 use crate::codec::websocket::deflate::{self, Agreed, Deflater};
 use crate::codec::websocket::{Decoder, Role};
-use crate::dialect::{Place, speak};
+use crate::dialect::{Talk, speak};
 use crate::seed;
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
@@ -27,6 +27,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 mod fast;
 pub(super) mod native;
+mod polling;
 mod tungstenite;
 mod tunnel;
 
@@ -70,44 +71,51 @@ async fn upgraded<G: Ground>(
     speech: &Speech,
 ) -> Result<(Joined<G::Socket>, Codec, ConnectPhases), Failure> {
     let endpoint = &*opening.endpoint;
+    if settings.start == Start::Polling {
+        // Boxed, so that those who begin otherwise aren't as large.
+        return Box::pin(polling::upgraded(ground, opening, settings, speech)).await;
+    }
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
-    let shake = pin!(shake_hands(endpoint, settings, &opening.place, Joining::new(dialed.io), speech));
+    let said = Said::new(endpoint, &opening.place, settings.headers, &settings.extra_headers, &settings.identity);
+    let path = speak(&endpoint.dialect, &endpoint.token).upgrade_path(&opening.place);
+    let shake = pin!(shake_hands(endpoint, settings, &said, path, Joining::new(dialed.io), speech.talk()));
     let what = "the WebSocket handshake";
-    let (joined, codec) = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
+    let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
         tls: dialed.tls,
         upgrade: Some(ended - connected),
         total: ended - opening.began,
+        ..ConnectPhases::default()
     };
-    Ok((joined, codec, phases))
+    let (joining, codec, head) = joined;
+    Ok((joining.joined(head), codec, phases))
 }
 
-/// Upgrades the connection, and joins by what the dialect says then.
+/// Upgrades the connection by a request for `path`, and talks until `talk` says that it is joined, which is up to where in
+/// what came.
 async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
-    place: &Place,
+    said: &Said,
+    path: String,
     mut joining: Joining<Io<S>>,
-    speech: &Speech,
-) -> Result<(Joined<S>, Codec), Failure> {
+    talk: Option<&dyn Talk>,
+) -> Result<(Joining<Io<S>>, Codec, usize), Failure> {
     let request = Request {
-        path: speak(&endpoint.dialect, &endpoint.token).upgrade_path(place),
+        path,
         key: generate_key(),
         subprotocols: settings.subprotocols.clone(),
         extensions: settings.deflate.then(|| deflate::OFFER.to_owned()),
     };
-    let tls = endpoint.tls_name.is_some();
-    let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
-    headers.extend_from_slice(&settings.extra_headers);
-    joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;
-    let whole = |answer: &[u8]| {
-        let accepted = read_response(answer, &request)?;
-        Ok(accepted.map(|accepted| (accepted.extensions, accepted.head_len)))
-    };
-    let (extensions, mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    let mut headers = said.headers(Purpose::Upgrade);
+    headers.extend(said.cookie.iter().map(|cookie| ("Cookie".to_owned(), cookie.clone())));
+    joining.ask(&write_request(&said.host, &request, &headers)).await?;
+    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| ((to.subprotocol, to.extensions), to.head_len)));
+    let ((chosen, extensions), mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    check_chosen(endpoint, settings, chosen.is_some())?;
     let mut decoder = Decoder::new(Role::Client);
     let mut deflater = Deflater::default();
     if settings.deflate {
@@ -117,10 +125,19 @@ async fn shake_hands<S: Socket>(
         (deflater, inflater) = agreed.for_client();
         decoder = decoder.inflating(inflater);
     }
-    if let Some(talk) = speech.talk() {
+    if let Some(talk) = talk {
         (_, head) = joining.talk(talk, &mut decoder, head).await?;
     }
-    Ok((joining.joined(head), Codec { decoder, deflater }))
+    Ok((joining, Codec { decoder, deflater }, head))
+}
+
+/// A dialect that has a subprotocol needs it to be chosen, if it was offered.
+fn check_chosen(endpoint: &Endpoint, settings: &Websocket, is_chosen: bool) -> Result<(), Failure> {
+    if endpoint.dialect.kind().subprotocol().is_some() && !settings.subprotocols.is_empty() && !is_chosen {
+        let detail = format!("the target chose no subprotocol of {}", settings.subprotocols.join(", "));
+        return Err(Failure::new(ErrorClass::BadSubprotocol, detail));
+    }
+    Ok(())
 }
 
 /// What the target makes of the offer to compress. One that declines isn't what was asked for.

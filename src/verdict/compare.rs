@@ -3,11 +3,11 @@
 use super::comparable::{differences, in_both};
 use super::judge::{By, judge, whole};
 use super::values::Trials;
-use super::{Comparison, Design, Difference, Effect, Metric, Row, Rules, SCHEMA_VERSION, Side, Verdict};
+use super::{Comparison, Design, Difference, Effect, Look, Metric, Row, Rules, SCHEMA_VERSION, Side, Verdict};
 use crate::result::{Cell, Document, Trial};
 
 /// Transports whose framing depends on how messages meet: several share one answer, or one chunk.
-const MEETING: [&str; 4] = ["long-polling", "short-polling", "sse", "http-streaming"];
+pub(super) const MEETING: [&str; 4] = ["long-polling", "short-polling", "sse", "http-streaming"];
 
 /// What the caller chose.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Options {
     pub force: bool,
     /// What a reader calls the base and the new run.
     pub names: (String, String),
+    /// Which of several planned looks it is, if there are several.
+    pub look: Option<Look>,
 }
 
 impl Default for Options {
@@ -32,6 +34,7 @@ impl Default for Options {
             metrics: Metric::ALL.to_vec(),
             force: false,
             names: ("base".to_owned(), "new".to_owned()),
+            look: None,
         }
     }
 }
@@ -59,10 +62,24 @@ pub enum NotComparable {
     Untrusted { side: String, arm: String, why: String },
     #[error("every trial of {arm} in {side} failed: {why}")]
     Failed { side: String, arm: String, why: String },
+    #[error("nothing would be judged:{}\n{WIDEN}", .0.iter().map(|why| format!("\n  {why}")).collect::<String>())]
+    NothingToJudge(Vec<String>),
 }
+
+/// What to do where no row counts.
+pub(super) const WIDEN: &str = "Let more count (--metrics, --arms), or measure so that these do: longer trials or a higher rate \
+                                for quantiles, more trials, a server of which the CPU is seen.";
 
 fn lines(differences: &[Difference]) -> String {
     differences.iter().map(|difference| format!("\n  {difference}")).collect()
+}
+
+/// How two runs are to be held against each other: the two sides of one duet are pairs, block by block.
+pub fn design(base: &Document, new: &Document) -> Design {
+    match (&base.duet, &new.duet) {
+        (Some(one), Some(other)) if one.id == other.id && one.half != other.half => Design::Paired,
+        _ => Design::Separate,
+    }
 }
 
 /// Judges `new` by `base`.
@@ -75,9 +92,10 @@ pub fn compare(
     design: Design,
     options: &Options,
 ) -> Result<Comparison, NotComparable> {
-    is_usable(new, &options.names.1, &gated(base, new, options)?)?;
-    let differences = prepare(base, new, options)?;
-    let mut left_out = left_out(base, new, options);
+    let said = Options { names: called(&options.names, design), ..options.clone() };
+    is_usable(new, &said.names.1, &gated(base, new, &said)?)?;
+    let differences = prepare(base, new, &said)?;
+    let mut left_out = left_out(base, new, &said);
     let (mut rows, mut trials) = (Vec::new(), (usize::MAX, usize::MAX));
     for (b, n) in in_both(base, new) {
         let (b, n) = sides(b, n, design);
@@ -116,7 +134,17 @@ pub fn compare(
         verdict: whole(&rows),
         rows,
         left_out,
+        look: options.look,
     })
+}
+
+/// What a sentence calls the two: by their parts in a duet, and where their names don't tell them apart.
+pub(super) fn called(names: &(String, String), design: Design) -> (String, String) {
+    match design {
+        Design::Paired => ("the base".to_owned(), "the candidate".to_owned()),
+        Design::Separate if names.0 == names.1 => ("the base".to_owned(), "the new run".to_owned()),
+        Design::Separate => names.clone(),
+    }
 }
 
 /// What can be known before `new` has run a trial: that `base` can be used, and what differs although it was forced.
@@ -176,7 +204,7 @@ fn is_usable(document: &Document, name: &str, arms: &[String]) -> Result<(), Not
 }
 
 /// Whether a trial's figures may be judged.
-fn is_complete(trial: &Trial) -> bool {
+pub(super) fn is_complete(trial: &Trial) -> bool {
     trial.is_valid() && !trial.outcome.interrupted
 }
 
@@ -303,10 +331,10 @@ fn row(
             }
             By::Ranks
         }
-        Metric::BytesPerMessage if base.missing() + new.missing() > 0 => {
+        Metric::FramingPerMessage if base.missing() + new.missing() > 0 => {
             by_chance(&mut row, "shared out over what was delivered, and not all was")
         }
-        Metric::BytesPerMessage => by_sameness(&mut row, &base.cell.transport, is_same_seed),
+        Metric::FramingPerMessage => by_sameness(&mut row, &base.cell.transport, is_same_seed),
         Metric::FailedTrials => By::Fact,
     };
     Ok((row, by))

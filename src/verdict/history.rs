@@ -6,13 +6,15 @@
 //! is cut at its ends, and its parts are searched likewise. That is advice: nothing controls what else changed on the machine
 //! in between.
 
-use super::{Difference, Metric, Rules, comparable, values::Trials};
-use crate::result::Document;
+use super::{Difference, Metric, Rules, comparable, values::Trials, words};
+use crate::result::{Document, Half};
 use crate::stats::{MOST, doubled_midranks, rank_sum};
 use serde::{Serialize, Serializer};
 
 /// Runs on either side without which no change is looked for: with fewer no rank-sum test can find one.
 pub const FEWEST: usize = 4;
+/// Why the base of a duet has no history.
+pub const BASE_OF_DUET: &str = "it is the base of a duet, which its candidate was held against: no run of its own";
 
 /// A run, reduced to what its history takes.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +26,8 @@ pub struct Run {
     pub time: i64,
     pub wsbench_version: String,
     pub git_revision: Option<String>,
+    /// It was interrupted, or lost a process of its own: its figures are those of what was measured until then.
+    pub partial: bool,
     /// Without its trials: what makes it comparable or not.
     #[serde(skip)]
     document: Document,
@@ -86,7 +90,7 @@ impl Change {
 
     /// Such as `+12.3 %`.
     pub fn words(&self) -> String {
-        self.share().map_or_else(|| "to or from ∞".to_owned(), |share| format!("{:+.1} %", share * 100.0))
+        self.share().map_or_else(|| "to or from ∞".to_owned(), |share| words::change(1.0 + share))
     }
 }
 
@@ -94,6 +98,13 @@ impl Group {
     /// Such as `12 runs`.
     pub fn count(&self) -> String {
         format!("{} run{}", self.runs.len(), if self.runs.len() == 1 { "" } else { "s" })
+    }
+
+    /// What a reader must know before believing its figures, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let partial = self.runs.iter().filter(|run| run.partial);
+        let words = "is partial (interrupted, or short of a process of its own) and counts with what it measured";
+        partial.map(|run| format!("{} {words}", run.file)).collect()
     }
 }
 
@@ -112,6 +123,9 @@ impl Run {
     pub fn of(file: String, mut document: Document) -> Result<Run, String> {
         if document.capacity.is_some() {
             return Err("it is a search for capacity, whose loads differ".to_owned());
+        }
+        if document.duet.as_ref().is_some_and(|duet| duet.half == Half::Base) {
+            return Err(BASE_OF_DUET.to_owned());
         }
         let started: jiff::Timestamp =
             document.meta.started.parse().map_err(|_| format!("{:?} is no time of start", document.meta.started))?;
@@ -137,6 +151,7 @@ impl Run {
             time: started.as_second(),
             wsbench_version: document.meta.wsbench_version.clone(),
             git_revision: document.meta.git_revision.clone(),
+            partial: document.partial,
             document,
             figures,
         })
@@ -236,7 +251,7 @@ fn changes(values: &[Option<f64>], metric: Metric) -> Vec<Change> {
         let is_worse = (after > before) == metric.is_worse_when_larger();
         let change = Change { run: present[*at].0, before, after, p: *p, is_worse };
         // Framing is counted exactly: any change is one.
-        let noise = if metric == Metric::BytesPerMessage { 0.0 } else { Rules::default().noise };
+        let noise = if metric == Metric::FramingPerMessage { 0.0 } else { Rules::default().noise };
         if before != after && change.share().is_none_or(|share| share.abs() >= noise) {
             found.push(change);
         }

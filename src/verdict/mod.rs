@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod comparable;
 mod compare;
+mod foresight;
 pub mod history;
 mod infinite;
 mod judge;
@@ -18,8 +19,9 @@ pub mod thresholds;
 mod values;
 mod words;
 
-pub use compare::{NotComparable, Options, compare, prepare};
-pub use words::RECOMMENDED;
+pub use compare::{NotComparable, Options, compare, design, prepare};
+pub use foresight::{Foreseen, foresee, foreseen};
+pub use words::{AS_MULTIPLE, RECOMMENDED};
 
 /// The version of a comparison that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -39,8 +41,21 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Trials left out on either side, and why, in words.
     pub left_out: Vec<String>,
-    /// What all gated rows come to.
+    /// What all gated rows come to; where there is none, inconclusive.
     pub verdict: Verdict,
+    /// Which of several looks that were planned; absent where there was to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
+}
+
+/// One of several looks at the same run as it grows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// From 1.
+    pub number: u32,
+    pub of: u32,
+    /// Chance of a false alarm over all of them; the rules have what this one spends of it.
+    pub alpha: f64,
 }
 
 /// How the two were run.
@@ -164,7 +179,8 @@ pub enum Metric {
     /// CPU of the target where it is known, nanoseconds; else the generator's.
     CpuPerMessage,
     /// Framing of both directions for each delivered message, bytes: the same or not, no statistics.
-    BytesPerMessage,
+    #[serde(alias = "bytes-per-message")]
+    FramingPerMessage,
     /// Trials in which the target failed: 1 for one that did, 0 for one that didn't. Stands only where there are any.
     FailedTrials,
 }
@@ -182,7 +198,7 @@ pub enum Verdict {
 impl Metric {
     /// What can be chosen, and has a value in every trial.
     pub const ALL: [Metric; 5] =
-        [Metric::P50, Metric::P99, Metric::DeliveredRate, Metric::CpuPerMessage, Metric::BytesPerMessage];
+        [Metric::P50, Metric::P99, Metric::DeliveredRate, Metric::CpuPerMessage, Metric::FramingPerMessage];
 
     /// As in the JSON and on the command line.
     pub fn name(self) -> &'static str {
@@ -191,14 +207,14 @@ impl Metric {
             Metric::P99 => "p99",
             Metric::DeliveredRate => "delivered-rate",
             Metric::CpuPerMessage => "cpu-per-message",
-            Metric::BytesPerMessage => "bytes-per-message",
+            Metric::FramingPerMessage => "framing-per-message",
             Metric::FailedTrials => "failed-trials",
         }
     }
 
     /// Whether it differs from trial to trial by chance, and is judged by ranks.
     pub fn has_noise(self) -> bool {
-        self != Metric::BytesPerMessage
+        self != Metric::FramingPerMessage
     }
 
     /// Whether a larger value is a worse one.

@@ -3,7 +3,7 @@
 use super::testing::{MESSAGES, lose, noisy, run_of, set_latency};
 use super::*;
 use crate::measure::Counters;
-use crate::result::{Document, KernelMemory, testing};
+use crate::result::{Document, DuetSide, Half, KernelMemory, testing};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
@@ -37,7 +37,7 @@ fn twelve_per_cent_more_is_a_regression_and_the_mirror_an_improvement() {
     assert_eq!(verdict(&worse, Metric::P99), Verdict::Regression);
     assert_eq!(verdict(&worse, Metric::CpuPerMessage), Verdict::Regression);
     assert_eq!(verdict(&worse, Metric::DeliveredRate), Verdict::NoChange);
-    assert_eq!(verdict(&worse, Metric::BytesPerMessage), Verdict::NoChange);
+    assert_eq!(verdict(&worse, Metric::FramingPerMessage), Verdict::NoChange);
     assert_eq!((worse.base.trials, worse.new.trials), (10, 10));
     let better = judged(&slow, &fast);
     assert_eq!(better.verdict, Verdict::Improvement);
@@ -50,11 +50,10 @@ fn twelve_per_cent_more_is_a_regression_and_the_mirror_an_improvement() {
 #[test]
 fn the_wording_is_this() {
     let worse = judged(&about(1.0, 1), &about(1.12, 2));
-    let lines: Vec<String> =
-        worse.rows.iter().map(|row| format!("{} | {}", row.words(worse.design), row.values())).collect();
+    let lines: Vec<String> = worse.rows.iter().map(|row| format!("{} | {}", row.words(&worse), row.values())).collect();
     insta::assert_snapshot!(lines.join("\n"));
     let paired = compare(&about(1.0, 1), &about(1.12, 2), Design::Paired, &Options::default()).unwrap();
-    let p99 = row(&paired, Metric::P99).words(Design::Paired);
+    let p99 = row(&paired, Metric::P99).words(&paired);
     assert!(p99.starts_with("REGRESSION echo/websocket p99 +1") && p99.ends_with("adj-p=0.004 n=10 pairs"), "{p99}");
 }
 
@@ -85,7 +84,7 @@ fn where_trials_differ_wildly_it_says_what_could_have_been_seen() {
     let effect = row(&comparison, Metric::P50).effect.unwrap();
     assert!((0.2..1.0).contains(&effect.detectable.unwrap()), "{effect:?}");
     assert!(effect.trials_needed.unwrap() > 500, "{effect:?}");
-    let words = row(&comparison, Metric::P50).words(Design::Separate);
+    let words = row(&comparison, Metric::P50).words(&comparison);
     assert!(words.starts_with("INCONCLUSIVE") && words.contains("could have been seen"), "{words}");
 }
 
@@ -109,7 +108,7 @@ fn pairs_are_found_by_their_block_and_lost_with_either_half() {
     assert_eq!(p50.base.len(), 9);
     assert_eq!(p50.base, p50.new, "each beside its own");
     assert_eq!((paired.base.trials, paired.verdict), (9, Verdict::NoChange));
-    assert!(paired.left_out[0].contains("1 of 10 trials of new: INVALID"), "{:?}", paired.left_out);
+    assert!(paired.left_out[0].contains("1 of 10 trials of the candidate: INVALID"), "{:?}", paired.left_out);
 }
 
 #[test]
@@ -137,7 +136,7 @@ fn where_messages_vanish_in_most_trials_that_is_a_regression_and_the_mirror_an_i
     let p99 = row(&lossy, Metric::P99);
     assert_eq!((p99.verdict, p99.effect.unwrap().ratio), (Verdict::Regression, f64::INFINITY));
     assert!(p99.effect.unwrap().adjusted_p_worse.is_some(), "within the correction: {p99:?}");
-    assert!(p99.words(Design::Separate).contains("+∞ %") && p99.values().ends_with("→ never"), "{p99:?}");
+    assert!(p99.words(&lossy).contains("+∞ %") && p99.values().ends_with("→ never"), "{p99:?}");
     assert_eq!(verdict(&lossy, Metric::P50), Verdict::NoChange, "half of them came");
     assert_eq!(lossy.verdict, Verdict::Regression);
     assert_eq!(verdict(&judged(&new, &base), Metric::P99), Verdict::Improvement);
@@ -164,7 +163,7 @@ fn trials_in_which_the_target_failed_are_a_regression_if_the_base_had_none() {
     let failed = row(&worse, Metric::FailedTrials);
     assert_eq!((failed.verdict, failed.is_gated, worse.verdict), (Verdict::Regression, true, Verdict::Regression));
     assert_eq!(failed.values(), "0 of 10 → 4 of 10");
-    assert_eq!(failed.words(Design::Separate), "REGRESSION echo/websocket failed-trials n=10+10 trials");
+    assert_eq!(failed.words(&worse), "REGRESSION echo/websocket failed-trials n=10+10 trials");
     assert_eq!(verdict(&worse, Metric::P99), Verdict::NoChange, "by the six that are left");
     let p99 = Options { metrics: vec![Metric::P99], ..Options::default() };
     let chosen = compare(&base, &new, Design::Separate, &p99).unwrap();
@@ -252,15 +251,15 @@ fn framing_is_the_same_to_the_byte_or_it_changed() {
     let (base, mut new) = (about(1.0, 1), about(1.0, 2));
     new.cells[0].trials.iter_mut().for_each(|trial| trial.outcome.traffic.sent.framing += MESSAGES);
     let more = judged(&base, &new);
-    let bytes = row(&more, Metric::BytesPerMessage);
+    let bytes = row(&more, Metric::FramingPerMessage);
     assert_eq!((bytes.verdict, more.verdict), (Verdict::Regression, Verdict::Regression));
-    assert_eq!(bytes.words(Design::Separate), "REGRESSION echo/websocket bytes-per-message +8.3 %, to the byte");
+    assert_eq!(bytes.words(&more), "REGRESSION echo/websocket framing-per-message +8.3 %, to the byte");
     assert_eq!(bytes.values(), "12 B → 13 B");
     assert!(bytes.effect.unwrap().adjusted_p_worse.is_none(), "outside the correction");
-    assert_eq!(verdict(&judged(&new, &base), Metric::BytesPerMessage), Verdict::Improvement);
+    assert_eq!(verdict(&judged(&new, &base), Metric::FramingPerMessage), Verdict::Improvement);
     new.seed = 8;
     let seeds = judged(&base, &new);
-    assert!(!row(&seeds, Metric::BytesPerMessage).is_gated);
+    assert!(!row(&seeds, Metric::FramingPerMessage).is_gated);
     assert_eq!(seeds.verdict, Verdict::NoChange);
 }
 
@@ -273,14 +272,14 @@ fn framing_that_was_seen_once_or_depends_on_how_messages_meet_is_no_fact() {
         judged(&base, &new)
     };
     let once = more(1, "websocket");
-    let bytes = row(&once, Metric::BytesPerMessage);
+    let bytes = row(&once, Metric::FramingPerMessage);
     assert_eq!((bytes.verdict, bytes.is_gated), (Verdict::Inconclusive, false), "{bytes:?}");
     assert!(bytes.note.as_ref().unwrap().contains("one trial"), "{bytes:?}");
     assert_ne!(once.verdict, Verdict::Regression);
     assert_eq!(more(2, "websocket").verdict, Verdict::Regression);
     for transport in ["long-polling", "short-polling", "sse", "http-streaming"] {
         let ten = more(10, transport);
-        assert!(!row(&ten, Metric::BytesPerMessage).is_gated, "{transport}");
+        assert!(!row(&ten, Metric::FramingPerMessage).is_gated, "{transport}");
         assert_eq!(ten.verdict, Verdict::NoChange, "{transport}");
     }
 }
@@ -292,7 +291,7 @@ fn framing_is_no_fact_where_it_is_shared_out_over_less_than_was_sent() {
     lose(trial, 5);
     trial.outcome.traffic.sent.framing += 1;
     let comparison = judged(&base, &new);
-    let bytes = row(&comparison, Metric::BytesPerMessage);
+    let bytes = row(&comparison, Metric::FramingPerMessage);
     assert!(!bytes.is_gated && bytes.note.as_ref().unwrap().contains("not all was"), "{bytes:?}");
     assert_ne!(comparison.verdict, Verdict::Regression);
 }
@@ -304,12 +303,12 @@ fn framing_that_depends_on_how_messages_meet_is_judged_but_gates_nothing() {
         trial.outcome.traffic.sent.framing += MESSAGES + n as u64;
     }
     let comparison = judged(&base, &new);
-    let bytes = row(&comparison, Metric::BytesPerMessage);
+    let bytes = row(&comparison, Metric::FramingPerMessage);
     assert_eq!((bytes.verdict, bytes.is_gated), (Verdict::Regression, false));
-    assert!(bytes.words(Design::Separate).contains(" p<0.001 "), "{}", bytes.words(Design::Separate));
+    assert!(bytes.words(&comparison).contains(" p<0.001 "), "{}", bytes.words(&comparison));
     assert_eq!(comparison.verdict, Verdict::NoChange);
     let itself = judged(&new, &new);
-    let words = row(&itself, Metric::BytesPerMessage).words(Design::Separate);
+    let words = row(&itself, Metric::FramingPerMessage).words(&itself);
     assert!(words.contains("95 % CI") && !words.contains("to the byte"), "{words}");
 }
 
@@ -393,6 +392,87 @@ fn few_trials_are_told_and_too_few_with_the_number_needed() {
     assert_eq!(paired(10), "");
     let one = judged(&run_of(&[1.0]), &run_of(&[2.0]));
     assert_eq!(verdict(&one, Metric::P50), Verdict::Inconclusive);
+}
+
+#[test]
+fn where_no_row_counts_nothing_was_judged() {
+    let options = Options { metrics: vec![Metric::P99], ..Options::default() };
+    let (mut base, mut new) = (about(1.0, 1), about(1.3, 2));
+    let compared = |base: &Document, new: &Document| compare(base, new, Design::Separate, &options).unwrap();
+    assert_eq!(compared(&base, &new).unjudged(), None);
+    for trial in base.cells[0].trials.iter_mut().chain(&mut new.cells[0].trials) {
+        lose(trial, 600);
+        trial.outcome.measure.unfinished = 0;
+    }
+    let nothing = compared(&base, &new);
+    assert_eq!((nothing.word(), nothing.verdict), ("NOT JUDGED", Verdict::Inconclusive));
+    assert!(nothing.headline().starts_with("NOT JUDGED: ") && nothing.unjudged().unwrap().contains("--metrics"));
+    assert!(nothing.left_out.iter().any(|line| line.contains("1000 deliveries")), "{:?}", nothing.left_out);
+}
+
+#[test]
+fn a_planned_look_says_what_it_goes_by_and_doesnt_ask_for_more_trials() {
+    let (base, new) = (run_of(&noisy(7, 0.01, 1)), run_of(&noisy(7, 0.01, 2)));
+    let look = Some(Look { number: 1, of: 2, alpha: 0.05 });
+    let rules = Rules { alpha: 0.01, ..Rules::default() };
+    let options = Options { rules, look, metrics: vec![Metric::P50], ..Options::default() };
+    let first = compare(&base, &new, Design::Paired, &options).unwrap();
+    assert_eq!(
+        first.look_in_words().unwrap(),
+        "look 1 of 2 that were planned, which goes by α = 1 % of the 5 % for all of them"
+    );
+    assert!(!first.remarks().join("\n").contains("few"), "{:?}", first.remarks());
+    let words = row(&first, Metric::P50).words(&first);
+    assert!(words.contains(" (α = 1 %) n=7 pairs"), "{words}");
+    let others = row(&first, Metric::P99).words(&first);
+    assert!(!others.contains('α'), "its p is held against nothing: {others}");
+    let unplanned = compare(&base, &new, Design::Paired, &Options { look: None, ..options }).unwrap();
+    assert!(unplanned.remarks().join("\n").contains("few trials (7 and 7)"));
+}
+
+#[test]
+fn the_sides_of_one_duet_are_pairs_and_are_told_apart_whatever_their_names() {
+    let side = |id: &str, half| Some(DuetSide { id: id.to_owned(), half });
+    let (mut base, mut new) = (about(1.0, 1), about(1.0, 2));
+    assert_eq!(design(&base, &new), Design::Separate);
+    (base.duet, new.duet) = (side("a", Half::Base), side("a", Half::Candidate));
+    assert_eq!((design(&base, &new), design(&new, &base)), (Design::Paired, Design::Paired));
+    assert_eq!(design(&base, &base), Design::Separate, "a run and itself");
+    new.duet = side("b", Half::Candidate);
+    assert_eq!(design(&base, &new), Design::Separate);
+
+    let options = Options { names: ("./server".to_owned(), "./server".to_owned()), ..Options::default() };
+    testing::invalidate(&mut base.cells[0].trials[0]);
+    testing::invalidate(&mut new.cells[0].trials[1]);
+    new.partial = true;
+    for (design, candidate) in [(Design::Paired, "the candidate"), (Design::Separate, "the new run")] {
+        let comparison = compare(&base, &new, design, &options).unwrap();
+        let of = |who: &str| format!("websocket: 1 of 10 trials of {who}: INVALID: x");
+        assert_eq!(comparison.left_out, [of("the base"), of(candidate)]);
+        assert!(comparison.remarks()[0].starts_with(&format!("{candidate} is partial")), "{:?}", comparison.remarks());
+    }
+    base.cells[0].trials.truncate(1);
+    assert!(refused(&base, &new, &options).to_string().contains("in the base can be trusted"));
+}
+
+#[test]
+fn what_is_many_times_as_much_is_said_as_a_multiple() {
+    let far = judged(&about(1.0, 1), &about(45.3, 2));
+    let words = row(&far, Metric::P50).words(&far);
+    assert!(words.contains(" p50 ×45.") && words.contains("[95 % CI ×4") && !words.contains("× %"), "{words}");
+    let one = compare(&run_of(&[1.0]), &run_of(&[2.0]), Design::Paired, &Options::default()).unwrap();
+    let words = row(&one, Metric::P50).words(&one);
+    assert!(words.contains("n=1 pair") && !words.contains("n=1 pairs"), "{words}");
+}
+
+#[test]
+fn cpu_over_nothing_is_not_called_cpu_that_nobody_counted() {
+    let (base, mut new) = (about(1.0, 1), about(1.0, 2));
+    let trial = &mut new.cells[0].trials[0];
+    trial.outcome.measure = Counters { scheduled: MESSAGES, skipped: MESSAGES, ..Counters::default() };
+    let left_out = judged(&base, &new).left_out;
+    let cpu = left_out.iter().find(|line| line.contains("cpu-per-message")).unwrap();
+    assert!(cpu.ends_with("in a trial nothing was delivered"), "{cpu}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use crate::clock::SECOND;
 use crate::measure::{self, BEYOND_TRIAL, Histogram};
 use crate::result::{Cell, Trial, Usage};
 
+const NOTHING_CAME: &str = "in a trial nothing was delivered";
+
 /// The trials of one arm that a side is judged by.
 pub(super) struct Trials<'a> {
     pub cell: &'a Cell,
@@ -21,9 +23,12 @@ impl Trials<'_> {
             Metric::P99 => self.each(|trial| quantile(trial, 0.99), few_samples(0.99)),
             Metric::DeliveredRate => self.each(|trial| self.delivered_rate(trial), "nothing was scheduled".to_owned()),
             Metric::CpuPerMessage => {
-                self.each(|trial| cpu(trial, self.usage(trial)?), "no CPU time was counted".to_owned())
+                // Nothing to share it out over comes first: that it was nobody's CPU would lead astray.
+                let is_silent = self.trials.iter().any(|trial| trial.delivered_in_all() == 0);
+                let why_not = if is_silent { NOTHING_CAME } else { "no CPU time was counted" };
+                self.each(|trial| cpu(trial, self.usage(trial)?), why_not.to_owned())
             }
-            Metric::BytesPerMessage => self.each(framing, "nothing was delivered".to_owned()),
+            Metric::FramingPerMessage => self.each(framing, NOTHING_CAME.to_owned()),
             Metric::FailedTrials => Err("it is no figure of a trial that ran well".to_owned()),
         }
     }
@@ -75,9 +80,20 @@ fn quantile(trial: &Trial, q: f64) -> Option<f64> {
     Some(reached.map_or(f64::INFINITY, |nanos| nanos as f64))
 }
 
-fn few_samples(q: f64) -> String {
-    let needed = BEYOND_TRIAL as f64 / (1.0 - q);
-    format!("a trial has fewer than the {needed:.0} deliveries that it takes; a higher rate or longer trials give them")
+/// Deliveries that came or were owed, which a quantile of this trial is over.
+pub(super) fn samples(trial: &Trial) -> u64 {
+    let came = trial.outcome.histograms.get(measure::Metric::ResponseTime).map_or(0, Histogram::count);
+    came.saturating_add(missing(trial))
+}
+
+/// So many of them a quantile takes.
+pub(super) fn samples_needed(q: f64) -> u64 {
+    (BEYOND_TRIAL as f64 / (1.0 - q)).round() as u64
+}
+
+pub(super) fn few_samples(q: f64) -> String {
+    let needed = samples_needed(q);
+    format!("a trial has fewer than the {needed} deliveries that it takes; a higher rate or longer trials give them")
 }
 
 fn cpu(trial: &Trial, usage: &Usage) -> Option<f64> {

@@ -1,11 +1,14 @@
 //! A comparison in words: one wording for the terminal, the summary and the tools of CI.
 
-use super::{Comparison, Design, Difference, Effect, Metric, Row, Verdict};
+use super::compare::{WIDEN, called};
+use super::{Comparison, Design, Difference, Effect, Look, Metric, Row, Rules, Verdict};
 use crate::units::{show_nanos, three_digits};
 use std::fmt;
 
 /// Trials a side below which a comparison says that there are few.
 pub const RECOMMENDED: usize = 10;
+/// From so many times as much on, a change is said as a multiple: nobody reads `+4423.7 %`.
+pub const AS_MULTIPLE: f64 = 11.0;
 
 impl Row {
     /// Such as `chat/websocket p99`.
@@ -14,12 +17,17 @@ impl Row {
     }
 
     /// The verdict with its figures, such as `REGRESSION chat/websocket p99 +11.8 % [95 % CI +8.1, +15.6] adj-p=0.004 n=10
-    /// pairs`; of one that can't be told, also what could have been.
-    pub fn words(&self, design: Design) -> String {
+    /// pairs`; the chance of a false alarm that its p is held against, where that is not the usual one; of one that can't be
+    /// told, also what could have been.
+    pub fn words(&self, comparison: &Comparison) -> String {
+        let design = comparison.design;
         let mut words = format!("{} {}", self.verdict.words(), self.name());
         match &self.effect {
-            Some(effect) if self.is_exact(effect) => words += &format!(" {} %, to the byte", percent(effect.ratio)),
-            Some(effect) => words += &format!(" {} {}", statistics(self.metric, effect), self.count(design)),
+            Some(effect) if self.is_exact(effect) => words += &format!(" {}, to the byte", change(effect.ratio)),
+            Some(effect) => {
+                let alpha = if self.is_gated { unusual(&comparison.rules) } else { String::new() };
+                words += &format!(" {}{alpha} {}", statistics(self.metric, effect), self.count(design));
+            }
             None => words += &format!(" {}", self.count(design)),
         }
         if let (Verdict::Inconclusive, Some(effect)) = (self.verdict, &self.effect) {
@@ -50,7 +58,7 @@ impl Row {
     /// Whether the verdict rests on no statistics: every trial of a side had the same framing.
     fn is_exact(&self, effect: &Effect) -> bool {
         let is_same = |values: &[f64]| values.windows(2).all(|pair| pair[0] == pair[1]);
-        self.metric == Metric::BytesPerMessage
+        self.metric == Metric::FramingPerMessage
             && effect.trials_needed.is_none()
             && is_same(&self.base)
             && is_same(&self.new)
@@ -58,7 +66,7 @@ impl Row {
 
     fn count(&self, design: Design) -> String {
         match design {
-            Design::Paired => format!("n={} pairs", self.base.len()),
+            Design::Paired => format!("n={}", counted(self.base.len(), "pair")),
             Design::Separate => format!("n={}+{} trials", self.base.len(), self.new.len()),
         }
     }
@@ -71,7 +79,7 @@ impl Metric {
             _ if value.is_infinite() => "never".to_owned(),
             Metric::P50 | Metric::P99 | Metric::CpuPerMessage => show_nanos(value),
             Metric::DeliveredRate => format!("{}/s", three_digits(value)),
-            Metric::BytesPerMessage => format!("{} B", (value * 1e3).round() / 1e3),
+            Metric::FramingPerMessage => format!("{} B", (value * 1e3).round() / 1e3),
             Metric::FailedTrials => value.to_string(),
         }
     }
@@ -82,7 +90,7 @@ impl Metric {
             _ if value.is_infinite() => self.show(value),
             Metric::P50 | Metric::P99 | Metric::CpuPerMessage => format!("{value} ns"),
             Metric::DeliveredRate => format!("{value}/s"),
-            Metric::BytesPerMessage => format!("{value} B"),
+            Metric::FramingPerMessage => format!("{value} B"),
             Metric::FailedTrials => value.to_string(),
         }
     }
@@ -94,9 +102,27 @@ impl Comparison {
         let gated: Vec<&Row> = self.rows.iter().filter(|row| row.is_gated).collect();
         let alike = gated.iter().filter(|row| row.verdict == self.verdict).count();
         match gated.len() {
-            0 => format!("{}: no gated row", self.verdict.words()),
-            rows => format!("{}: {alike} of {rows} gated rows", self.verdict.words()),
+            0 => format!("{}: no row counts for the verdict", self.word()),
+            rows => format!("{}: {alike} of {rows} gated rows", self.word()),
         }
+    }
+
+    /// The verdict as people read it; that there is none, where nothing counts for it.
+    pub fn word(&self) -> &'static str {
+        if self.rows.iter().any(|row| row.is_gated) { self.verdict.words() } else { "NOT JUDGED" }
+    }
+
+    /// That nothing was judged, and what to do about it.
+    pub fn unjudged(&self) -> Option<String> {
+        let is_judged = self.rows.iter().any(|row| row.is_gated);
+        (!is_judged).then(|| format!("nothing was judged: no row counts for the verdict\n{WIDEN}"))
+    }
+
+    /// Which of several looks it is, and what that one goes by.
+    pub fn look_in_words(&self) -> Option<String> {
+        let Look { number, of, alpha } = self.look?;
+        let (own, all) = (share(self.rules.alpha), share(alpha));
+        Some(format!("look {number} of {of} that were planned, which goes by α = {own} of the {all} for all of them"))
     }
 
     /// What a reader must know before believing any of it.
@@ -105,11 +131,12 @@ impl Comparison {
         if !self.differences.is_empty() {
             remarks.push("forced: the runs are not comparable, and what differs may be all that is seen".to_owned());
         }
-        for side in [&self.base, &self.new] {
+        let (base, new) = called(&(self.base.name.clone(), self.new.name.clone()), self.design);
+        for (side, name) in [(&self.base, base), (&self.new, new)] {
             if side.partial {
-                remarks.push(format!("{} is partial: it was interrupted, or lost a process of its own", side.name));
+                remarks.push(format!("{name} is partial: it was interrupted, or lost a process of its own"));
             }
-            remarks.extend(side.aborted.iter().map(|why| format!("{} ended early: {why}", side.name)));
+            remarks.extend(side.aborted.iter().map(|why| format!("{name} ended early: {why}")));
         }
         remarks.extend(self.shortage());
         if self.design == Design::Separate {
@@ -143,7 +170,9 @@ impl Comparison {
                 needed.max(RECOMMENDED)
             ));
         }
-        let is_few = base.min(new) < RECOMMENDED;
+        // A look before the last was planned with as many as it has.
+        let is_last = self.look.is_none_or(|look| look.number == look.of);
+        let is_few = is_last && base.min(new) < RECOMMENDED;
         is_few.then(|| format!("few trials ({base} and {new}): at least {RECOMMENDED} {what} are recommended"))
     }
 }
@@ -163,6 +192,21 @@ impl fmt::Display for Difference {
     }
 }
 
+/// ` (α = 4 %)`, where it isn't what nobody asked to be another.
+fn unusual(rules: &Rules) -> String {
+    if rules.alpha == Rules::default().alpha { String::new() } else { format!(" (α = {})", share(rules.alpha)) }
+}
+
+/// `5 %`, `0.8 %`.
+fn share(part: f64) -> String {
+    format!("{} %", (part * 1e4).round() / 1e2)
+}
+
+/// `1 pair`, `2 pairs`.
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// `+11.8 % [95 % CI +8.1, +15.6] adj-p=0.004`.
 fn statistics(metric: Metric, effect: &Effect) -> String {
     let bound = |bound: Option<f64>| bound.map_or("–".to_owned(), percent);
@@ -177,7 +221,7 @@ fn statistics(metric: Metric, effect: &Effect) -> String {
         Some(adjusted) => format!("adj-p{}", probability(adjusted)),
         None => format!("p{}", probability(own)),
     };
-    format!("{} % [95 % CI {}, {}] {p}", percent(effect.ratio), bound(low), bound(high))
+    format!("{} [95 % CI {}, {}] {p}", change(effect.ratio), bound(low), bound(high))
 }
 
 /// What could have been seen, and what it would take.
@@ -186,17 +230,30 @@ fn within_reach(effect: &Effect, design: Design) -> String {
         Design::Paired => "pairs",
         Design::Separate => "trials a side",
     };
-    let seen = effect.detectable.map(|share| format!("a change of {:.1} % could have been seen", share * 100.0));
+    let size = |share: f64| match 1.0 + share {
+        ratio if ratio >= AS_MULTIPLE => change(ratio),
+        _ => format!("{:.1} %", share * 100.0),
+    };
+    let seen = effect.detectable.map(|share| format!("a change of {} could have been seen", size(share)));
     let needed = effect.trials_needed.map(|n| format!("{n} {what} would show one at the threshold"));
     let words: Vec<String> = seen.into_iter().chain(needed).collect();
     if words.is_empty() { String::new() } else { format!(" ({})", words.join("; ")) }
 }
 
-/// A ratio as a change, without its sign: `+11.8`.
+/// A ratio as a change: `+11.8 %`, `×45.3`.
+pub(super) fn change(ratio: f64) -> String {
+    match percent(ratio) {
+        multiple if multiple.starts_with('×') => multiple,
+        percent => format!("{percent} %"),
+    }
+}
+
+/// The same without the sign of per cent: `+11.8`.
 fn percent(ratio: f64) -> String {
     let change = (ratio - 1.0) * 100.0;
     match () {
         () if ratio.is_infinite() => "+∞".to_owned(),
+        () if ratio >= AS_MULTIPLE => format!("×{}", three_digits(ratio)),
         // No minus before nothing.
         () if change.abs() < 0.05 => "+0.0".to_owned(),
         () => format!("{change:+.1}"),

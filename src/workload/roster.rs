@@ -109,6 +109,11 @@ impl Roster {
         (0..size).map(move |round| round * step + first)
     }
 
+    /// The local session of `group` in that place, as [`seat`](Self::seat) counts them.
+    pub fn member(&self, group: u32, seat: u32) -> u32 {
+        seat * self.groups_here() + group / self.workers
+    }
+
     /// Place of `local` within its group; 0 where there are no groups.
     pub fn seat(&self, local: u32) -> u32 {
         match local < self.sessions() {
@@ -140,6 +145,7 @@ mod tests {
                     assert_eq!(roster.local(global), Some(local));
                     let members: Vec<u32> = roster.members(roster.group(local)).collect();
                     assert_eq!(members[roster.seat(local) as usize], local);
+                    assert_eq!(roster.member(roster.group(local), roster.seat(local)), local);
                     assert_eq!(members.len(), if global % 10 < 3 { 11 } else { 10 });
                 }
                 for group in (0..10).filter(|g| roster.has_group(*g)) {

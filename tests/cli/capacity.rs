@@ -121,6 +121,24 @@ fn an_interrupt_keeps_what_was_found_and_says_partial() {
 }
 
 #[test]
+fn what_a_killed_search_leaves_says_that_it_is_not_whole() {
+    let bench = Bench::new(&format!("{ECHO}[transports.tcp]\n"));
+    let args = ["capacity", "scenario.toml", "--out", "out", "--slo", "p50 < 20s", "-q"];
+    let mut child = bench.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let saved = bench.path().join("out/result.json");
+    for _ in 0..1000 {
+        if saved.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let document = Document::load(&saved).unwrap();
+    assert!(document.partial && !document.cells[0].trials.is_empty());
+}
+
+#[test]
 fn a_target_that_is_not_there_is_a_failure() {
     let bench = Bench::new(&format!("{ECHO}[transports.tcp]\n"));
     let nowhere = ["--slo", "p50 < 20s", "--target", "tcp=tcp://127.0.0.1:1", "--from", "50/s", "--trials", "1"];

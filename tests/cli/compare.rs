@@ -4,7 +4,7 @@ use super::harness::Bench;
 use std::fs;
 use std::path::Path;
 use wsbench::measure::{Histograms, Metric};
-use wsbench::result::{Document, Finding, Trial};
+use wsbench::result::{Document, DuetSide, Finding, Half, Trial};
 use wsbench::verdict::{Comparison, Verdict};
 
 const ECHO: &str = "[workload.echo]\n[load]\nsessions = 2\nrate = \"100/s\"\nwarmup = \"20ms\"\nduration = \"200ms\"\n\
@@ -111,7 +111,7 @@ fn runs_of_two_kinds_are_94_with_what_differs_unless_forced() {
     assert!(ran.stdout.is_empty() && !ran.out.exists());
     let forced = bench.say(&["compare", "base.json", "new.json", "--force"]).with_code(96);
     assert!(forced.stdout.contains("differs: kernel: 6.12.0 → 9.9\n"), "{}", forced.stdout);
-    let unknown = bench.say(&["compare", "base.json", "base.json", "--arms", "sse"]).with_code(94);
+    let unknown = bench.say(&["compare", "base.json", "base.json", "--arms", "sse"]).with_code(2);
     assert!(unknown.stderr.contains("\"sse\"") && unknown.stderr.contains("websocket"), "{}", unknown.stderr);
 }
 
@@ -140,6 +140,83 @@ fn what_cant_be_read_is_1() {
     fs::create_dir(bench.path().join("report")).unwrap();
     run_of(1.0, 0.01, 1).save(&bench.path().join("report/result.json")).unwrap();
     bench.say(&["compare", "report", "new.json"]).with_code(0);
+    // A file that is called so comes before the baseline of that name.
+    run_of(1.12, 0.01, 3).save(&bench.path().join("main.json")).unwrap();
+    bench.say(&["compare", "main", "main.json"]).with_code(96);
+    fs::remove_file(bench.path().join("main.json")).unwrap();
+    bench.say(&["compare", "main", "main.json"]).with_code(0);
+    fs::create_dir(bench.path().join("empty")).unwrap();
+    let ran = bench.say(&["compare", "empty", "new.json"]).with_code(1);
+    assert!(ran.stderr.contains("empty holds no result.json"), "{}", ran.stderr);
+}
+
+#[test]
+fn figures_that_no_run_has_are_not_judged() {
+    let good = run_of(1.0, 0.01, 1);
+    let bench = bench(&good, &good);
+    let edited = |edit: &dyn Fn(&mut Document)| {
+        let mut document = good.clone();
+        edit(&mut document);
+        document.save(&bench.path().join("new.json")).unwrap();
+        bench.say(&["compare", "base.json", "new.json"]).with_code(1).stderr
+    };
+    let many = edited(&|document| document.cells[0].trials[3].outcome.measure.delivered = 1 << 63);
+    assert!(many.contains("new.json: cells[0].trials[3].outcome.measure: the sums don't hold"), "{many}");
+    let twice = edited(&|document| document.cells.push(document.cells[0].clone()));
+    assert!(twice.contains("cells[1].arm"), "{twice}");
+    assert!(edited(&|document| document.cells[0].load.rate = -1.0).contains("load.rate"));
+}
+
+#[test]
+fn the_sides_of_a_duet_are_judged_as_the_pairs_that_they_are() {
+    let (mut base, mut new) = (run_of(1.0, 0.3, 1), run_of(1.06, 0.3, 1));
+    let side = |half| Some(DuetSide { id: "one duet".to_owned(), half });
+    let bench = bench(&base, &new);
+    // The same noise in both, which only pairs see through.
+    bench.say(&["compare", "base.json", "new.json", "--strict"]).with_code(97);
+    (base.duet, new.duet) = (side(Half::Base), side(Half::Candidate));
+    for (half, document) in [("base", &base), ("candidate", &new)] {
+        fs::create_dir_all(bench.path().join("duet").join(half)).unwrap();
+        document.save(&bench.path().join("duet").join(half).join("result.json")).unwrap();
+    }
+    let ran = bench.say(&["compare", "duet/base", "duet/candidate"]).with_code(96);
+    assert!(ran.stdout.contains("n=10 pairs") && !ran.stdout.contains("drift"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("two sides of one duet"), "{}", ran.stderr);
+    let ran = bench.say(&["compare", "duet", "new.json"]).with_code(1);
+    assert!(ran.stderr.contains("name duet/base or duet/candidate"), "{}", ran.stderr);
+}
+
+#[test]
+fn where_no_row_counts_it_is_94_with_what_to_do() {
+    let (mut base, mut new) = (run_of(1.0, 0.01, 1), run_of(1.3, 0.01, 2));
+    for trial in base.cells[0].trials.iter_mut().chain(&mut new.cells[0].trials) {
+        trial.target = None;
+    }
+    let bench = bench(&base, &new);
+    let ran =
+        bench.say(&["compare", "base.json", "new.json", "--metrics", "cpu-per-message", "-o", "out"]).with_code(94);
+    assert!(ran.stdout.contains("\nNOT JUDGED: "), "{}", ran.stdout);
+    assert!(ran.stderr.contains("nothing was judged") && ran.stderr.contains("--metrics"), "{}", ran.stderr);
+    let of = |file: &str| fs::read_to_string(ran.out.join(file)).unwrap();
+    assert!(of("comparison.md").starts_with("## ? NOT JUDGED: "), "{}", of("comparison.md"));
+    assert!(of("junit.xml").contains("<error type=\"NOT JUDGED\""), "{}", of("junit.xml"));
+}
+
+#[test]
+fn what_could_not_be_judged_is_told_before_the_run() {
+    let bench = Bench::new(ECHO);
+    let mut first = bench.run(&[]).well().document();
+    first.cells[0].trials.iter_mut().for_each(|trial| trial.invalid.clear());
+    first.save(&bench.path().join("base.json")).unwrap();
+    fs::remove_dir_all(bench.path().join("out")).unwrap();
+    // Twenty messages a trial.
+    let ran = bench.run(&["--baseline", "base.json", "--metrics", "p99"]).with_code(94);
+    assert!(
+        ran.stderr.contains("nothing would be judged:\n  tcp p99: a trial has fewer than the 1000"),
+        "{}",
+        ran.stderr
+    );
+    assert_nothing_ran(&bench);
 }
 
 #[test]
@@ -149,9 +226,17 @@ fn scripts_get_the_comparison_and_nothing_else() {
     let comparison: Comparison = serde_json::from_str(&ran.stdout).unwrap();
     // Twelve per cent are within a noise of twenty.
     assert_eq!((comparison.verdict, comparison.rules.noise), (Verdict::NoChange, 0.2));
-    for wrong in [["--alpha", "0"], ["--alpha", "often"], ["--noise", "91%"], ["--metrics", "p98"]] {
-        bench.say(&[&["compare", "base.json", "new.json"], &wrong[..]].concat()).with_code(2);
+    for (wrong, says) in [
+        (["--alpha", "0"], "0.01% to 50%"),
+        (["--alpha", "often"], "such as 5%"),
+        (["--noise", "91%"], "0% to 90%"),
+        (["--noise", "1000%"], "0% to 90%"),
+        (["--metrics", "p98"], "framing-per-message"),
+    ] {
+        let ran = bench.say(&[&["compare", "base.json", "new.json"], &wrong[..]].concat()).with_code(2);
+        assert!(ran.stderr.contains(says), "{wrong:?}: {}", ran.stderr);
     }
+    bench.say(&["compare", "base.json", "new.json", "--metrics", "bytes-per-message"]).with_code(0);
 }
 
 /// Nothing was run: neither a report nor a folder for one.
@@ -240,4 +325,15 @@ fn a_run_that_did_not_end_well_replaces_no_baseline() {
     assert!(ran.stderr.contains("not kept as baseline main"), "{}", ran.stderr);
     assert_eq!(fs::read_to_string(&kept).unwrap(), "what was there");
     bench.run(&["--save-baseline", "../main"]).with_code(2);
+    let ran = bench.say(&[
+        "run",
+        "scenario.toml",
+        "-o",
+        "second",
+        "--target",
+        "tcp=tcp://127.0.0.1:1",
+        "--save-baseline",
+        "main.json",
+    ]);
+    assert!(ran.stderr.contains("not kept as baseline main, "), "{}", ran.stderr);
 }

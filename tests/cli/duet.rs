@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
-use wsbench::result::Document;
+use wsbench::result::{Document, Half};
 use wsbench::verdict::{Comparison, Design, Metric, Verdict};
 
 /// Trials of a third of a second.
@@ -74,10 +74,14 @@ fn a_slower_candidate_is_a_regression_and_nothing_is_left_of_either() {
     let ratio = comparison.rows.iter().find(|row| row.metric == Metric::P50).unwrap().effect.unwrap().ratio;
     assert!((1.3..1.7).contains(&ratio), "30 ms to 20 ms is half as much again: {ratio}");
     assert!(ran.stdout.contains("REGRESSION echo/websocket p50 +"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("\nout/comparison.html\n"), "{}", ran.stdout);
     let (base, candidate) = (half(&ran, "base"), half(&ran, "candidate"));
     let pairs = blocks(&base).into_iter().filter(|block| blocks(&candidate).contains(block)).count();
     assert_eq!(pairs, 7);
     assert_eq!(base.seed, candidate.seed);
+    let (of_base, of_candidate) = (base.duet.clone().unwrap(), candidate.duet.clone().unwrap());
+    assert_eq!((of_base.half, of_candidate.half), (Half::Base, Half::Candidate));
+    assert!(of_base.id == of_candidate.id && !of_base.id.is_empty());
     // Each went first thrice, and one of them once more.
     let firsts = base.cells[0].trials.iter().filter(|trial| trial.place == 0).count();
     assert!(pairs != base.cells[0].trials.len() || (3..=4).contains(&firsts), "{firsts}");
@@ -115,6 +119,7 @@ fn a_command_that_dies_is_told_with_its_last_words() {
     let ran = bench.say(&args(&server("base", "1ms"), dying, &[])).with_code(1);
     assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
     assert!(ran.stderr.contains("candidate: `PASSWORD=[redacted] echo no database"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("--url"), "it was not sought in the wrong place: {}", ran.stderr);
     assert!(ran.stderr.contains("exit status: 3") && ran.stderr.contains("\n  no database"), "{}", ran.stderr);
     assert_gone(&bench, "base");
 }
@@ -125,6 +130,7 @@ fn a_command_that_never_listens_is_told_and_ended() {
     let deaf = "echo $$ > deaf.pid; (sleep 600; true) & sleep 600";
     let ran = bench.say(&args(deaf, &server("candidate", "1ms"), &["--ready-within", "300ms"])).with_code(1);
     assert!(ran.stderr.contains("not ready within 300ms") && ran.stderr.contains("{port}"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("= help: `--url`"), "{}", ran.stderr);
     assert_gone(&bench, "deaf");
 }
 
@@ -142,19 +148,27 @@ fn a_server_that_dies_midway_ends_the_duet_and_keeps_what_was_measured() {
 fn what_is_typed_wrong_is_told_before_anything_is_started() {
     let bench = Bench::new(SHORT);
     let fine = server("fine", "1ms");
-    let wrong: [(&str, &[&str], &str); 6] = [
+    let wrong: [(&str, &[&str], &str); 8] = [
         ("htp://127.0.0.1:1/", &[], "--base: "),
         ("tcp://127.0.0.1:1", &[], "no tcp:// URL leads to"),
         ("./server {port:tcp", &[], "write {port}"),
         (" ", &[], "--base: write a URL, or a command"),
         (&fine, &["--trials", "3"], "--pairs"),
-        (&fine, &["--url", "tcp=/"], "no arm `tcp` is run; those that are: websocket"),
+        (&fine, &["--url", "tcp=/"], "--url: no arm `tcp` is run; those that are: websocket"),
+        (&fine, &["--arms", "tcp"], "--arms: no arm `tcp` is run; those that are: websocket"),
+        (&fine, &["--pairs", "0"], "1 or more"),
     ];
     for (base, more, says) in wrong {
         let ran = bench.say(&args(base, &fine, more)).with_code(2);
         assert!(ran.stderr.contains(says), "{base}: {}", ran.stderr);
         assert!(!ran.out.exists() && !bench.path().join("fine.pid").exists());
     }
+    // Sixty messages a trial, and a server whose CPU nobody sees.
+    let nothing = bench.say(&args("ws://127.0.0.1:1/", &fine, &["--metrics", "p99,cpu-per-message"])).with_code(94);
+    for why in ["websocket p99: a trial has fewer than the 1000", "websocket cpu-per-message: the CPU of a server"] {
+        assert!(nothing.stderr.contains(why), "{}", nothing.stderr);
+    }
+    assert!(!nothing.out.exists() && !bench.path().join("fine.pid").exists());
     let typo = bench.say(&args("ws//127.0.0.1:9001", &fine, &[])).with_code(1);
     assert!(typo.stderr.contains("base: `ws//127.0.0.1:9001` ended (exit status: 127)"), "{}", typo.stderr);
 }
@@ -164,6 +178,7 @@ fn a_url_where_nobody_listens_is_no_regression() {
     let bench = Bench::new(SHORT);
     let ran = bench.say(&args("ws://127.0.0.1:1/", &server("candidate", "1ms"), &[])).with_code(1);
     assert!(ran.stderr.contains("base: websocket: no session could be opened"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("= help: `--url`"), "a URL is where it is: {}", ran.stderr);
     assert_gone(&bench, "candidate");
 }
 
@@ -272,8 +287,8 @@ fn a_command_sees_nothing_of_our_settings() {
 /// A duet that would go on for minutes, from the moment when its first trial has been saved.
 fn begun(bench: &Bench) -> Child {
     let (base, candidate) = (server("base", "1ms"), server("candidate", "1ms"));
-    let mut command = bench.command(&args(&base, &candidate, &["--pairs", "400"]));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut command = bench.command_of_a_terminal(&args(&base, &candidate, &["--pairs", "400"]));
+    let child = command.arg("-q").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for_both(bench);
     child
 }
@@ -293,13 +308,16 @@ fn wait_for_both(bench: &Bench) {
 
 #[test]
 fn an_interrupt_saves_what_was_measured_and_stops_both() {
-    let bench = Bench::new(SHORT);
-    let child = begun(&bench);
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    let ran = ran(child.wait_with_output().unwrap(), bench.path().join("out")).with_code(105);
-    for name in ["base", "candidate"] {
-        assert!(half(&ran, name).partial && !half(&ran, name).cells[0].trials.is_empty());
-        assert_gone(&bench, name);
+    for signal in [Signal::SIGINT, Signal::SIGHUP] {
+        let bench = Bench::new(SHORT);
+        let child = begun(&bench);
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        let ran = ran(child.wait_with_output().unwrap(), bench.path().join("out")).with_code(105);
+        assert!(ran.stderr.contains("ends both servers") && ran.stderr.contains("of the candidate"), "{}", ran.stderr);
+        for name in ["base", "candidate"] {
+            assert!(half(&ran, name).partial && !half(&ran, name).cells[0].trials.is_empty());
+            assert_gone(&bench, name);
+        }
     }
 }
 
@@ -354,6 +372,6 @@ fn a_keeper_that_nobody_listens_to_leaves_nothing_behind() {
     // The command may have been ended before its first word.
     sleep(Duration::from_millis(300));
     if bench.path().join("deaf.pid").exists() {
-        assert_gone(&bench, "deaf");
+        assert_goes(&bench, "deaf");
     }
 }

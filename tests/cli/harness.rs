@@ -36,6 +36,14 @@ impl Bench {
         command
     }
 
+    /// The same, by which a hangup is heard although whoever runs the tests ignores it (`nohup`).
+    pub fn command_of_a_terminal(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_wsbench")]).args(args);
+        command.current_dir(self.path()).env_remove("NO_COLOR").stdin(Stdio::null());
+        command
+    }
+
     pub fn say(&self, args: &[&str]) -> Ran {
         ran(self.command(args).output().unwrap(), self.path().join("out"))
     }

@@ -1,7 +1,7 @@
 //! Many saved runs over time.
 
 use super::harness::Bench;
-use wsbench::result::Document;
+use wsbench::result::{Document, DuetSide, Half};
 
 const ECHO: &str = "[workload.echo]\n[load]\nsessions = 2\nrate = \"200/s\"\nduration = \"300ms\"\n[transports.tcp]\n";
 
@@ -39,7 +39,8 @@ fn a_change_is_shown_with_the_run_that_brought_it_and_damaged_files_are_skipped(
     other.meta.host.kernel = "another".to_owned();
     save(&bench, "reports/elsewhere/deep/result.json", &other);
     let ran = bench.say(&["history", "reports", "--csv", "all.csv", "-o", "drawn"]).with_code(0);
-    assert!(ran.stderr.contains("skipped: reports/broken/result.json: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("skipped: reports/broken/result.json is not a wsbench result: "), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("reports/broken").count(), 1, "{}", ran.stderr);
     let cpu = ran.stdout.lines().find(|line| line.contains("cpu-per-message")).unwrap();
     assert!(cpu.contains("+50.0 % worse since 2026-01-05") && cpu.contains("revision 0000000000"), "{cpu}");
     assert!(ran.stdout.contains("not comparable with the runs before: kernel: "), "{}", ran.stdout);
@@ -67,10 +68,28 @@ fn json_has_every_run_once_and_every_change() {
 }
 
 #[test]
+fn of_duets_only_the_candidates_count_and_partial_runs_are_named() {
+    let bench = Bench::new(ECHO);
+    days(&bench, 2);
+    let mut document = Document::load(&bench.path().join("reports/day-1/result.json")).unwrap();
+    document.partial = true;
+    for (half, name) in [(Half::Base, "base"), (Half::Candidate, "candidate")] {
+        document.duet = Some(DuetSide { id: "d".to_owned(), half });
+        save(&bench, &format!("reports/duet/{name}/result.json"), &document);
+    }
+    let ran = bench.say(&["history", "reports", "-o", "drawn"]).with_code(0);
+    assert!(ran.stdout.contains("scenario: 3 runs"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("note: reports/duet/candidate/result.json is partial"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("left out: reports/duet/base/result.json: it is the base of a duet"), "{}", ran.stderr);
+    let summary = std::fs::read_to_string(bench.path().join("drawn/summary.md")).unwrap();
+    assert!(summary.contains("- reports/duet/candidate/result.json is partial"), "{summary}");
+}
+
+#[test]
 fn nothing_to_show_is_1() {
     let bench = Bench::new(ECHO);
     std::fs::write(bench.path().join("x.json"), "[]").unwrap();
     let ran = bench.say(&["history", "x.json"]).with_code(1);
-    assert!(ran.stderr.contains("skipped: x.json") && ran.stderr.contains("there is no result"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("skipped: x.json is") && ran.stderr.contains("there is no result"), "{}", ran.stderr);
     bench.say(&["history"]).with_code(2);
 }

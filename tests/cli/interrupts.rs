@@ -13,7 +13,7 @@ const LONG: &str = "[workload.echo]\n[load]\nsessions = 10\nrate = \"200/s\"\ndu
 
 /// Starts a run and waits until its first trial goes on.
 fn started(bench: &Bench) -> Child {
-    let mut command = bench.command(&["run", "scenario.toml", "--out", "out"]);
+    let mut command = bench.command_of_a_terminal(&["run", "scenario.toml", "--out", "out"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     // The first line is said before the calibration of a second.
@@ -45,6 +45,27 @@ fn once_ends_in_order_with_a_partial_result() {
     assert_eq!(counters.scheduled, counters.sent + counters.skipped);
     assert!(counters.skipped > counters.sent, "most of the minute was still to come");
     assert!(std::fs::read_to_string(ran.out.join("summary.md")).unwrap().to_lowercase().contains("partial"));
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it_in_order_unless_that_is_ignored() {
+    let bench = Bench::new(LONG);
+    let child = started(&bench);
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
+    let ran = finished(child, &bench).with_code(105);
+    assert!(ran.document().partial && ran.stderr.contains("saves what was measured"), "{}", ran.stderr);
+
+    // As `nohup` does it.
+    let bench = Bench::new(&LONG.replace("60s", "2s").replace("trials = 2", "trials = 1"));
+    let mut command = std::process::Command::new("sh");
+    let script = "trap '' HUP; exec \"$0\" run scenario.toml --out out";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_wsbench")]).current_dir(bench.path()).stdin(Stdio::null());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    sleep(Duration::from_millis(1500));
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).unwrap();
+    let ran = finished(child, &bench).well();
+    assert!(!ran.document().partial);
+    assert!(ran.document().cells.iter().all(|cell| cell.trials.len() == 1));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The program as a person runs it: files and flags in; reports, messages and exit codes out.
 
 mod accounting;
+mod addresses;
 mod capacity;
 mod compare;
+mod custom;
 mod duet;
 mod exports;
 mod harness;
@@ -10,6 +12,7 @@ mod history;
 mod interrupts;
 mod mistakes;
 mod processes;
+mod replay;
 mod runs;
 mod sabotage;
 mod secrets;
@@ -17,3 +20,4 @@ mod selftest;
 mod serve;
 mod targets;
 mod thresholds;
+mod tls;

@@ -25,14 +25,43 @@ fn a_scenario_that_is_not_there_is_104_with_advice() {
 }
 
 #[test]
-fn a_wrong_flag_is_2_and_an_unknown_arm_104() {
+fn a_typo_in_a_flag_is_2_whatever_sees_it() {
     let bench = Bench::new(ECHO);
     bench.run(&["--rate", "fast"]).with_code(2);
     bench.run(&["--target", "tcp"]).with_code(2);
-    let ran = bench.run(&["--transport", "tpc"]).with_code(104);
-    assert!(ran.stderr.contains("`tcp`"), "{}", ran.stderr);
-    let ran = bench.run(&["--target", "other=tcp://127.0.0.1:1"]).with_code(104);
-    assert!(ran.stderr.contains("--target"), "{}", ran.stderr);
+    for (wrong, says) in [
+        (["--transport", "tpc"], "`tcp`"),
+        (["--target", "other=tcp://127.0.0.1:1"], "--target"),
+        (["--reference", "tpc"], "--reference"),
+        (["--trials", "0"], "1 or more"),
+        (["--sessions", "no"], "1 or more"),
+    ] {
+        let ran = bench.run(&wrong).with_code(2);
+        assert!(ran.stderr.contains(says) && !ran.out.exists(), "{wrong:?}: {}", ran.stderr);
+    }
+    // Where the file is wrong as well, that comes first.
+    let both = Bench::new(&ECHO.replace("duration = \"100ms\"", "duration = \"0s\""));
+    both.run(&["--transport", "tpc"]).with_code(104);
+}
+
+#[test]
+fn a_flag_about_judging_wants_something_to_judge_by() {
+    let bench = Bench::new(ECHO);
+    for flag in [
+        &["--arms", "tcp"][..],
+        &["--metrics", "p50"],
+        &["--noise", "5%"],
+        &["--alpha", "1%"],
+        &["--strict"],
+        &["--force"],
+    ] {
+        let ran = bench.run(flag).with_code(2);
+        assert!(ran.stderr.contains(flag[0]) && ran.stderr.contains("--baseline"), "{flag:?}: {}", ran.stderr);
+        assert!(!ran.out.exists());
+    }
+    // The environment's settings are for whatever is judged.
+    let mut command = bench.command(&["run", "scenario.toml", "--out", "out"]);
+    ran(command.env("WSBENCH_ARMS", "tcp").output().unwrap(), bench.path().join("out")).well();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `wsbench serve --oracle`: what is asked for is done, and told in the end.
+//! `wsbench serve`: what is asked for is done, and told in the end.
 
 use super::harness::Bench;
 use nix::sys::signal::{Signal, kill};
@@ -41,4 +41,32 @@ fn a_bad_oracle_is_told_before_anything_is_served() {
     assert!(unknown.stderr.contains("stal") && unknown.stderr.contains("`stall`"), "{}", unknown.stderr);
     let sum = bench.say(&["serve", "--oracle", "udp_drop=60%", "--oracle", "udp_swap=60%"]).with_code(2);
     assert!(sum.stderr.contains("120 % in all") && sum.stdout.is_empty(), "{}", sum.stderr);
+}
+
+#[test]
+fn a_target_over_tls_writes_its_certificate_by_which_another_run_knows_it() {
+    let scenario = "[workload.echo]\n[load]\nsessions = 3\nrate = \"50/s\"\nduration = \"300ms\"\n[transports.tcp]\ndialect = \"wsbench\"\n";
+    let bench = Bench::new(scenario);
+    let serving = bench.command(&["serve", "--tls", "target.pem"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut serving = Serving(serving);
+    let mut stdout = BufReader::new(serving.0.stdout.take().unwrap());
+    let mut url = None;
+    let mut line = String::new();
+    while stdout.read_line(&mut line).unwrap() > 0 && !line.starts_with("ready") {
+        url = line.split_once("tls://").map(|(_, rest)| format!("tcp=tls://{}", rest.trim())).or(url);
+        line.clear();
+    }
+    let ran = bench.run(&["--no-charts", "--cacert", "target.pem", "--target", &url.unwrap()]).well();
+    let [cell] = &ran.document().summary()[..] else { panic!("one arm") };
+    assert_eq!((cell.reach, cell.tls.as_ref().unwrap().whole), (Some(1.0), 3));
+}
+
+/// A target that ends with its test.
+struct Serving(std::process::Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
 }

@@ -150,9 +150,9 @@ impl Client {
 
 pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     Endpoint {
-        address,
+        address: address.into(),
         authority: address.to_string(),
-        tls_name: None,
+        tls: None,
         transport,
         dialect: Dialect::Raw,
         format: Format::Binary,
@@ -167,7 +167,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     }
 }
 
-pub async fn try_open(endpoint: Endpoint, place: &str) -> Result<Client, Failure> {
+pub async fn try_open(endpoint: Endpoint, place: impl Into<Place>) -> Result<Client, Failure> {
     open_as(endpoint, place, Seen::default()).await
 }
 
@@ -177,10 +177,14 @@ pub async fn open_sending(endpoint: Endpoint, first: Vec<Vec<u8>>) -> Client {
     open_as(endpoint, "/echo", seen).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, Failure> {
+async fn open_as(endpoint: Endpoint, place: impl Into<Place>, seen: Seen) -> Result<Client, Failure> {
+    open_another(&Rc::new(endpoint), place, seen).await
+}
+
+async fn open_another(endpoint: &Rc<Endpoint>, place: impl Into<Place>, seen: Seen) -> Result<Client, Failure> {
     let seen = Rc::new(seen);
     let format = endpoint.format;
-    open(Rc::new(endpoint), place.into(), 7, seen.clone());
+    open(endpoint.clone(), place.into(), 7, seen.clone());
     assert!(!seen.was_told(), "told from within the call");
     seen.until("an opened session", |seen| seen.opened.borrow().is_some()).await;
     let opened = seen.opened.take().expect("it was told")?;
@@ -189,6 +193,11 @@ async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, 
 
 pub async fn open_at(endpoint: Endpoint) -> Client {
     try_open(endpoint, "/echo").await.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// One more session of an endpoint.
+pub async fn open_on(endpoint: &Rc<Endpoint>) -> Client {
+    open_another(endpoint, "/echo", Seen::default()).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 /// The class of the failure to open.
@@ -218,8 +227,8 @@ pub async fn listen_on<F: Future<Output = ()> + 'static>(
     address
 }
 
-/// The ports of an embedded target that lives as long as the test.
-pub struct Embedded(target::Ports);
+/// The ports of an embedded target that lives as long as the test, and its certificate if it speaks TLS.
+pub struct Embedded(target::Ports, Option<Pem>);
 
 impl Embedded {
     pub fn http(&self) -> SocketAddr {
@@ -229,10 +238,27 @@ impl Embedded {
     pub fn websocket(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.0.websocket).into()
     }
+
+    /// The endpoint at it over TLS, whose clients offer `alpn`.
+    pub fn over_tls(&self, alpn: &[&str], endpoint: Endpoint) -> Endpoint {
+        let alpn = alpn.iter().map(|name| (*name).to_owned()).collect();
+        let settings = wsbench::catalog::Tls { alpn, ..Default::default() };
+        let tls = wsbench::transport::Tls::new(&settings, "127.0.0.1", self.1.as_ref()).unwrap();
+        Endpoint { tls: Some(tls), ..endpoint }
+    }
 }
 
 /// Starts the embedded target.
 pub fn embedded(engine: Engine) -> Embedded {
+    embedded_by(engine, None)
+}
+
+/// Starts the embedded target, with TLS.
+pub fn embedded_over_tls(engine: Engine) -> Embedded {
+    embedded_by(engine, Some(target::Tls { resumption: false }))
+}
+
+fn embedded_by(engine: Engine, tls: Option<target::Tls>) -> Embedded {
     let config = target::Config {
         bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
         ports: target::Ports::default(),
@@ -244,14 +270,15 @@ pub fn embedded(engine: Engine) -> Embedded {
         echo_self: true,
         core: None,
         oracle: Oracle::default(),
+        tls,
     };
     let target = target::Target::bind(&config).unwrap();
-    let ports = target.ports();
+    let (ports, certificate) = (target.ports(), target.certificate());
     tokio::task::spawn_local(async move {
         let (_orders, inbox) = tokio::sync::mpsc::channel(1);
         target.run(inbox).await.map(drop).unwrap();
     });
-    Embedded(ports)
+    Embedded(ports, certificate)
 }
 
 /// An address at which nobody listens.
@@ -283,12 +310,14 @@ pub fn websocket(engine: Engine) -> Websocket {
         engine,
         http: HttpVersion::One,
         deflate: false,
+        start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     }
 }
@@ -301,6 +330,7 @@ pub fn http() -> Http {
         interval: None,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     }
 }

@@ -67,7 +67,7 @@ fn a_greeting_comes_with_the_join_and_the_target_may_close() {
             let what = transport.kind();
             let hello = format!("/hello?size=50&tag={:032}", 7);
             for place in [hello.clone(), format!("{hello}&close=server")] {
-                let mut client = try_open(to(transport.clone(), address), &place).await.unwrap();
+                let mut client = try_open(to(transport.clone(), address), place.as_str()).await.unwrap();
                 let messages = client.seen.messages(1).await;
                 assert_eq!(messages[0].len(), 50, "{what}");
                 let closes = place.ends_with("server");
@@ -321,6 +321,78 @@ fn a_stream_that_is_reset_ends_its_session() {
     });
 }
 
+/// Everything that a session can be by HTTP/2.
+fn all_and_websockets() -> Vec<Transport> {
+    let websockets = LIBRARIES.map(|engine| Transport::Websocket(websocket_by_two(engine)));
+    all().into_iter().chain(websockets).collect()
+}
+
+#[test]
+fn over_tls_http_2_is_what_both_ends_agree_on() {
+    run(async {
+        let target = embedded_over_tls(Engine::Native);
+        for transport in all_and_websockets() {
+            let what = transport.kind();
+            let endpoint = Rc::new(target.over_tls(&["h2"], to(transport, target.http())));
+            let mut client = open_on(&endpoint).await;
+            assert!(client.phases.tls.unwrap() > 0 && client.phases.upgrade.unwrap() > 0, "{what}");
+            for ticket in 0..20 {
+                client.send(ticket, format!("message {ticket}").as_bytes());
+                client.seen.messages(ticket as usize + 1).await;
+            }
+            client.send(20, &vec![b'x'; 300_000]);
+            let messages = client.seen.messages(21).await;
+            assert_eq!((&messages[19][..], messages[20].len()), (&b"message 19"[..], 300_000), "{what}");
+            assert_eq!(client.connection.open_connections(), 1, "{what}");
+            client.connection.close();
+            assert!(client.seen.ended().await.failure.is_none(), "{what}");
+            assert!(client.seen.faults.borrow().is_empty(), "{what}: {:?}", client.seen.faults.borrow());
+            let traffic = client.traffic();
+            assert_eq!((traffic.connections, traffic.sent.messages, traffic.received.messages), (1, 21, 21), "{what}");
+            // Framing is counted above TLS, whose own is on the wire alone.
+            assert!(traffic.handshake > 1000 && traffic.sent.framing > 0, "{what}: {traffic:?}");
+            assert!(traffic.counted().sent < traffic.kernel.unwrap().sent, "{what}: {traffic:?}");
+            let handshakes = endpoint.tls.as_ref().unwrap().handshakes();
+            let [one] = &handshakes.agreed[..] else { panic!("{handshakes:?}") };
+            assert_eq!((one.alpn.as_deref(), one.handshakes), (Some("h2"), 1), "{what}");
+        }
+    });
+}
+
+#[test]
+fn the_embedded_target_says_by_tls_that_it_speaks_http_1_as_well() {
+    run(async {
+        let target = embedded_over_tls(Engine::Native);
+        let one = Transport::LongPolling(http());
+        for (offered, agreed) in [(&["http/1.1"][..], Some("http/1.1")), (&[], None)] {
+            let endpoint = Rc::new(target.over_tls(offered, to(one.clone(), target.http())));
+            let mut client = open_on(&endpoint).await;
+            client.send(0, b"by HTTP/1.1");
+            assert_eq!(client.seen.messages(1).await, [b"by HTTP/1.1"]);
+            // A connection that receives, and one that publishes.
+            let handshakes = endpoint.tls.as_ref().unwrap().handshakes();
+            let [each] = &handshakes.agreed[..] else { panic!("{handshakes:?}") };
+            assert_eq!((each.alpn.as_deref(), each.handshakes), (agreed, 2));
+        }
+        let alien = target.over_tls(&["h3"], to(one, target.http()));
+        assert_eq!(refusal(alien).await, ErrorClass::Tls);
+    });
+}
+
+#[test]
+fn a_target_whose_tls_does_not_agree_on_http_2_is_told_so() {
+    run(async {
+        // The port of WebSockets knows nothing of ALPN.
+        let target = embedded_over_tls(Engine::Native);
+        for transport in all_and_websockets() {
+            let endpoint = target.over_tls(&["h2"], to(transport, target.websocket()));
+            let failure = try_open(endpoint, "/echo").await.err().unwrap();
+            assert_eq!(failure.class, ErrorClass::HttpProtocol);
+            assert!(failure.detail.contains("ALPN"), "{failure}");
+        }
+    });
+}
+
 fn websocket_by_two(engine: Engine) -> Websocket {
     Websocket { http: HttpVersion::Two, ..websocket(engine) }
 }
@@ -369,7 +441,7 @@ fn a_websocket_by_http_2_is_told_who_closes_and_who_refuses() {
         for engine in LIBRARIES {
             let endpoint = || to(Transport::Websocket(websocket_by_two(engine)), address);
             let hello = format!("/hello?size=50&tag={:032}&close=server", 7);
-            let client = try_open(endpoint(), &hello).await.unwrap();
+            let client = try_open(endpoint(), hello.as_str()).await.unwrap();
             assert_eq!(client.seen.failure().await, ErrorClass::ClosedByTarget(Some(1001)));
             assert_eq!(client.seen.messages(1).await[0].len(), 50);
             let wrong = Endpoint { token: "wrong".to_owned(), ..endpoint() };

@@ -2,12 +2,16 @@
 //! counted to the byte. All listeners are on port 0 of the loopback and live as long as their test.
 
 mod deflate;
+mod authority;
+mod brokers;
 mod good;
 mod harness;
 mod http;
 mod http2;
 mod hub;
+mod identity;
 mod requests;
 mod streams;
 mod tls;
+mod unix;
 mod websocket;

@@ -1,10 +1,13 @@
 //! TLS: certificates that are trusted, and those that aren't.
 
+use crate::authority::Authority;
 use crate::good::{MESSAGES, echo_bytes, echoed, framing};
 use crate::harness::*;
 use crate::hub::Hub;
 use crate::requests::{Server, requests};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rustls::HandshakeKind;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::rc::Rc;
@@ -12,8 +15,8 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use wsbench::catalog::{Dialect, Engine, Framing, Transport};
-use wsbench::transport::{Endpoint, ErrorClass};
+use wsbench::catalog::{self, Dialect, Engine, Framing, Pem, Transport};
+use wsbench::transport::{Endpoint, ErrorClass, Tls};
 
 fn own_certificate() -> CertifiedKey<KeyPair> {
     generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
@@ -46,7 +49,156 @@ async fn in_front_of(backend: SocketAddr, acceptor: TlsAcceptor) -> SocketAddr {
 }
 
 fn named(name: &str, endpoint: Endpoint) -> Endpoint {
-    Endpoint { tls_name: Some(name.to_owned()), ..endpoint }
+    trusting(&catalog::Tls::default(), name, endpoint)
+}
+
+fn trusting(settings: &catalog::Tls, host: &str, endpoint: Endpoint) -> Endpoint {
+    let tls = Tls::new(settings, host, None).unwrap_or_else(|failure| panic!("{failure}"));
+    Endpoint { tls: Some(tls), ..endpoint }
+}
+
+/// What a server learned of its clients: the name and the protocols that they asked for, and whether they resumed.
+type Guests = Rc<RefCell<Vec<(Option<String>, Option<Vec<u8>>, HandshakeKind)>>>;
+
+/// As [`in_front_of`], with a book of those whose handshake was good.
+async fn with_book(backend: SocketAddr, config: rustls::ServerConfig) -> (SocketAddr, Guests) {
+    let (acceptor, guests) = (TlsAcceptor::from(Arc::new(config)), Guests::default());
+    let book = guests.clone();
+    let address = listen(move |stream| {
+        let (acceptor, book) = (acceptor.clone(), book.clone());
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let shaken = stream.get_ref().1;
+            let alpn = shaken.alpn_protocol().map(<[u8]>::to_vec);
+            book.borrow_mut().push((shaken.server_name().map(str::to_owned), alpn, shaken.handshake_kind().unwrap()));
+            let mut backend = TcpStream::connect(backend).await.unwrap();
+            // How a connection ends is not what is tested here.
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut backend).await;
+        }
+    });
+    (address.await, guests)
+}
+
+/// Every way to be a client over TCP, each with what echoes to it.
+async fn everyone() -> Vec<(Transport, SocketAddr)> {
+    let (frames, bytes) = (listen(echo_frames).await, listen(echo_bytes).await);
+    let mut all: Vec<(Transport, SocketAddr)> =
+        Engine::ALL.iter().map(|engine| (Transport::Websocket(websocket(*engine)), frames)).collect();
+    all.push((tcp(Framing::Length), bytes));
+    all
+}
+
+#[test]
+fn an_authority_of_ones_own_vouches_for_its_servers_and_their_names_alone() {
+    run(async {
+        let authority = Authority::new();
+        let own = catalog::Tls { ca: Some(Pem::new(&authority.pem)), ..Default::default() };
+        let stranger = catalog::Tls { ca: Some(Pem::new(Authority::new().pem)), ..Default::default() };
+        let insecure = catalog::Tls { insecure: true, ..stranger.clone() };
+        let renamed = catalog::Tls { server_name: Some("chat.test".to_owned()), ..own.clone() };
+        for (transport, backend) in everyone().await {
+            let (address, guests) = with_book(backend, authority.server("chat.test", false)).await;
+            let to =
+                |settings: &catalog::Tls, host: &str| trusting(settings, host, endpoint(transport.clone(), address));
+            for (settings, host) in [(&stranger, "chat.test"), (&Default::default(), "chat.test"), (&own, "127.0.0.1")]
+            {
+                assert_eq!(refusal(to(settings, host)).await, ErrorClass::Tls, "{settings:?} {host}");
+            }
+            assert!(guests.borrow().is_empty());
+            for (settings, host) in [(&own, "chat.test"), (&renamed, "127.0.0.1"), (&insecure, "127.0.0.1")] {
+                let mut client = open_at(to(settings, host)).await;
+                echoed(&mut client, 32).await;
+            }
+            let names: Vec<Option<String>> = guests.borrow().iter().map(|(name, ..)| name.clone()).collect();
+            // An address is no name to ask for.
+            assert_eq!(names, [Some("chat.test".to_owned()), Some("chat.test".to_owned()), None]);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_asks_who_we_are_is_told_by_our_certificate() {
+    run(async {
+        let authority = Authority::new();
+        let nobody = catalog::Tls { ca: Some(Pem::new(&authority.pem)), ..Default::default() };
+        let known_as = |authority: &Authority| {
+            let (cert, key) = authority.issue("client");
+            let identity = catalog::ClientCertificate { cert: Pem::new(cert), key: Pem::new(key) };
+            catalog::Tls { identity: Some(identity), ..nobody.clone() }
+        };
+        let (known, unknown) = (known_as(&authority), known_as(&Authority::new()));
+        for (transport, backend) in everyone().await {
+            let (address, guests) = with_book(backend, authority.server("localhost", true)).await;
+            let to = |settings: &catalog::Tls| trusting(settings, "localhost", endpoint(transport.clone(), address));
+            let mut client = open_at(to(&known)).await;
+            echoed(&mut client, 32).await;
+            assert_eq!(guests.borrow().len(), 1);
+            for settings in [&nobody, &unknown] {
+                // In TLS 1.3 a server refuses only when the client's part is done.
+                let class = match try_open(to(settings), "/echo").await {
+                    Err(failure) => failure.class,
+                    Ok(client) => client.seen.failure().await,
+                };
+                assert_eq!(class, ErrorClass::Tls);
+            }
+            assert_eq!(guests.borrow().len(), 1);
+        }
+    });
+}
+
+#[test]
+fn what_was_agreed_on_is_what_the_server_saw() {
+    run(async {
+        let authority = Authority::new();
+        let mut config = authority.server("localhost", false);
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"chat/2".to_vec()];
+        let (address, guests) = with_book(listen(echo_bytes).await, config).await;
+        let offering = |alpn: &[&str]| catalog::Tls {
+            ca: Some(Pem::new(&authority.pem)),
+            alpn: alpn.iter().map(|name| name.to_string()).collect(),
+            ..Default::default()
+        };
+        for (offered, agreed) in [(&["chat/3", "chat/2"][..], Some("chat/2")), (&[], None)] {
+            let to = Rc::new(trusting(&offering(offered), "localhost", endpoint(tcp(Framing::Length), address)));
+            let mut client = open_on(&to).await;
+            echoed(&mut client, 32).await;
+            assert_eq!(guests.borrow().last().unwrap().1.as_deref(), agreed.map(str::as_bytes));
+            let handshakes = to.tls.as_ref().unwrap().handshakes();
+            let [one] = &handshakes.agreed[..] else { panic!("{handshakes:?}") };
+            assert_eq!((one.version.as_str(), one.alpn.as_deref(), one.handshakes), ("TLS 1.3", agreed, 1));
+            assert!(one.cipher_suite.starts_with("TLS_AES_"), "{one:?}");
+        }
+        let alien = trusting(&offering(&["chat/3"]), "localhost", endpoint(tcp(Framing::Length), address));
+        assert_eq!(refusal(alien).await, ErrorClass::Tls);
+    });
+}
+
+#[test]
+fn sessions_are_taken_up_again_where_that_is_asked_and_nowhere_else() {
+    use HandshakeKind::{Full, Resumed};
+    run(async {
+        let authority = Authority::new();
+        let versions: [&[&'static rustls::SupportedProtocolVersion]; 2] =
+            [&[&rustls::version::TLS13], &[&rustls::version::TLS12]];
+        for ((transport, backend), version) in
+            everyone().await.into_iter().flat_map(|one| versions.map(|v| (one.clone(), v)))
+        {
+            for resumption in [true, false] {
+                let (address, guests) = with_book(backend, authority.server_of("localhost", false, version)).await;
+                let settings = catalog::Tls { ca: Some(Pem::new(&authority.pem)), resumption, ..Default::default() };
+                let to = Rc::new(trusting(&settings, "localhost", endpoint(transport.clone(), address)));
+                for _ in 0..3 {
+                    let mut client = open_on(&to).await;
+                    // Tickets come behind the handshake.
+                    echoed(&mut client, 32).await;
+                }
+                let kinds: Vec<HandshakeKind> = guests.borrow().iter().map(|(.., kind)| *kind).collect();
+                assert_eq!(kinds, if resumption { [Full, Resumed, Resumed] } else { [Full; 3] }, "{transport:?}");
+                let handshakes = to.tls.as_ref().unwrap().handshakes();
+                assert_eq!((handshakes.whole, handshakes.resumed), if resumption { (1, 2) } else { (3, 0) });
+            }
+        }
+    });
 }
 
 #[test]

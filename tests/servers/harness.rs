@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use wsbench::measure::{Counters, Outcome};
 use wsbench::result::Document;
 
 /// How often it is looked whether a server listens, 20 ms apart.
@@ -14,30 +15,29 @@ pub struct Server {
     process: Child,
     folder: tempfile::TempDir,
     pub port: u16,
+    /// Two more, for what else the server has to offer.
+    pub more: [u16; 2],
 }
 
 impl Server {
-    /// Starts `NAME.sh start PORT FOLDER`, which becomes the server, and waits until it listens at the port. `None`: it isn't
-    /// installed, and nobody asks for it.
+    /// Starts `NAME.sh start PORT FOLDER PORT2 PORT3`, which becomes the server, and waits until it listens at the first port.
+    /// `None`: it isn't installed, and nobody asks for it.
     pub fn start(name: &str) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"));
-        let is_there = Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
-        if !is_there {
-            assert!(
-                std::env::var_os("WSBENCH_SERVERS").is_none(),
-                "{name} isn't installed: {} install",
-                script.display()
-            );
-            eprintln!("{name} isn't installed: passed over");
+        let asked = std::env::var("WSBENCH_SERVERS").unwrap_or_default();
+        let is_there = || Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
+        if asked == "none" || !is_there() {
+            assert!(matches!(asked.as_str(), "" | "none"), "{name} isn't installed: {} install", script.display());
+            eprintln!("{name} is passed over");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let [port, more @ ..] = free_ports();
         let mut command = Command::new("bash");
-        command.arg(&script).args(["start", &port.to_string()]).arg(folder.path());
+        command.arg(&script).args(["start", &port.to_string()]).arg(folder.path()).args(more.map(|p| p.to_string()));
         let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let mut server = Server { process: command.spawn().unwrap(), folder, port };
+        let mut server = Server { process: command.spawn().unwrap(), folder, port, more };
         for _ in 0..LOOKS {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Some(server);
@@ -58,11 +58,14 @@ impl Server {
         std::fs::read_to_string(self.path().join("server.log")).unwrap_or_default()
     }
 
-    /// `wsbench run` of a scenario in which `PORT` stands for the server's port.
+    /// `wsbench run` of a scenario in which `PORT` stands for the server's port, `PORT2` and `PORT3` for the two others.
     pub fn run(&self, scenario: &str, more: &[&str]) -> Ran {
         let file = self.path().join("scenario.toml");
-        std::fs::write(&file, scenario.replace("PORT", &self.port.to_string())).unwrap();
-        let out = self.path().join("out");
+        let [second, third] = self.more.map(|port| port.to_string());
+        let text = scenario.replace("PORT2", &second).replace("PORT3", &third);
+        std::fs::write(&file, text.replace("PORT", &self.port.to_string())).unwrap();
+        let mut names = (1..).map(|n| self.path().join(format!("out-{n}")));
+        let out = names.find(|out| !out.exists()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsbench"));
         command.arg("run").arg(&file).arg("--out").arg(&out).args(more).stdin(Stdio::null());
         let output = command.output().unwrap();
@@ -103,11 +106,33 @@ impl Ran {
         self
     }
 
+    /// Each arm's first trial.
+    pub fn outcomes(&self) -> Vec<(String, Outcome)> {
+        let cells = self.document().cells.into_iter();
+        cells.map(|cell| (cell.arm, cell.trials[0].outcome.clone())).collect()
+    }
+
     pub fn document(&self) -> Document {
         Document::load(&self.out.join("result.json")).unwrap()
     }
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Held together, so that none of them is another.
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// Everything that was owed came, once, in every arm.
+#[track_caller]
+pub fn assert_whole(outcomes: &[(String, Outcome)]) {
+    for (arm, outcome) in outcomes {
+        assert_eq!(outcome.errors.len(), 0, "{arm}: {:?}", outcome.errors);
+        for counters in [&outcome.warmup, &outcome.measure] {
+            let Counters { expected, delivered, late, skipped, .. } = *counters;
+            assert_eq!((delivered + late, skipped), (expected, 0), "{arm}: {counters:?}");
+            assert_eq!([counters.duplicate, counters.unmatched, counters.foreign], [0; 3], "{arm}: {counters:?}");
+        }
+        assert!(outcome.measure.expected > 0, "{arm}");
+    }
 }

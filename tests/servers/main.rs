@@ -1,4 +1,10 @@
 //! wsbench against servers that nobody here wrote. `tests/servers/NAME.sh install` installs one; a test whose server isn't
-//! there is passed over, unless `WSBENCH_SERVERS` is set (as in `.ci/run`), which makes all of them a must.
+//! there is passed over, unless `WSBENCH_SERVERS` is set (as in `.ci/run`), which makes all of them a must; `none` passes over
+//! all of them.
 
+mod custom;
 mod harness;
+mod mosquitto;
+mod nats;
+mod nchan;
+mod socketio;

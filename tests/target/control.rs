@@ -24,7 +24,9 @@ fn it_says_ready_and_reports_when_stopped() {
     for end in [vec![json(&Order::Stop)], Vec::new()] {
         let (result, replies) = replies(&[vec![json(&config())], end].concat());
         assert_eq!(result, Ok(()));
-        let [Reply::Ready { ports }, Reply::Report(report)] = &replies[..] else { panic!("{replies:?}") };
+        let [Reply::Ready { ports, certificate: None }, Reply::Report(report)] = &replies[..] else {
+            panic!("{replies:?}")
+        };
         assert!(ports.websocket > 0 && ports.tcp > 0 && ports.udp > 0 && ports.http > 0);
         assert_eq!(report.accepted, 0);
     }
@@ -64,7 +66,7 @@ fn a_port_that_is_taken_is_named() {
 
 #[test]
 fn alone_it_serves_until_interrupted() {
-    let report = standalone(&config(), |ports| {
+    let report = standalone(&config(), |ports, _| {
         let mut early = TcpStream::connect(("127.0.0.1", ports.tcp)).unwrap();
         early.write_all(b"WSBENCH/1 JOIN /echo token=wrong framing=length\n").unwrap();
         thread::spawn(move || {
@@ -73,6 +75,7 @@ fn alone_it_serves_until_interrupted() {
             raise(Signal::SIGINT).unwrap();
             assert!(answer.starts_with("ERR "));
         });
+        Ok(())
     });
     assert_eq!(report.unwrap().refused, 1);
 }

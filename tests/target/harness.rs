@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
-use wsbench::catalog::{Engine, Oracle};
+use wsbench::catalog::{Engine, Oracle, Pem};
 use wsbench::target::{Config, Order, Ports, Report, Target};
 use wsbench::units::Span;
 
@@ -26,6 +26,7 @@ pub fn config() -> Config {
         echo_self: true,
         core: None,
         oracle: Oracle::default(),
+        tls: None,
     }
 }
 
@@ -35,7 +36,7 @@ pub fn with<C: Future<Output = ()>>(config: Config, client: impl FnOnce(Server) 
     runtime.block_on(async {
         let target = Target::bind(&config).unwrap();
         let (orders, inbox) = mpsc::channel(4);
-        let server = Server { ports: target.ports(), bind: config.bind, orders };
+        let server = Server { ports: target.ports(), certificate: target.certificate(), bind: config.bind, orders };
         let client = async {
             patient(client(server.clone())).await;
             server.orders.send(Order::Stop).await.unwrap();
@@ -53,6 +54,7 @@ pub fn with_target<C: Future<Output = ()>>(client: impl FnOnce(Server) -> C) -> 
 #[derive(Clone)]
 pub struct Server {
     pub ports: Ports,
+    pub certificate: Option<Pem>,
     pub bind: IpAddr,
     pub orders: mpsc::Sender<Order>,
 }

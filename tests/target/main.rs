@@ -11,5 +11,6 @@ mod oracle;
 mod reactor;
 mod rooms;
 mod tcp;
+mod tls;
 mod udp;
 mod websocket;

@@ -3,6 +3,7 @@
 
 use super::{Compared, words};
 use crate::chart::palette::{BAND, BETTER, Dash, MUTED, NEUTRAL, TEXT, WORSE};
+use crate::chart::short::shortened;
 use crate::chart::spec::{Align, Band, ChartSpec, Entry, Mark, Panel, Shape, Swatch};
 use crate::chart::{Ink, Rgb, axis};
 use crate::units::three_digits;
@@ -119,11 +120,7 @@ fn legend(noise: f64) -> Vec<Entry> {
 
 /// Arm and metric; the metric is never cut.
 fn label(row: &Row) -> String {
-    let arm = match row.arm.chars().count() {
-        n if n <= LONGEST => row.arm.clone(),
-        _ => row.arm.chars().take(LONGEST - 1).chain(['…']).collect(),
-    };
-    let label = format!("{arm} {}", words::metric(row.metric));
+    let label = format!("{} {}", shortened(&row.arm, LONGEST), words::metric(row.metric));
     if row.is_gated { label } else { format!("({label})") }
 }
 

@@ -1,6 +1,6 @@
 //! Response time by percentile of both runs over one another, a panel an arm: where in the distribution they part.
 
-use super::Compared;
+use super::{Compared, words};
 use crate::chart::axis::{self, TimeUnit};
 use crate::chart::palette::{Dash, NEUTRAL};
 use crate::chart::percentiles::curve;
@@ -22,14 +22,14 @@ pub fn spec(compared: Compared) -> Option<ChartSpec> {
         return None;
     }
     let side = |name: String, ink: Ink| Entry { label: name, swatch: Swatch::Line(ink) };
-    let (base, new) = (&compared.comparison.base.name, &compared.comparison.new.name);
+    let [base, new] = words::sides(compared.comparison);
     let neutral = Ink { colour: NEUTRAL, dash: Dash::Solid, width: 2.0 };
     Some(ChartSpec {
         title: "Where in the distribution the runs part".to_owned(),
         subtitle: subtitle(compared.new, "Response time by percentile, valid trials merged"),
         height: 8 + 270 * panels.len() as u32,
         panels,
-        legend: vec![side(format!("base: {base}"), of_base(neutral)), side(format!("new: {new}"), neutral)],
+        legend: vec![side(base, of_base(neutral)), side(new, neutral)],
     })
 }
 

@@ -36,6 +36,7 @@ pub fn comparison() -> Comparison {
         rows,
         left_out: vec!["chat/sse of candidate, block 3: INVALID (late-sends)".to_owned()],
         verdict: Verdict::Regression,
+        look: None,
     }
 }
 
@@ -77,7 +78,7 @@ fn framing(arm: &str) -> Row {
         is_gated: false,
         effect: None,
         note: Some("the same in every trial".to_owned()),
-        ..row(arm, Metric::BytesPerMessage, 10.0, 1.0, 0.0, Verdict::NoChange)
+        ..row(arm, Metric::FramingPerMessage, 10.0, 1.0, 0.0, Verdict::NoChange)
     }
 }
 

@@ -24,10 +24,8 @@ pub fn spec(compared: Compared) -> Option<ChartSpec> {
     }
     let paired = comparison.design == Design::Paired;
     let entry = |label: String, swatch| Entry { label, swatch };
-    let mut legend = vec![
-        entry(format!("base: {}", comparison.base.name), Swatch::Ring(NEUTRAL)),
-        entry(format!("new: {}", comparison.new.name), Swatch::Dot(NEUTRAL)),
-    ];
+    let [base, new] = words::sides(comparison);
+    let mut legend = vec![entry(base, Swatch::Ring(NEUTRAL)), entry(new, Swatch::Dot(NEUTRAL))];
     if paired {
         let line = Ink { colour: NEUTRAL.lighter(LIGHTER), dash: Dash::Solid, width: 1.0 };
         legend.push(entry("a pair".to_owned(), Swatch::Line(line)));

@@ -1,14 +1,16 @@
 //! How the figures of a comparison are said, in charts, tables and failures alike.
 
+use crate::chart::draw::LONGEST;
+use crate::chart::short::told_apart;
 use crate::units::three_digits;
-use crate::verdict::{Comparison, Effect, Metric, Row, Verdict};
+use crate::verdict::{AS_MULTIPLE, Comparison, Design, Effect, Metric, Row, Verdict};
 
 /// A ratio as a change: `+11.8 %`, `−3.0 %`, and beyond eleven times as much `×12.3`.
 pub fn change(ratio: f64) -> String {
     match ratio {
         r if r.is_nan() => "–".to_owned(),
         r if r.is_infinite() => "∞".to_owned(),
-        r if r >= 11.0 => format!("×{}", three_digits(r)),
+        r if r >= AS_MULTIPLE => format!("×{}", three_digits(r)),
         r if r >= 1.0 || (r - 1.0).abs() < 5e-4 => format!("+{:.1} %", (r - 1.0).abs() * 100.0),
         r => format!("−{:.1} %", (1.0 - r) * 100.0),
     }
@@ -32,9 +34,20 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::P99 => "p99",
         Metric::DeliveredRate => "delivered rate",
         Metric::CpuPerMessage => "CPU a message",
-        Metric::BytesPerMessage => "framing a message",
+        Metric::FramingPerMessage => "framing a message",
         Metric::FailedTrials => "failed trials",
     }
+}
+
+/// What legends call the two runs: their parts, and as much of their names as there is room for and tells them apart.
+pub fn sides(comparison: &Comparison) -> [String; 2] {
+    let parts = match comparison.design {
+        Design::Paired => ["base", "candidate"],
+        Design::Separate => ["base", "new"],
+    };
+    let room = LONGEST - parts.iter().map(|part| part.len()).max().unwrap_or(0) - ": ".len();
+    let [base, new] = told_apart([&comparison.base.name, &comparison.new.name], room);
+    [format!("{}: {base}", parts[0]), format!("{}: {new}", parts[1])]
 }
 
 /// The sign of a verdict, for those who see no colours.
@@ -100,6 +113,19 @@ mod tests {
         let said: Vec<String> = [1.118, 0.97, 1.0, 0.9999, 15.0, f64::INFINITY, 0.0].into_iter().map(change).collect();
         assert_eq!(said, ["+11.8 %", "−3.0 %", "+0.0 %", "+0.0 %", "×15.0", "∞", "−100.0 %"]);
         assert_eq!(interval((Some(1.081), None)), "[+8.1 %, ?]");
+    }
+
+    #[test]
+    fn two_long_commands_are_told_apart_in_a_legend() {
+        let mut comparison = testing::comparison();
+        assert_eq!(sides(&comparison), ["base: main", "candidate: candidate"]);
+        let command = |build: &str| format!("./target/release/server-of-ours {build} --port {{port}} --threads 4");
+        (comparison.base.name, comparison.new.name) = (command("--old"), command("--new"));
+        let [base, new] = sides(&comparison);
+        assert!(base.contains("--old") && new.contains("--new"), "{base} | {new}");
+        assert!(base.chars().count() <= LONGEST && new.chars().count() <= LONGEST);
+        comparison.design = Design::Separate;
+        assert!(sides(&comparison)[1].starts_with("new: "));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What can be typed about judging one run by another; `run` takes the same.
 
 use super::Format;
-use crate::units::{Share, UnitError};
+use crate::units::Share;
 use crate::verdict::{Metric, Options, Rules};
-use clap::Args as ClapArgs;
 use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as ClapArgs};
 use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
@@ -33,7 +34,7 @@ Examples:
 
 docs/verdicts.md says how it is judged, and what to do about each outcome.
 Exit codes: 0 no regression, 1 a file can't be read or every trial failed, 2 command line wrong,
-94 not comparable, 95 no trial of an arm can be trusted, 96 regression, 97 inconclusive (with --strict).";
+94 not comparable, or nothing was judged, 95 no trial of an arm can be trusted, 96 regression, 97 inconclusive (with --strict).";
 
 /// How one run is judged by another.
 #[derive(Debug, ClapArgs)]
@@ -66,8 +67,14 @@ impl JudgeArgs {
         // Were the band of NO CHANGE narrower than noise, some changes would be neither, with any number of trials.
         let rules = Rules { alpha: self.alpha.part(), noise, equivalence: usual.equivalence.max(noise) };
         let metrics = if self.metrics.is_empty() { Metric::ALL.to_vec() } else { self.metrics.clone() };
-        Options { rules, arms: self.arms.clone(), metrics, force: self.force, names }
+        Options { rules, arms: self.arms.clone(), metrics, force: self.force, names, look: None }
     }
+}
+
+/// The first of these flags that was typed. One that the environment sets is meant for whatever is judged.
+pub(in crate::cli) fn typed(matches: &ArgMatches) -> Option<&'static str> {
+    let flags = ["arms", "metrics", "alpha", "noise", "strict", "force"];
+    flags.into_iter().find(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine))
 }
 
 fn alpha(text: &str) -> Result<Share, String> {
@@ -79,11 +86,18 @@ fn noise(text: &str) -> Result<Share, String> {
 }
 
 fn within(text: &str, range: std::ops::RangeInclusive<f64>, advice: &str) -> Result<Share, String> {
-    let share: Share = text.parse().map_err(|error: UnitError| error.to_string())?;
-    range.contains(&share.part()).then_some(share).ok_or_else(|| advice.to_owned())
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
+    match text.parse::<Share>() {
+        Ok(share) if range.contains(&share.part()) => Ok(share),
+        // What is more than the whole is out of range like other numbers.
+        Err(error) if number.is_err() => Err(error.to_string()),
+        _ => Err(advice.to_owned()),
+    }
 }
 
 fn metric(text: &str) -> Result<Metric, String> {
+    // What framing was called before it was told apart from bytes.
+    let text = if text == "bytes-per-message" { Metric::FramingPerMessage.name() } else { text };
     Metric::ALL.into_iter().find(|metric| metric.name() == text).ok_or_else(|| {
         let names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         format!("choose from {}", names.join(", "))

@@ -1,6 +1,6 @@
 //! What can be typed about running two servers against each other.
 
-use super::{ColorArgs, Format, JudgeArgs, PlanArgs};
+use super::{ColorArgs, Format, JudgeArgs, PlanArgs, count};
 use crate::catalog::TargetUrl;
 use crate::units::Span;
 use clap::Args as ClapArgs;
@@ -34,7 +34,7 @@ pub(in crate::cli) struct DuetArgs {
     #[arg(long, env = "WSBENCH_RESTART", value_parser = FalseyValueParser::new())]
     pub restart: bool,
     /// How often each arm is run on both; from 14 up, half of them may be enough
-    #[arg(long, value_name = "N", default_value = "20", env = "WSBENCH_PAIRS")]
+    #[arg(long, value_name = "N", default_value = "20", env = "WSBENCH_PAIRS", value_parser = count)]
     pub pairs: NonZeroU32,
     #[command(flatten)]
     pub judge: JudgeArgs,
@@ -63,7 +63,8 @@ Examples:
 Commands are run by `sh -c`, each in a process group of its own, which is ended when the duet is: in any way. Their output is
 in the report's folder. Both run all the time, unless --restart. docs/verdicts.md says how it is judged.
 Exit codes: 0 no regression, 1 a server could not be measured, 2 command line wrong, 95 too many trials could not be trusted,
-96 regression, 97 inconclusive (with --strict), 104 scenario invalid, 105 interrupted.";
+94 nothing would be, or was, judged, 96 regression, 97 inconclusive (with --strict), 99 a threshold was broken or could not be
+measured, 104 scenario invalid, 105 interrupted.";
 
 /// `--url [ARM=]PATH|URL`; ports stay to be filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]

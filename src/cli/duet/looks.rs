@@ -1,6 +1,6 @@
 //! When a duet is judged: once, or twice if it is long enough, each look spending its share of the chance of a false alarm.
 
-use crate::verdict::{Comparison, Options, Rules, Verdict};
+use crate::verdict::{Comparison, Look, Options, Rules, Verdict};
 
 /// From so many pairs up there may be a first look, after half of them.
 const WORTH_TWO: u32 = 12;
@@ -32,12 +32,13 @@ impl Looks {
     /// `options` with what the first or the last look may spend.
     pub(super) fn options(&self, options: &Options, is_first: bool) -> Options {
         let first = self.alpha * FIRST;
-        let alpha = match (self.first_after(), is_first) {
-            (None, _) => self.alpha,
-            (Some(_), true) => first,
-            (Some(_), false) => self.alpha - first,
+        let (alpha, number) = match (self.first_after(), is_first) {
+            (None, _) => return Options { rules: Rules { alpha: self.alpha, ..options.rules }, ..options.clone() },
+            (Some(_), true) => (first, 1),
+            (Some(_), false) => (self.alpha - first, 2),
         };
-        Options { rules: Rules { alpha, ..options.rules }, ..options.clone() }
+        let look = Some(Look { number, of: 2, alpha: self.alpha });
+        Options { rules: Rules { alpha, ..options.rules }, look, ..options.clone() }
     }
 }
 
@@ -61,6 +62,9 @@ mod tests {
         assert_eq!(twenty.first_after(), Some(10));
         let spent = |is_first| twenty.options(&options, is_first).rules.alpha;
         assert!((spent(true) - 0.01).abs() < 1e-12 && (spent(false) - 0.04).abs() < 1e-12);
+        let look = |is_first| twenty.options(&options, is_first).look.map(|look| (look.number, look.of, look.alpha));
+        assert_eq!((look(true), look(false)), (Some((1, 2, 0.05)), Some((2, 2, 0.05))));
+        assert_eq!(Looks::of(11, 0.05, 1).options(&options, false).look, None, "one look needs no name");
         assert_eq!(Looks::of(11, 0.05, 1).first_after(), None);
         assert_eq!(Looks::of(11, 0.05, 1).options(&options, false).rules.alpha, 0.05);
         // Six pairs of which all got worse are one chance in 64, which is more than a fifth of 5 %.
@@ -98,6 +102,7 @@ mod tests {
             rows,
             left_out: Vec::new(),
             verdict,
+            look: None,
         };
         use Verdict::{Improvement, Inconclusive, NoChange, Regression};
         let told = [row(Metric::P50, NoChange, true), row(Metric::P99, Improvement, true)];

@@ -134,6 +134,7 @@ proptest! {
     ) {
         let mut wire = Vec::new();
         let mut want = Vec::new();
+        let mut bodies = Vec::new();
         for (kind, size) in kinds {
             let body = "b".repeat(size);
             let (text, status, size) = match kind {
@@ -146,6 +147,11 @@ proptest! {
                     (format!("{head}{chunk}0\r\n\r\n"), 503, size)
                 }
             };
+            match kind {
+                0 | 3 => bodies.extend_from_slice(body.as_bytes()),
+                2 => bodies.extend_from_slice(b"hello,0123456789"),
+                _ => {}
+            }
             wire.extend_from_slice(text.as_bytes());
             want.push(response(status, size as u64, true));
         }
@@ -153,6 +159,14 @@ proptest! {
         let mut decoder = ResponseDecoder::default();
         prop_assert_eq!(all(&mut decoder, &chunks).unwrap(), want);
         prop_assert!(decoder.is_clean());
+        let mut came = Vec::new();
+        for mut chunk in chunks {
+            while !chunk.is_empty() {
+                let (used, _) = decoder.push_with(chunk, |bytes| came.extend_from_slice(bytes)).unwrap();
+                chunk = &chunk[used..];
+            }
+        }
+        prop_assert_eq!(came, bodies);
     }
 
     #[test]

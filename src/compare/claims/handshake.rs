@@ -37,7 +37,11 @@ pub fn paid_once(sides: &Sides) -> Option<Judged> {
     });
     Some(Judged {
         effects: vec![cost, after, first_ratio],
-        prediction: Some("two round trips to a joined WebSocket (TCP, upgrade), as to a first poll".to_owned()),
+        prediction: Some(if Sides::speaks_tls(sides.websocket) {
+            "three round trips to a joined WebSocket (TCP, TLS 1.3, upgrade), as to a first poll over TLS".to_owned()
+        } else {
+            "two round trips to a joined WebSocket (TCP, upgrade), as to a first poll".to_owned()
+        }),
         against,
         verdict,
     })

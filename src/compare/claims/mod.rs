@@ -189,11 +189,21 @@ impl<'a> Sides<'a> {
         ratio_of(self.polling, self.websocket, what, figure)
     }
 
+    /// Whether an arm spoke TLS.
+    fn speaks_tls(cell: &Cell) -> bool {
+        cell.trials.iter().any(|trial| trial.outcome.tls.is_some())
+    }
+
     /// `judged` without a firm verdict where too few trials stand behind it.
     fn limited(&self, mut judged: Judged) -> Judged {
         let valid = |cell: &Cell| cell.trials.iter().filter(|t| t.is_valid()).count();
         let compared = judged.effects.iter().flatten().map(|effect| effect.spread.trials);
         let fewest = compared.chain([valid(self.websocket), valid(self.polling)]).min().unwrap_or(0);
+        if Sides::speaks_tls(self.websocket) != Sides::speaks_tls(self.polling) {
+            judged
+                .against
+                .push("only one of the two speaks TLS, which takes bytes and round trips of its own".to_owned());
+        }
         if fewest < ENOUGH {
             judged.against.push(match fewest {
                 0 => "no trial of one side was valid".to_owned(),
@@ -282,6 +292,22 @@ mod tests {
         for row in &rows {
             assert!(!row.effects.is_empty() && row.conditions.contains("10ms emulated"), "{row:?}");
         }
+    }
+
+    #[test]
+    fn tls_on_one_side_alone_is_held_against_every_claim() {
+        let mut document = testing::document();
+        let against = |document: &Document| {
+            let of_tls = |claim: &Claim| claim.against.iter().any(|a| a.contains("only one of the two speaks TLS"));
+            claims(document).iter().filter(|claim| of_tls(claim)).count()
+        };
+        assert_eq!(against(&document), 0);
+        let speak = |cell: &mut Cell| cell.trials[0].outcome.tls = Some(Default::default());
+        document.cells.iter_mut().filter(|cell| cell.transport == "websocket").for_each(speak);
+        assert_eq!(against(&document), 5);
+        assert!(claims(&document)[4].prediction.as_ref().unwrap().contains("TLS"));
+        document.cells.iter_mut().for_each(speak);
+        assert_eq!(against(&document), 0);
     }
 
     #[test]

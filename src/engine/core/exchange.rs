@@ -1,6 +1,6 @@
 //! What each workload does with a scheduled unit, and what an arrival means for it.
 
-use super::{Action, Arrived, Core, Entry, Failure, Kind, Metric, Pacer, SessionId, Unsent};
+use super::{Action, Arrived, Core, Entry, Failure, Kind, MOST_ON_BOOKS, Metric, Pacer, SessionId, Unsent};
 use crate::catalog::Closer;
 use crate::clock::Nanos;
 use crate::engine::pacer::Due;
@@ -42,7 +42,7 @@ impl Core {
 
     fn request(&mut self, due: &Due, now: Nanos, actions: &mut Vec<Action>) -> Result<(), Skipped> {
         let session = self.open_session(self.roster.local(due.sender))?;
-        self.ledger.open(due.id, session, due.at, now, std::iter::once(0));
+        self.ledger.open(due.id, session, due.at, now, 0..self.replies);
         self.send(due, session, now, actions);
         Ok(())
     }
@@ -126,6 +126,7 @@ impl Core {
         counters.sent += 1;
         counters.expected += u64::from(entry.expected);
         self.recorder.note_sent(at);
+        self.ask_acknowledgement(id, entry.session);
         if !self.is_sent_by_target() {
             self.recorder.record(Metric::Queueing, entry.due, at.saturating_sub(entry.taken));
         }
@@ -171,7 +172,7 @@ impl Core {
             _ => self.advance(now, actions),
         }
         let Some(tag) = Tag::find(payload).filter(|tag| tag.run == self.setup.run) else {
-            self.recorder.counters(now).unmatched += 1;
+            self.recorder.counters(now).foreign += 1;
             return;
         };
         if self.stopped && self.window.is_some_and(|w| tag.due >= w.measure_to) {
@@ -184,17 +185,45 @@ impl Core {
         }
     }
 
-    /// An answer arrived: to which message, the connection knows.
+    /// An answer arrived: to which message, the connection or the dialect knows.
     pub(super) fn answer(&mut self, now: Nanos, session: SessionId, id: u64, actions: &mut Vec<Action>) {
-        if self.is_settled {
+        if self.is_settled || self.roster.is_publisher(session) {
             return;
         }
         self.give_up_waiting(now);
+        let due = self.ledger.get(id).map(|entry| entry.due);
+        if self.stopped && self.window.zip(due).is_some_and(|(window, due)| due >= window.measure_to) {
+            return;
+        }
         match self.match_arrival(id, session) {
             Arrived::Duplicate => self.recorder.counters(now).duplicate += 1,
             Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
             Arrived::Owed(entry) => self.delivered(now, id, session, &entry, actions),
         }
+    }
+
+    /// A message was sent, which the target is to acknowledge if it does so. One too many to remember stays without.
+    fn ask_acknowledgement(&mut self, id: u64, session: SessionId) {
+        let Some(waiting) = &mut self.unacknowledged else { return };
+        self.recorder.outcome_mut().acknowledgements.asked += 1;
+        if waiting.len() < MOST_ON_BOOKS {
+            waiting.insert(id, session);
+        }
+    }
+
+    /// The target says that it took message `id`. As with errors, all phases count.
+    pub(super) fn acknowledged(&mut self, session: SessionId, id: u64) {
+        let Some(waiting) = &mut self.unacknowledged else { return };
+        if self.is_settled {
+            return;
+        }
+        let is_matched = waiting.get(&id) == Some(&session);
+        if is_matched {
+            waiting.remove(&id);
+        }
+        let counts = &mut self.recorder.outcome_mut().acknowledgements;
+        counts.matched += u64::from(is_matched);
+        counts.unmatched += u64::from(!is_matched);
     }
 
     /// Whether message `id` was owed to `session`.
@@ -208,7 +237,11 @@ impl Core {
                 return Arrived::Unmatched;
             }
         }
-        let seat = if self.setup.cell.workload.groups().is_some() { self.roster.seat(session) } else { 0 };
+        let seat = match self.setup.cell.workload.groups() {
+            Some(_) => self.roster.seat(session),
+            // Whichever of the replies it is: the next.
+            None => (0..self.replies).find(|seat| self.ledger.is_owing(id, *seat)).unwrap_or(0),
+        };
         self.ledger.arrived(id, seat)
     }
 
@@ -238,7 +271,10 @@ impl Core {
                 }
             }
             Workload::Echo { .. } => {
-                if !is_late {
+                if entry.remaining == 0 && self.replies > 1 {
+                    self.recorder.record(Metric::LastReceipt, entry.due, response);
+                }
+                if entry.remaining == 0 && !is_late {
                     self.answered(self.roster.global(session), now);
                 }
             }
@@ -264,7 +300,10 @@ impl Core {
     /// nobody is woken for it.
     pub(super) fn give_up_waiting(&mut self, now: Nanos) {
         while let Some((until, id, session)) = self.patience.front().copied() {
-            let seat = if self.setup.cell.workload.groups().is_some() { self.roster.seat(session) } else { 0 };
+            let seat = match self.setup.cell.workload.groups() {
+                Some(_) => self.roster.seat(session),
+                None => self.replies - 1,
+            };
             let is_waiting = self.ledger.is_owing(id, seat);
             if is_waiting && until >= now {
                 break;

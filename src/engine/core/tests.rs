@@ -2,7 +2,8 @@
 //! compared with what was simulated. No real time passes.
 
 use super::*;
-use crate::catalog::{Arrival, Closer};
+use crate::catalog::{Arrival, Closer, Custom, Dialect, Emit, SocketIo};
+use crate::measure::Acknowledgements;
 use crate::plan::FirstMessage;
 use crate::transport::ErrorClass;
 use std::cmp::Reverse;
@@ -114,6 +115,46 @@ fn overtaken_datagrams_are_reordered() {
 }
 
 #[test]
+fn what_a_later_message_of_its_sender_overtook_is_lost_and_the_rest_unfinished() {
+    // One copy in ten is dropped, and from a second on every other receiver hears nothing any more.
+    let came = std::cell::RefCell::new(Vec::new());
+    let is_dropped = |id: u64, receiver: u32, at| {
+        crate::seed::pick(5, id << 8 | u64::from(receiver), 10) == 0 || (at >= 1000 * MS && receiver.is_multiple_of(2))
+    };
+    let fate = |copy: Copy| {
+        let drops = is_dropped(copy.id, copy.receiver, copy.at);
+        came.borrow_mut().push((copy.id, copy.receiver, copy.at, !drops));
+        if drops { vec![] } else { vec![MS] }
+    };
+    let run = |workload, url: bool| {
+        came.borrow_mut().clear();
+        let mut setup = setup(workload, websocket(), Arrival::Constant);
+        if url {
+            setup.cell.target = Target::Url("ws://192.0.2.1:80/".parse().unwrap());
+        }
+        World::new(setup, &fate).run(None)
+    };
+    for workload in [chat(), echo()] {
+        let outcome = run(workload.clone(), true);
+        let came = came.borrow();
+        // Twenty sessions take turns.
+        let is_overtaken =
+            |id: u64, receiver| came.iter().any(|c| c.0 > id && c.0 % 20 == id % 20 && c.1 == receiver && c.3);
+        let missing = came.iter().filter(|(_, _, at, came)| *at >= 100 * MS && !came);
+        let total = missing.clone().count() as u64;
+        let lost = missing.filter(|(id, receiver, ..)| is_overtaken(*id, *receiver)).count() as u64;
+        let counters = outcome.measure;
+        assert_eq!((counters.lost, counters.unfinished), (lost, total - lost));
+        assert!(counters.lost > 50 && counters.unfinished > 50 && counters.reordered == 0 && counters.balance());
+    }
+    let own = run(chat(), false).measure;
+    assert!(own.lost == 0 && own.unfinished > 0, "the embedded target's order isn't followed");
+    // A slot of a connect workload is another connection each time.
+    let connect = Workload::Connect { payload: payload(), first: FirstMessage::Echo, closer: Closer::Client };
+    assert_eq!(run(connect, true).measure.lost, 0);
+}
+
+#[test]
 fn push_at_a_url_is_timed_by_our_own_clock_alone() {
     let fate = |_: Copy| vec![3 * MS];
     let mut setup = setup(Workload::Push { payload: payload(), topics: 4 }, websocket(), Arrival::Constant);
@@ -134,7 +175,7 @@ fn push_at_a_url_is_timed_by_our_own_clock_alone() {
 }
 
 #[test]
-fn strays_and_other_runs_are_unmatched() {
+fn strays_and_other_runs_are_told_apart() {
     let fate = |_: Copy| vec![MS];
     let mut world = World::new(setup(echo(), websocket(), Arrival::Constant), &fate);
     let tag = |run, id| Tag { kind: Kind::Message, run, id, due: 0 }.encode().to_vec();
@@ -142,7 +183,8 @@ fn strays_and_other_runs_are_unmatched() {
         world.flying.push(Reverse((300 * MS, 0, 3, stray)));
     }
     let outcome = world.run(None);
-    assert_eq!((outcome.measure.unmatched, outcome.measure.duplicate), (3, 0));
+    let counters = outcome.measure;
+    assert_eq!((counters.foreign, counters.unmatched, counters.duplicate), (2, 1, 0));
     assert!(outcome.measure.balance());
 }
 
@@ -183,15 +225,88 @@ fn an_answer_counts_as_the_message_does_that_it_stands_for() {
         };
         let (message, answer) = (run(false), run(true));
         assert!(answer.measure.late > 0 && answer.measure.unfinished > 0 && answer.measure.balance());
-        // Twice is no duplicate by a tag here, but an answer that nobody awaits.
-        let unmatched = message.measure.duplicate;
-        let want = crate::measure::Counters { duplicate: 0, unmatched, ..message.measure };
-        assert_eq!((answer.measure, unmatched > 0), (want, true), "{arrival}");
+        assert_eq!((answer.measure, answer.measure.duplicate > 0), (message.measure, true), "{arrival}");
         for metric in [Metric::ResponseTime, Metric::ServiceTime] {
             let (message, answer) = (message.histograms.get(metric).unwrap(), answer.histograms.get(metric).unwrap());
             assert_eq!((message.count(), message.mean()), (answer.count(), answer.mean()), "{metric:?}");
         }
     }
+}
+
+/// An echo whose requests get three replies each.
+fn three_replies(arrival: Arrival) -> Setup {
+    let mut setup = setup(echo(), websocket(), arrival);
+    let custom = Custom { replies: 3.try_into().unwrap(), ..Custom::default() };
+    setup.cell.dialect = Dialect::Custom(Box::new(custom));
+    setup
+}
+
+#[test]
+fn every_one_of_several_replies_is_owed_and_the_last_ends_the_wait() {
+    // The third reply of every tenth request doesn't come.
+    let fate = |copy: Copy| if copy.id.is_multiple_of(10) { vec![MS, 3 * MS] } else { vec![MS, 3 * MS, 7 * MS] };
+    for has_answers in [false, true] {
+        let mut world = World::new(three_replies(Arrival::Constant), &fate);
+        world.has_answers = has_answers;
+        let outcome = world.run(None);
+        let counters = outcome.measure;
+        assert_eq!((counters.expected, counters.unfinished), (3 * counters.sent, counters.sent / 10));
+        assert_eq!((counters.duplicate, counters.unmatched, counters.foreign), (0, 0, 0));
+        assert!(counters.balance());
+        let count = |metric| outcome.histograms.get(metric).unwrap().count();
+        assert_eq!(count(Metric::ResponseTime), counters.delivered);
+        assert_eq!(count(Metric::LastReceipt), counters.sent - counters.sent / 10);
+        assert_eq!(at(&outcome, Metric::LastReceipt, 0.5).round(), 7.0);
+        assert_eq!(at(&outcome, Metric::ResponseTime, 0.2).round(), 1.0);
+    }
+}
+
+#[test]
+fn closed_arrival_waits_for_the_last_of_several_replies() {
+    let fate = |_: Copy| vec![MS, 2 * MS, 20 * MS];
+    let outcome = World::new(three_replies(Arrival::Closed), &fate).run(None);
+    // 20 sessions, one request each 20 ms over 1.1 s.
+    let all = outcome.measure.sent + outcome.warmup.sent;
+    assert!((1080..=1120).contains(&all), "{all}");
+}
+
+#[test]
+fn a_reply_too_many_is_a_duplicate() {
+    let fate = |_: Copy| vec![MS, 2 * MS, 3 * MS, 4 * MS];
+    let outcome = World::new(three_replies(Arrival::Constant), &fate).run(None);
+    let counters = outcome.measure;
+    // The run ends with the last reply that is owed.
+    assert_eq!((counters.duplicate, counters.delivered), (counters.sent - 1, counters.expected));
+}
+
+#[test]
+fn a_target_that_answers_in_its_own_order_is_seen_to() {
+    // A session sends every 20 ms; every tenth of its messages takes 30 ms, over a transport that keeps the order.
+    let fate = |copy: Copy| vec![if (copy.id / 20).is_multiple_of(10) { 30 * MS } else { MS }];
+    let mut custom = three_replies(Arrival::Constant);
+    custom.cell.dialect = Dialect::Custom(Box::default());
+    let outcome = World::new(custom, &fate).run(None);
+    assert!(outcome.order_tracked && outcome.measure.reordered > 50, "{:?}", outcome.measure);
+}
+
+#[test]
+fn acknowledgements_are_counted_beside_deliveries_and_waited_for() {
+    let mut setup = setup(chat(), websocket(), Arrival::Constant);
+    let publish = Some(Emit { ack: true, ..Emit::default() });
+    setup.cell.dialect =
+        Dialect::SocketIo(Box::new(SocketIo { publish, receive: Some(Default::default()), ..SocketIo::default() }));
+    let fate = |_: Copy| vec![MS];
+    let mut world = World::new(setup, &fate);
+    // The last ones come long after the last delivery.
+    world.acknowledges = Some(300 * MS);
+    // Of what was never sent, and of what was acknowledged before, by anyone.
+    for (at, session, id) in [(400 * MS, 0, 9_999_999), (900 * MS, 0, 0), (900 * MS, 1, 0)] {
+        world.flying.push(Reverse((at, 0, session, world::acknowledgement(id))));
+    }
+    let outcome = world.run(None);
+    let Acknowledgements { asked, matched, unmatched } = outcome.acknowledgements;
+    assert_eq!((asked, matched, unmatched), (outcome.warmup.sent + outcome.measure.sent, asked, 3));
+    assert_eq!((outcome.measure.unmatched, outcome.measure.duplicate), (0, 0));
 }
 
 #[test]

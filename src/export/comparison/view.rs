@@ -55,7 +55,7 @@ impl View {
         rows.sort_by_key(|row| !row.is_gated);
         View {
             scenario: comparison.scenario.clone(),
-            verdict: comparison.verdict.words(),
+            verdict: comparison.word(),
             sign: words::sign(comparison.verdict),
             class: class(comparison.verdict),
             headline: words::headline(comparison),
@@ -69,7 +69,7 @@ impl View {
                 .collect(),
             rows: rows.into_iter().map(|row| row_view(comparison, row)).collect(),
             left_out: comparison.left_out.clone(),
-            rules: rules(&comparison.rules),
+            rules: rules(comparison),
             facts: both(base, new),
         }
     }
@@ -88,7 +88,7 @@ fn row_view(comparison: &Comparison, row: &Row) -> RowView {
         sign: words::sign(row.verdict),
         class: class(row.verdict),
         note: row.note.clone().unwrap_or_default(),
-        words: row.words(comparison.design),
+        words: row.words(comparison),
     }
 }
 
@@ -110,11 +110,13 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
-fn rules(rules: &Rules) -> String {
+fn rules(comparison: &Comparison) -> String {
+    let rules: &Rules = &comparison.rules;
+    let look = comparison.look_in_words().map_or(String::new(), |look| format!(". This is {look}"));
     let percent = |share: f64| format!("{} %", (share * 1e4).round() / 1e2);
     format!(
         "A change counts from {} on, with a chance of {} that any gated figure alarms by accident (Holm's correction); “no \
-         change” means that the {} interval lies within ±{}",
+         change” means that the {} interval lies within ±{}{look}",
         percent(rules.noise),
         percent(rules.alpha),
         percent(rules.confidence()),

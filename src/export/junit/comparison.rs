@@ -12,18 +12,24 @@ pub fn of_comparison(comparison: &Comparison, new: &Document) -> String {
     properties.push(("new", comparison.new.name.clone()));
     properties.extend(comparison.differences.iter().map(|difference| ("differs", difference.to_string())));
     let gated = comparison.rows.iter().filter(|row| row.is_gated);
+    // A suite without a case looks as if all were well.
+    let nothing = comparison.unjudged().map(|why| Case {
+        class: comparison.scenario.clone(),
+        name: "something was judged".to_owned(),
+        outcome: Outcome::Error("NOT JUDGED", why),
+    });
     Suite {
         name: comparison.scenario.clone(),
         started: comparison.new.started.clone(),
         properties,
-        cases: gated.map(|row| of_row(comparison, row)).chain(of_thresholds(new)).collect(),
+        cases: nothing.into_iter().chain(gated.map(|row| of_row(comparison, row))).chain(of_thresholds(new)).collect(),
     }
     .xml()
 }
 
 fn of_row(comparison: &Comparison, row: &Row) -> Case {
     let note = row.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
-    let words = format!("{}{note}", row.words(comparison.design));
+    let words = format!("{}{note}", row.words(comparison));
     Case {
         class: format!("{}.{}/{}", comparison.scenario, row.workload, row.arm),
         name: row.metric.name().to_owned(),
@@ -55,7 +61,18 @@ mod tests {
             "{xml}"
         );
         assert!(xml.contains("<skipped message=\"INCONCLUSIVE chat/sse p99 "), "{xml}");
-        assert!(!xml.contains("bytes-per-message"), "{xml}");
+        assert!(!xml.contains("framing-per-message"), "{xml}");
+    }
+
+    #[test]
+    fn where_nothing_was_judged_the_suite_is_not_green() {
+        let mut nothing = testing::comparison();
+        nothing.rows.iter_mut().for_each(|row| row.is_gated = false);
+        let xml = of_comparison(&nothing, &document());
+        assert!(
+            xml.contains("tests=\"1\" failures=\"0\" errors=\"1\"") && xml.contains("type=\"NOT JUDGED\""),
+            "{xml}"
+        );
     }
 
     #[test]

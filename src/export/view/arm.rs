@@ -1,6 +1,7 @@
 //! One arm in words.
 
 use super::{DASH, nanos};
+use crate::measure::Handshakes;
 use crate::result::{BytesPerMessage, Cell, CellSummary, Quantiles, Reached};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct ArmView {
     /// Every other time that was measured: name and quantiles.
     pub times: Vec<(&'static str, Percentiles)>,
     pub polls: Vec<(&'static str, String)>,
+    /// What TLS handshakes agreed on, and how many there were.
+    pub tls: Option<String>,
     /// Block, p50, p99, reach, `valid` or `INVALID`.
     pub trials: Vec<[String; 5]>,
 }
@@ -95,6 +98,7 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         memory: memory(&summary),
         times: times_of(&summary),
         polls: polls(&summary),
+        tls: summary.tls.as_ref().map(Handshakes::in_words),
         trials: summary
             .per_trial
             .iter()
@@ -129,7 +133,7 @@ fn skipped(summary: &CellSummary) -> String {
 
 fn counts(summary: &CellSummary) -> Vec<(&'static str, String)> {
     let c = &summary.counters;
-    vec![
+    let mut counts = vec![
         ("scheduled", c.scheduled.to_string()),
         ("sent", c.sent.to_string()),
         ("skipped", c.skipped.to_string()),
@@ -141,7 +145,13 @@ fn counts(summary: &CellSummary) -> Vec<(&'static str, String)> {
         ("duplicate", c.duplicate.to_string()),
         ("reordered", c.reordered.map_or(DASH.to_owned(), |n| n.to_string())),
         ("unmatched", c.unmatched.to_string()),
-    ]
+        ("foreign", c.foreign.to_string()),
+    ];
+    if let Some(a) = &summary.acknowledgements {
+        counts.push(("acknowledged", format!("{} of {}", a.matched, a.asked)));
+        counts.push(("acknowledged unasked", a.unmatched.to_string()));
+    }
+    counts
 }
 
 fn times_of(summary: &CellSummary) -> Vec<(&'static str, Percentiles)> {
@@ -155,6 +165,7 @@ fn times_of(summary: &CellSummary) -> Vec<(&'static str, Percentiles)> {
         ("TCP", &connect.tcp),
         ("TLS", &connect.tls),
         ("upgrade or join", &connect.upgrade),
+        ("switch to the WebSocket", &connect.switch),
         ("connect in all", &connect.total),
         ("first message", &connect.first_message),
         ("close", &summary.close),

@@ -34,7 +34,16 @@ pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
         ));
         facts.push((
             "measured",
-            format!("{} a trial, after {}", show_nanos(load.duration as f64), show_nanos(load.warmup as f64)),
+            match load.warmup {
+                0 => format!("{} a trial, without a warmup", show_nanos(load.duration as f64)),
+                warmup => {
+                    format!(
+                        "{} a trial, after {} of warmup",
+                        show_nanos(load.duration as f64),
+                        show_nanos(warmup as f64)
+                    )
+                }
+            },
         ));
         match &document.capacity {
             None => {
@@ -45,7 +54,7 @@ pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
         }
     }
     facts.push(("seed", document.seed.to_string()));
-    facts.push(("command", document.meta.command_line.join(" ")));
+    facts.push(("command", typed(&document.meta.command_line)));
     facts.push(("scenario", format!("{} (SHA-256 {})", document.scenario.path, short(&document.scenario.hash))));
     facts.push(("plan", format!("SHA-256 {}", short(&document.plan_hash))));
     facts.push(("wsbench", document.meta.wsbench_version.clone()));
@@ -53,6 +62,16 @@ pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
         facts.push(("git revision", revision.clone()));
     }
     facts
+}
+
+/// A command line as a shell takes it, to be typed again.
+fn typed(arguments: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let word = |argument: &String| match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.clone(),
+        false => format!("'{}'", argument.replace('\'', "'\\''")),
+    };
+    arguments.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn of_search(capacity: &Capacity) -> [(&'static str, String); 5] {
@@ -119,5 +138,19 @@ fn measured_floor(floor: &NetworkFloor) -> String {
             floor.sent,
             floor.method
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_typed_again() {
+        let line = ["wsbench", "duet", "--base", "./old --port {port}", "--slo=p99<1s", "", "it's", "a=b:/c,1%"];
+        assert_eq!(
+            typed(&line.map(str::to_owned)),
+            "wsbench duet --base './old --port {port}' '--slo=p99<1s' '' 'it'\\''s' a=b:/c,1%"
+        );
     }
 }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::clock::SECOND;
 use crate::measure::{
-    BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Outcome, Traffic, Volume,
+    Acknowledgements, BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Outcome,
+    Traffic, Volume,
 };
 use crate::result::{Cell, Document, KernelBytesInUse, KernelMemory, Trial, Usage};
 
@@ -38,6 +39,11 @@ impl Cell {
         let mut sum = Traffic::default();
         self.trusted().iter().for_each(|t| sum += t.outcome.traffic);
         sum
+    }
+
+    /// Whether the target is at a Unix socket, which no wire leads to.
+    pub fn is_by_unix_socket(&self) -> bool {
+        ["unix:/", "ws+unix:/", "http+unix:/"].iter().any(|scheme| self.target.starts_with(scheme))
     }
 
     /// Whether answers are waited for, so that latency hides a stall.
@@ -98,10 +104,13 @@ impl Cell {
                 tcp: quantiles(Metric::Tcp),
                 tls: quantiles(Metric::Tls),
                 upgrade: quantiles(Metric::Upgrade),
+                switch: quantiles(Metric::Switch),
                 total: quantiles(Metric::Connect),
                 first_message: quantiles(Metric::FirstMessage),
                 handshake_bytes_per_session: ratio(traffic.handshake as f64, sessions.connected as f64),
             },
+            acknowledgements: sum_acknowledgements(&trusted),
+            tls: sum_handshakes(&trusted),
             close: quantiles(Metric::Close),
             ping: quantiles(Metric::Ping),
             polls: (traffic.polls > 0).then(|| Polls {
@@ -216,6 +225,7 @@ impl CountersOfCell {
             duplicate: c.duplicate,
             reordered: order_tracked.then_some(c.reordered),
             unmatched: c.unmatched,
+            foreign: c.foreign,
         }
     }
 }
@@ -304,6 +314,20 @@ fn sum_sessions(trials: &[&Trial]) -> Sessions {
     })
 }
 
+fn sum_acknowledgements(trials: &[&Trial]) -> Option<Acknowledgements> {
+    let mut sum = Acknowledgements::default();
+    trials.iter().for_each(|t| sum += t.outcome.acknowledgements);
+    (!sum.is_none()).then_some(sum)
+}
+
+fn sum_handshakes(trials: &[&Trial]) -> Option<Handshakes> {
+    trials.iter().filter_map(|trial| trial.outcome.tls.as_ref()).fold(None, |sum: Option<Handshakes>, tls| {
+        let mut sum = sum.unwrap_or_default();
+        sum.merge(tls);
+        Some(sum)
+    })
+}
+
 fn sum_errors(trials: &[&Trial]) -> BTreeMap<String, u64> {
     let mut sum: BTreeMap<String, u64> = BTreeMap::new();
     for (class, n) in trials.iter().flat_map(|t| &t.outcome.errors) {
@@ -333,7 +357,7 @@ mod tests {
         /response_time/mean /response_time/count /service_time/p50 /service_time/count /send_lateness/p99
         /send_lateness/count /counters/scheduled /counters/sent /counters/skipped /counters/delivered
         /counters/expected /counters/lost /counters/duplicate /counters/reordered /counters/late /counters/unfinished
-        /counters/unmatched /errors /connect /bytes_per_message/payload /bytes_per_message/framing
+        /counters/unmatched /counters/foreign /errors /connect /bytes_per_message/payload /bytes_per_message/framing
         /bytes_per_message/wire /connections_per_session /cpu_us_per_message/generator /cpu_us_per_message/target
         /rss_per_session/generator /rss_per_session/target /rss_idle_per_session/generator
         /rss_idle_per_session/target /kernel_per_session/idle /kernel_per_session/peak /reach /polls /ping /close";

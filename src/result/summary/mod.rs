@@ -5,7 +5,7 @@
 //! Histograms are merged, never averaged; a quantile that too few samples support is `null`.
 
 use crate::clock::Nanos;
-use crate::measure::Sessions;
+use crate::measure::{Acknowledgements, Handshakes, Sessions};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -43,6 +43,10 @@ pub struct CellSummary {
     pub delivered_rate: Option<f64>,
     pub errors: BTreeMap<String, u64>,
     pub connect: Connect,
+    /// `null` where the target isn't asked for any.
+    pub acknowledgements: Option<Acknowledgements>,
+    /// `null` where no TLS is spoken.
+    pub tls: Option<Handshakes>,
     pub close: Quantiles,
     pub ping: Quantiles,
     /// `null` where nothing polls.
@@ -113,6 +117,7 @@ pub struct CountersOfCell {
     pub duplicate: u64,
     pub reordered: Option<u64>,
     pub unmatched: u64,
+    pub foreign: u64,
 }
 
 /// Connecting; successes only.
@@ -123,6 +128,7 @@ pub struct Connect {
     pub tcp: Quantiles,
     pub tls: Quantiles,
     pub upgrade: Quantiles,
+    pub switch: Quantiles,
     pub total: Quantiles,
     pub first_message: Quantiles,
     /// Bytes of opening handshakes ÷ sessions connected.

@@ -5,6 +5,7 @@
 //! with a second one.
 
 use super::super::outbox::{Item, Message};
+use super::super::socket::Socket;
 use super::{GOES_ON, Incoming};
 use crate::catalog::Format;
 use crate::codec::MAX_MESSAGE;
@@ -19,7 +20,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf, sink};
-use tokio::net::TcpStream;
 
 /// Reads whole messages. `next` must be awaited to its end: half a frame that was read is lost when it is dropped.
 pub struct Reader {
@@ -30,7 +30,7 @@ pub struct Reader {
 
 impl Reader {
     /// `early`: what came together with the upgrade. `close_sent` is shared with the encoder.
-    pub fn new(early: Vec<u8>, socket: Rc<TcpStream>, close_sent: Rc<Cell<bool>>) -> Reader {
+    pub fn new(early: Vec<u8>, socket: Rc<Socket>, close_sent: Rc<Cell<bool>>) -> Reader {
         let (mut frames, _) = after_handshake_split(Stream { early: early.into(), socket }, sink(), Role::Server);
         frames.set_auto_close(false);
         frames.set_auto_pong(false);
@@ -118,7 +118,7 @@ fn append(mut frame: Frame, out: &mut Vec<u8>) {
 /// A socket's reading side, with the bytes that were read before.
 struct Stream {
     early: Bytes,
-    socket: Rc<TcpStream>,
+    socket: Rc<Socket>,
 }
 
 impl AsyncRead for Stream {

@@ -2,6 +2,7 @@
 
 use super::super::outbox::{Item, Message};
 use super::super::server::Core;
+use super::super::socket::Socket;
 use super::super::stream::read_some;
 use super::{GOES_ON, Incoming};
 use crate::catalog::Format;
@@ -13,7 +14,6 @@ use std::io::{self, Read, Write};
 use std::mem::take;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Utf8Bytes};
 use tokio_tungstenite::tungstenite::protocol::{Message as Frame, Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Bytes, Error};
@@ -34,14 +34,14 @@ fn context(read_buffer: usize) -> WebSocketContext {
 /// Reads whole messages.
 pub struct Reader {
     context: WebSocketContext,
-    socket: Rc<TcpStream>,
+    socket: Rc<Socket>,
     ready: VecDeque<Incoming>,
     close_sent: Rc<Cell<bool>>,
 }
 
 impl Reader {
     /// `early`: what came together with the upgrade. `close_sent` is shared with the encoder.
-    pub fn new(early: Vec<u8>, socket: Rc<TcpStream>, close_sent: Rc<Cell<bool>>) -> Reader {
+    pub fn new(early: Vec<u8>, socket: Rc<Socket>, close_sent: Rc<Cell<bool>>) -> Reader {
         let mut reader = Reader { context: context(READ_BUFFER), socket, ready: VecDeque::new(), close_sent };
         absorb(&mut reader.context, &early, &mut reader.ready);
         reader

@@ -18,6 +18,7 @@ pub(super) struct Joining<'a> {
     pub posts: &'a mut Lane,
     pub face: Face,
     notes: Notes,
+    was_asked: bool,
 }
 
 impl<'a> Joining<'a> {
@@ -27,7 +28,7 @@ impl<'a> Joining<'a> {
             Some(talk) => talk.begin(&mut |heard| notes.take(heard)),
             None => notes.is_joined = true,
         }
-        Joining { session, lane, posts, face, notes }
+        Joining { session, lane, posts, face, notes, was_asked: false }
     }
 
     /// Asks until the session is joined. Messages that come on the way are the session's where there is no talk.
@@ -76,13 +77,16 @@ impl<'a> Joining<'a> {
     }
 
     async fn ask(&mut self, ask: &Ask) -> Result<Cut, Failure> {
+        self.was_asked = true;
         self.lane.ready().await?;
         self.lane.watch_head();
         let head = self.lane.ask(ask).await.map_err(|lost| lost.failure)?;
         if self.session.speech.talk().is_none() {
             self.lane.joined();
         }
-        match self.face.borrow().is_nothing_new(head.status.as_u16()) && self.session.speech.talk().is_some() {
+        // A join that is answered well may hold what the dialect needs, however little that is.
+        let is_of_use = self.session.speech.talk().is_none() && head.status.is_success();
+        match self.face.borrow().is_nothing_new(head.status.as_u16()) && !is_of_use {
             true => Ok(Cut::Nothing),
             false => self.understood(&head),
         }
@@ -122,10 +126,14 @@ impl<'a> Joining<'a> {
         Ok(())
     }
 
-    /// A talk's joining is over: all that passed was its handshake.
+    /// All that passed was the handshake, if no request that joined has been that already.
     fn is_counted_from_here(&self) {
-        if self.session.speech.talk().is_some() {
-            self.lane.joined_by_now(self.posts);
+        let has_talked = self.session.speech.talk().is_some();
+        if has_talked {
+            self.posts.warmed_by_now();
+        }
+        if has_talked || !self.was_asked {
+            self.lane.joined_by_now();
         }
     }
 }

@@ -161,10 +161,16 @@ impl Lane {
         self.stream().inspect(|stream| stream.joined(stream.head_len()));
     }
 
-    /// The session is joined by all that was said and heard so far, here and where `other` has a connection of its own.
-    pub fn joined_by_now(&self, other: &Lane) {
-        let other = other.stream().filter(|_| self.requests.http == HttpVersion::One);
-        self.stream().into_iter().chain(other).for_each(|stream| stream.joined_by_now());
+    /// The session is joined by all that was said and heard so far.
+    pub fn joined_by_now(&self) {
+        self.stream().inspect(|stream| stream.joined_by_now());
+    }
+
+    /// As [`joined_by_now`](Self::joined_by_now), of a connection that no other lane counts: by HTTP/2 there is none.
+    pub fn warmed_by_now(&self) {
+        if self.requests.http == HttpVersion::One {
+            self.joined_by_now();
+        }
     }
 
     fn stream(&self) -> Option<&Counted> {
@@ -195,15 +201,20 @@ impl Lane {
         let asked = match &mut self.live {
             None => Err(Lost::unsent(Failure::new(ErrorClass::HttpProtocol, "there is no connection"))),
             Some(Live::One(one)) => one.ask(request).await,
-            Some(Live::Two(two)) => {
-                let asked = two.ask(request).await;
-                return self.turned_away(asked);
-            }
+            Some(Live::Two(two)) => two.ask(request).await,
         };
-        if asked.is_err() {
-            self.live = None;
+        if let Ok(head) = &asked {
+            self.requests.keep_cookies(&ask.path, &head.headers);
         }
-        asked
+        match self.requests.http {
+            HttpVersion::One => {
+                if asked.is_err() {
+                    self.live = None;
+                }
+                asked
+            }
+            HttpVersion::Two => self.turned_away(asked),
+        }
     }
 
     /// A stream that broke leaves the connection to the others. What was turned away may be asked again, but only once in a
@@ -220,7 +231,7 @@ impl Lane {
         let mut request = request.map_err(|error| {
             Failure::new(ErrorClass::HttpProtocol, format!("{:?} can't be asked for: {error}", ask.path))
         })?;
-        request.headers_mut().clone_from(&self.requests.headers);
+        self.requests.write_headers(&ask.path, request.headers_mut());
         for (name, value) in &ask.headers {
             let (name, value) = header(name, value)?;
             request.headers_mut().insert(name, value);
@@ -272,8 +283,8 @@ impl Requests {
         let uri = match self.http {
             HttpVersion::One => Uri::try_from(path),
             HttpVersion::Two => {
-                let scheme = if self.endpoint.tls_name.is_some() { "https" } else { "http" };
-                Uri::try_from(format!("{scheme}://{}{path}", self.endpoint.authority))
+                let scheme = if self.endpoint.tls.is_some() { "https" } else { "http" };
+                Uri::try_from(format!("{scheme}://{}{path}", self.authority))
             }
         };
         uri.map_err(|error| Failure::new(ErrorClass::HttpProtocol, format!("{path:?} can't be asked for: {error}")))

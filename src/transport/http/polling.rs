@@ -171,6 +171,8 @@ impl Delivery<'_> {
 fn is_final(class: &ErrorClass) -> bool {
     matches!(class, ErrorClass::HttpStatus(400 | 401 | 403 | 404 | 405 | 410))
         || matches!(class, ErrorClass::Garbage | ErrorClass::TooLarge | ErrorClass::HttpProtocol)
+        // The dialect's own end of the session.
+        || matches!(class, ErrorClass::ClosedByTarget(_) | ErrorClass::JoinRefused)
 }
 
 /// A target that answers is alive, however busy it says it is; one that doesn't answer may be gone.

@@ -210,6 +210,7 @@ impl Session {
                 self.count(&self.received, payload.len(), bytes.len());
                 self.sink.on_answer(self.id, ticket, payload.len() as u64, at);
             }
+            Heard::Acknowledged { ticket } => self.sink.on_acknowledged(self.id, ticket, at),
             Heard::Say(bytes) => {
                 self.queue.borrow_mut().push(Whose::Dialect, self.speech.format(), bytes);
                 self.stir();

@@ -1,18 +1,18 @@
 //! WebSocket as a stream of HTTP/2 (RFC 8441): an extended CONNECT, once the target's settings allow it, and then the same
 //! frames as ever.
 
-use super::{Frames, live};
+use super::{Frames, check_chosen, live};
 use crate::catalog::Websocket;
 use crate::clock::now;
 use crate::codec::websocket::{Decoder, Role};
 use crate::dialect::speak;
 use crate::transport::counted::Counted;
-use crate::transport::headers::{self, Purpose};
+use crate::transport::headers::{Purpose, Said};
 use crate::transport::joining::Joining;
 use crate::transport::net::{Runtime, dial};
 use crate::transport::speech::Speech;
 use crate::transport::trunk::{self, Trunk, classify};
-use crate::transport::{ConnectPhases, ErrorClass, Failure, Opened, Opening};
+use crate::transport::{ConnectPhases, Endpoint, ErrorClass, Failure, Opened, Opening};
 use bytes::{Buf, Bytes};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
@@ -43,6 +43,7 @@ pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Open
         tls: dialed.tls,
         upgrade: Some(ended - connected),
         total: ended - opening.began,
+        ..ConnectPhases::default()
     };
     let living = live(session.clone(), settings.engine, tunnel, Frames::new(settings));
     Ok(Opened { connection: session.run(async move { trunk.carry(living).await }), phases })
@@ -64,7 +65,7 @@ async fn shake_hands(
         let detail = format!("the target answered {} instead of 200", head.status);
         return Err(Failure::new(ErrorClass::UpgradeStatus(head.status.as_u16()), detail));
     }
-    check(&head.headers, settings)?;
+    check(&opening.endpoint, &head.headers, settings)?;
     trunk.bytes().joined(trunk.bytes().head_len());
     let tunnel = Tunnel::new(send, receive);
     let Some(talk) = speech.talk() else { return Ok(tunnel) };
@@ -79,18 +80,20 @@ async fn shake_hands(
 
 /// The extended CONNECT (RFC 8441 §4): HTTP/2 itself keeps out who doesn't mean it, so there is no key and no accept.
 fn request(opening: &Opening, settings: &Websocket) -> Result<Request<()>, Failure> {
-    let endpoint = &opening.endpoint;
-    let tls = endpoint.tls_name.is_some();
-    let scheme = if tls { "https" } else { "http" };
+    let endpoint = &*opening.endpoint;
+    let said = Said::new(endpoint, &opening.place, settings.headers, &settings.extra_headers, &settings.identity);
+    let scheme = if endpoint.tls.is_some() { "https" } else { "http" };
     let path = speak(&endpoint.dialect, &endpoint.token).upgrade_path(&opening.place);
-    let uri = format!("{scheme}://{}{path}", endpoint.authority);
+    let uri = format!("{scheme}://{}{path}", said.host);
     let mut request = Request::builder().method(Method::CONNECT).uri(uri).header("sec-websocket-version", "13");
     if !settings.subprotocols.is_empty() {
         request = request.header("sec-websocket-protocol", settings.subprotocols.join(", "));
     }
-    let profile = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
-    for (name, value) in profile.iter().chain(&settings.extra_headers) {
+    for (name, value) in &said.headers(Purpose::Upgrade) {
         request = request.header(name, value);
+    }
+    if let Some(cookie) = &said.cookie {
+        request = request.header("cookie", cookie);
     }
     let request = request.extension(Protocol::from_static("websocket")).body(());
     request.map_err(|error| Failure::new(ErrorClass::HttpProtocol, format!("the handshake can't be sent: {error}")))
@@ -123,9 +126,11 @@ async fn allowed(trunk: &Trunk) -> Result<(), Failure> {
 }
 
 /// What was chosen must have been offered.
-fn check(headers: &HeaderMap, settings: &Websocket) -> Result<(), Failure> {
+fn check(endpoint: &Endpoint, headers: &HeaderMap, settings: &Websocket) -> Result<(), Failure> {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(chosen) = value("sec-websocket-protocol")
+    let chosen = value("sec-websocket-protocol");
+    check_chosen(endpoint, settings, chosen.is_some())?;
+    if let Some(chosen) = chosen
         && !settings.subprotocols.iter().any(|offered| offered == chosen)
     {
         let detail = format!("the server chose subprotocol {chosen:?}, which was not offered");

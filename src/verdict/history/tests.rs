@@ -1,4 +1,5 @@
 use super::*;
+use crate::result::DuetSide;
 use crate::result::testing::invalidate;
 use crate::verdict::testing::{noisy, run_of};
 
@@ -61,7 +62,7 @@ fn what_is_less_than_noise_or_too_short_to_tell_is_no_change() {
     assert!(places(&step(3, 1.1)).is_empty());
     assert!(places(&step(10, 1.02)).is_empty());
     let bytes: Vec<Option<f64>> = step(10, 1.02).into_iter().map(Some).collect();
-    assert_eq!(changes(&bytes, Metric::BytesPerMessage).len(), 1, "bytes are counted exactly");
+    assert_eq!(changes(&bytes, Metric::FramingPerMessage).len(), 1, "bytes are counted exactly");
     let never: Vec<f64> = (0..12).map(|i| if i < 6 { 1.0 } else { f64::INFINITY }).collect();
     assert_eq!(places(&never), [6]);
 }
@@ -108,6 +109,27 @@ fn figures_are_medians_of_valid_trials() {
     let p50 = of(&rows[0], Metric::P50).values[0].unwrap();
     let alone = groups(vec![Run::of("x".to_owned(), run_of(&[2.0])).unwrap()]);
     assert_eq!(Some(p50), of(&alone[0], Metric::P50).values[0]);
+}
+
+#[test]
+fn of_a_duet_the_candidate_counts_and_the_base_is_left_out() {
+    let side = |half| {
+        let mut document = run_of(&[1.0]);
+        document.duet = Some(DuetSide { id: "d".to_owned(), half });
+        Run::of("x".to_owned(), document)
+    };
+    assert_eq!(side(Half::Base).unwrap_err(), BASE_OF_DUET);
+    assert!(side(Half::Candidate).is_ok());
+}
+
+#[test]
+fn a_partial_run_counts_and_is_named() {
+    let partial = run(2, 1.0, |document| document.partial = true);
+    let groups = groups(vec![run(1, 1.0, |_| ()), partial]);
+    assert_eq!(groups[0].runs.len(), 2);
+    let notes = groups[0].notes();
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].starts_with("2/result.json is partial"), "{notes:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A simulated target and network around the core, and a clock that jumps from one event to the next.
 
 use super::super::*;
-use crate::catalog::{Arrival, Dialect, Engine, Format, HeaderProfile, Transport, Udp, Websocket};
+use crate::catalog::{Arrival, Dialect, Engine, Format, HeaderProfile, Identity, Transport, Udp, Websocket};
 use crate::plan::{Load, Network};
 use crate::schedule::{Schedule, Stage};
 use crate::units::{ByteSize, Rate, Span};
@@ -16,12 +16,14 @@ pub fn websocket() -> Transport {
         engine: Engine::Fastwebsockets,
         http: crate::catalog::HttpVersion::One,
         deflate: false,
+        start: crate::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
         ping_every: None,
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     })
 }
@@ -31,7 +33,7 @@ pub fn udp() -> Transport {
 }
 
 pub fn payload() -> PayloadSpec {
-    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None }
+    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None, own: None }
 }
 
 pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setup {
@@ -57,9 +59,11 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         transport,
         dialect: Dialect::Wsbench,
         target: Target::Embedded,
+        tls: None,
         network: Network::default(),
         workload,
         load,
+        values: Default::default(),
     };
     Setup { cell, run: 77, interval: 100 * MS, worker: 0, workers: 1 }
 }
@@ -86,6 +90,8 @@ pub struct World<'a> {
     pub has_pongs: bool,
     /// Whether a copy comes as the response to its request.
     pub has_answers: bool,
+    /// How long a message takes to be acknowledged, if it is.
+    pub acknowledges: Option<Nanos>,
     /// How often nothing arrived when the core was looked at.
     pub wakes: u64,
     /// How far ahead the target's clock is of ours: it stamps what passes with its own.
@@ -104,6 +110,7 @@ impl World<'_> {
             flying: BinaryHeap::new(),
             has_pongs: false,
             has_answers: false,
+            acknowledges: None,
             wakes: 0,
             skew: 0,
             fate,
@@ -135,9 +142,13 @@ impl World<'_> {
                 Action::Send { session, id, due } => {
                     self.core.on(self.now, Event::Sent { id, at: self.now }, &mut more);
                     let mut bytes = Vec::new();
-                    self.core.compose(id, due + self.skew, &mut bytes);
+                    self.core.compose(session, id, due + self.skew, &mut bytes);
                     for receiver in self.receivers(session) {
                         self.fly(id, receiver, bytes.clone());
+                    }
+                    if let Some(delay) = self.acknowledges {
+                        self.serial += 1;
+                        self.flying.push(Reverse((self.now + delay, self.serial, session, acknowledgement(id))));
                     }
                 }
                 Action::Close { session } => {
@@ -195,6 +206,10 @@ impl World<'_> {
                     self.core.on(self.now, Event::Pong { round_trip: MS }, &mut actions);
                 }
                 let event = match Tag::find(&bytes) {
+                    None if bytes.starts_with(ACKNOWLEDGEMENT) => {
+                        let id = bytes[ACKNOWLEDGEMENT.len()..].try_into().map(u64::from_be_bytes).unwrap();
+                        Event::Acknowledged { session: receiver, id }
+                    }
                     Some(tag) if self.has_answers => Event::Answer { session: receiver, id: tag.id },
                     _ => Event::Message { session: receiver, payload: &bytes },
                 };
@@ -213,6 +228,13 @@ impl World<'_> {
         self.core.advance(self.now, &mut actions);
         self.perform(actions);
     }
+}
+
+const ACKNOWLEDGEMENT: &[u8] = b"acknowledged";
+
+/// What says that message `id` was taken.
+pub fn acknowledgement(id: u64) -> Vec<u8> {
+    [ACKNOWLEDGEMENT, &id.to_be_bytes()].concat()
 }
 
 pub fn echo() -> Workload {
