@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, HttpVersion, Identity, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{
+    Dialect, Engine, Format, HeaderProfile, HttpVersion, Identity, TargetUrl, Transport, Websocket,
+};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;

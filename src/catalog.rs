@@ -31,9 +31,6 @@ pub use tls::{ClientCertificate, Pem, PemError, Tls};
 pub use url::{TargetUrl, UrlError};
 pub use version::HttpVersion;
 
-/// Whether this build can compress WebSocket messages (feature `deflate`).
-pub const CAN_COMPRESS: bool = cfg!(feature = "deflate");
-
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.
 ///
 /// Settings that a transport doesn't know are not here to be ignored: each variant holds only its own.
@@ -132,16 +129,6 @@ impl Transport {
             Transport::Sse(_) => TransportKind::Sse,
             Transport::HttpStreaming(_) => TransportKind::HttpStreaming,
             Transport::Http(_) => TransportKind::Http,
-        }
-    }
-
-    /// What this build would need for it, and hasn't.
-    pub fn lacks(&self) -> Option<&'static str> {
-        match self {
-            Transport::Websocket(w) if w.deflate && !CAN_COMPRESS => Some(
-                "this wsbench was built without compression: `cargo install wsbench --features deflate` builds it with it",
-            ),
-            _ => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The scenarios that are shipped parse, make plans, and are what their descriptions promise.
 
 use std::path::Path;
-use wsbench::catalog::{Arrival, CAN_COMPRESS, TransportKind, WorkloadKind};
+use wsbench::catalog::{Arrival, TransportKind, WorkloadKind};
 use wsbench::plan::{self, Facts, Limits, Overrides, Plan};
 use wsbench::scenario::{self, Scenario};
 use wsbench::units::Span;
@@ -55,9 +55,7 @@ fn every_shipped_scenario_makes_a_plan_named_like_its_file() {
         let (plan, facts) = planned(&name);
         assert_eq!(format!("{}.toml", plan.name), name);
         assert!(facts.scheduled.measured > 0, "{name}");
-        // Compression is built in by a feature.
-        let is_lacking = |arm: &str| arm == "websocket-deflate" && !CAN_COMPRESS;
-        assert!(plan.omitted.iter().all(|omitted| is_lacking(&omitted.arm)), "{name}");
+        assert!(plan.omitted.is_empty(), "{name}");
         count += 1;
     }
     assert_eq!(count, 10);

@@ -4,8 +4,8 @@ use super::identity;
 use super::load::{MILLISECOND, within};
 use super::marks::{self, Check, Use, is_header_value};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Identity, Start, TargetUrl, Tcp,
-    Transport, TransportKind, Udp, Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Identity, Start, TargetUrl,
+    Tcp, Transport, TransportKind, Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};

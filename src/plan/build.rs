@@ -139,14 +139,14 @@ impl Arms<'_> {
             scenario::Target::Urls(urls) => urls.get(name),
         };
         let mut transport = arm::transport(kind, arm, url, &mut self.check());
-        let reason = kind.refuses(self.file.workload.kind()).or_else(|| transport.lacks());
-        if let Some(reason) = reason {
+        if let Some(reason) = kind.refuses(self.file.workload.kind()) {
             self.omitted.push(Omitted { arm: name.value.clone(), reason: reason.to_owned() });
             return;
         }
         let target = self.target(name, kind);
         let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.values, self.problems);
-        let tls = target.as_ref().and_then(|target| tls::of_arm(name, &transport, arm, target, self.tls, self.problems));
+        let tls =
+            target.as_ref().and_then(|target| tls::of_arm(name, &transport, arm, target, self.tls, self.problems));
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.values, self.problems);
         dialect::check_settings(&dialect, self.file, name, &transport, payload, &mut self.check());

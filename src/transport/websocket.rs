@@ -113,7 +113,8 @@ async fn shake_hands<S: Socket>(
     let mut headers = said.headers(Purpose::Upgrade);
     headers.extend(said.cookie.iter().map(|cookie| ("Cookie".to_owned(), cookie.clone())));
     joining.ask(&write_request(&said.host, &request, &headers)).await?;
-    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| ((to.subprotocol, to.extensions), to.head_len)));
+    let whole =
+        |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| ((to.subprotocol, to.extensions), to.head_len)));
     let ((chosen, extensions), mut head) = joining.answer("the answer to the upgrade", whole).await?;
     check_chosen(endpoint, settings, chosen.is_some())?;
     let mut decoder = Decoder::new(Role::Client);

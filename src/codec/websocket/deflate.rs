@@ -1,11 +1,7 @@
-//! Compression of messages (permessage-deflate, RFC 7692): what both ends agree on, and each end's two streams. It is built in
-//! by the feature `deflate`; without it nothing here can be switched on, and takes no room.
+//! Compression of messages (permessage-deflate, RFC 7692): what both ends agree on, and each end's two streams.
 
 use super::Violation;
-use crate::catalog::CAN_COMPRESS;
-#[cfg(feature = "deflate")]
 use crate::codec::MAX_MESSAGE;
-#[cfg(feature = "deflate")]
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 /// What a client asks for: the name, and nothing beyond it, since the windows here are always the largest.
@@ -19,13 +15,10 @@ const SERVER_WINDOW: &str = "server_max_window_bits";
 const LARGEST_WINDOW: u8 = 15;
 
 /// What a flush ends with, which isn't sent (§7.2.1).
-#[cfg(feature = "deflate")]
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 /// An empty message (§7.2.3.6).
-#[cfg(feature = "deflate")]
 const EMPTY: u8 = 0;
 /// What is set aside at once for a message that is being inflated, bytes.
-#[cfg(feature = "deflate")]
 const SET_ASIDE: usize = 16 << 10;
 
 /// What both ends agreed on (§7.1).
@@ -90,23 +83,21 @@ impl Agreed {
 
     /// What a server agrees on of what a client offers; `None`: nothing, and then nothing is compressed.
     pub fn of_offers(header: &str) -> Option<Agreed> {
-        Named::all(header).filter(|offer| CAN_COMPRESS && offer.name == OFFER && !offer.names_twice()).find_map(
-            |offer| {
-                let mut agreed = Agreed::default();
-                for (name, value) in offer.parameters {
-                    match (name, value) {
-                        (CLIENT_FORGETS, None) => agreed.client_forgets = true,
-                        (SERVER_FORGETS, None) => agreed.server_forgets = true,
-                        (CLIENT_WINDOW, None) => {}
-                        (CLIENT_WINDOW, bits) if window(bits).is_some() => {}
-                        // A smaller one could not be kept to.
-                        (SERVER_WINDOW, bits) if window(bits) == Some(LARGEST_WINDOW) => {}
-                        _ => return None,
-                    }
+        Named::all(header).filter(|offer| offer.name == OFFER && !offer.names_twice()).find_map(|offer| {
+            let mut agreed = Agreed::default();
+            for (name, value) in offer.parameters {
+                match (name, value) {
+                    (CLIENT_FORGETS, None) => agreed.client_forgets = true,
+                    (SERVER_FORGETS, None) => agreed.server_forgets = true,
+                    (CLIENT_WINDOW, None) => {}
+                    (CLIENT_WINDOW, bits) if window(bits).is_some() => {}
+                    // A smaller one could not be kept to.
+                    (SERVER_WINDOW, bits) if window(bits) == Some(LARGEST_WINDOW) => {}
+                    _ => return None,
                 }
-                Some(agreed)
-            },
-        )
+            }
+            Some(agreed)
+        })
     }
 
     /// As a server answers, whatever the order and the spaces.
@@ -131,18 +122,15 @@ impl Agreed {
 /// Compresses the messages of a session, if that was agreed on.
 #[derive(Debug, Default)]
 pub struct Deflater {
-    #[cfg(feature = "deflate")]
     on: Option<Box<Stream<Compress>>>,
 }
 
 /// Inflates the messages of a session, if that was agreed on.
 #[derive(Debug, Default)]
 pub struct Inflater {
-    #[cfg(feature = "deflate")]
     on: Option<Box<Stream<Decompress>>>,
 }
 
-#[cfg(feature = "deflate")]
 #[derive(Debug)]
 struct Stream<T> {
     stream: T,
@@ -151,7 +139,6 @@ struct Stream<T> {
     saved: i64,
 }
 
-#[cfg(feature = "deflate")]
 impl<T> Stream<T> {
     fn new(stream: T, forgets: bool) -> Option<Box<Stream<T>>> {
         Some(Box::new(Stream { stream, forgets, saved: 0 }))
@@ -162,7 +149,6 @@ impl<T> Stream<T> {
     }
 }
 
-#[cfg(feature = "deflate")]
 impl Deflater {
     fn new(forgets: bool) -> Deflater {
         Deflater { on: Stream::new(Compress::new(Compression::default(), false), forgets) }
@@ -200,7 +186,6 @@ impl Deflater {
     }
 }
 
-#[cfg(feature = "deflate")]
 impl Inflater {
     fn new(forgets: bool) -> Inflater {
         Inflater { on: Stream::new(Decompress::new(false), forgets) }
@@ -230,7 +215,6 @@ impl Inflater {
     }
 }
 
-#[cfg(feature = "deflate")]
 fn inflate(stream: &mut Decompress, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Violation> {
     loop {
         if out.len() == out.capacity() {
@@ -251,44 +235,6 @@ fn inflate(stream: &mut Decompress, mut bytes: &[u8], out: &mut Vec<u8>) -> Resu
         if out.len() < out.capacity() && (bytes.is_empty() || is_stuck) {
             return Ok(());
         }
-    }
-}
-
-#[cfg(not(feature = "deflate"))]
-impl Deflater {
-    fn new(_forgets: bool) -> Deflater {
-        Deflater {}
-    }
-
-    /// Appends what carries `payload`; false if it has to go as it is.
-    pub fn message(&mut self, _payload: &[u8], _out: &mut Vec<u8>) -> bool {
-        false
-    }
-
-    /// What compression took off all payloads together, bytes.
-    pub fn saved(&self) -> u64 {
-        0
-    }
-}
-
-#[cfg(not(feature = "deflate"))]
-impl Inflater {
-    fn new(_forgets: bool) -> Inflater {
-        Inflater {}
-    }
-
-    pub fn is_on(&self) -> bool {
-        false
-    }
-
-    /// The payload that `bytes` carry; never more than a message may have.
-    pub fn message(&mut self, _bytes: &[u8]) -> Result<Vec<u8>, Violation> {
-        Err(Violation::protocol("a compressed message, which nobody agreed on"))
-    }
-
-    /// As [`Deflater::saved`].
-    pub fn saved(&self) -> u64 {
-        0
     }
 }
 
@@ -321,10 +267,8 @@ mod tests {
         assert_eq!(small.header(), "permessage-deflate; server_no_context_takeover; server_max_window_bits=10");
     }
 
-    #[cfg(feature = "deflate")]
-    mod built_in {
+    mod streams {
         use super::*;
-        use crate::codec::websocket::Violation;
         use proptest::collection::vec;
         use proptest::prelude::*;
 

@@ -65,17 +65,6 @@ fn by_http_2_a_session_takes_one_socket_and_a_websocket_a_library() {
 }
 
 #[test]
-fn an_arm_that_compresses_takes_a_build_that_can() {
-    let plan =
-        plain(&format!("{ECHO}[transports.websocket]\n[transports.packed]\ntransport = \"websocket\"\ndeflate = true"));
-    let omitted: Vec<&str> = plan.omitted.iter().map(|omitted| omitted.reason.as_str()).collect();
-    match crate::catalog::CAN_COMPRESS {
-        true => assert_eq!((arms(&plan), omitted.len()), (vec!["websocket", "packed"], 0)),
-        false => assert!(arms(&plan) == ["websocket"] && omitted[0].contains("--features deflate"), "{omitted:?}"),
-    }
-}
-
-#[test]
 fn plain_requests_post_and_speak_the_targets_dialect_or_none() {
     let plan = plain(&format!("{ECHO}[transports.http]\n[transports.get]\ntransport = \"http\"\nmethod = \"GET\""));
     let of = |at: usize| match &plan.cells[at].transport {

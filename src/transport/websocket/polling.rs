@@ -99,7 +99,12 @@ struct Polled<'a, S> {
 }
 
 impl<'a, S: Socket> Polled<'a, S> {
-    fn new(opening: &'a Opening, settings: &'a Websocket, speech: &'a Speech, joining: Joining<Io<S>>) -> Polled<'a, S> {
+    fn new(
+        opening: &'a Opening,
+        settings: &'a Websocket,
+        speech: &'a Speech,
+        joining: Joining<Io<S>>,
+    ) -> Polled<'a, S> {
         let endpoint = &*opening.endpoint;
         let transport = TransportKind::LongPolling;
         let receive = Receive { transport, batch: true, headers: settings.headers, format: Format::Text };
