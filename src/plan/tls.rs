@@ -297,6 +297,14 @@ mod tests {
         let warned = plan(Path::new(""), "", embedded, &flag).unwrap().warnings();
         assert!(warned[0].contains("`--insecure` changes nothing"), "{warned:?}");
         assert!(plan(Path::new(""), "", embedded, &Overrides::default()).unwrap().warnings().is_empty());
+        let by_two =
+            "[transports.sse]\nhttp = 2\ntls = true\n[transports.wss]\ntransport = \"websocket\"\ntls = true\n";
+        let made = plan(Path::new(""), "", by_two, &Overrides::default()).unwrap();
+        let offered = |at: usize| made.cells[at].tls.as_ref().unwrap().alpn.clone();
+        assert_eq!((offered(0), offered(1)), (vec!["h2".to_owned()], vec![]));
+        let at_url = "[transports.sse]\nhttp = 2\n[target.urls]\nsse = \"https://h\"\n";
+        let made = plan(Path::new(""), "[tls]\nalpn = [\"http/1.1\"]\n", at_url, &Overrides::default()).unwrap();
+        assert_eq!(made.cells[0].tls.as_ref().unwrap().alpn, ["h2"], "it is not HTTP/1.1 that is spoken there");
         let url = |arm: &str, url: &str| {
             let arms = format!("[transports.tcp]\n{arm}\n[target.urls]\ntcp = \"{url}\"\n");
             plan(Path::new(""), top, &arms, &Overrides::default())

@@ -250,28 +250,29 @@ impl Embedded {
 
 /// Starts the embedded target.
 pub fn embedded(engine: Engine) -> Embedded {
-    embedded_by(engine, None)
+    embedded_as(|usual| target::Config { engine, ..usual })
 }
 
 /// Starts the embedded target, with TLS.
 pub fn embedded_over_tls(engine: Engine) -> Embedded {
-    embedded_by(engine, Some(target::Tls { resumption: false }))
+    embedded_as(|usual| target::Config { engine, tls: Some(target::Tls { resumption: false }), ..usual })
 }
 
-fn embedded_by(engine: Engine, tls: Option<target::Tls>) -> Embedded {
-    let config = target::Config {
+/// Starts the embedded target as `change` makes it of the usual one.
+pub fn embedded_as(change: impl FnOnce(target::Config) -> target::Config) -> Embedded {
+    let config = change(target::Config {
         bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
         ports: target::Ports::default(),
         token: Some("t".to_owned()),
-        engine,
+        engine: Engine::Native,
         delay: Span::ZERO,
         nodelay: true,
         hold: Span::from_millis(5_000),
         echo_self: true,
         core: None,
         oracle: Oracle::default(),
-        tls,
-    };
+        tls: None,
+    });
     let target = target::Target::bind(&config).unwrap();
     let (ports, certificate) = (target.ports(), target.certificate());
     tokio::task::spawn_local(async move {

@@ -452,6 +452,22 @@ fn a_websocket_by_http_2_is_told_who_closes_and_who_refuses() {
     });
 }
 
+/// At least: how much longer it takes is not a test's business.
+#[test]
+fn joining_takes_the_round_trips_that_http_2_takes() {
+    const DELAY: u64 = 20_000_000;
+    run(async {
+        let delay = Span::from_millis(DELAY / 1_000_000);
+        let address = embedded_as(|usual| wsbench::target::Config { delay, ..usual }).http();
+        for transport in all_and_websockets() {
+            // A WebSocket waits for the target's settings before it asks.
+            let round_trips = if transport.kind() == TransportKind::Websocket { 2 } else { 1 };
+            let client = open_at(to(transport, address)).await;
+            assert!(client.phases.upgrade.unwrap() >= round_trips * 2 * DELAY, "{:?}", client.phases);
+        }
+    });
+}
+
 #[test]
 fn a_target_whose_http_2_carries_no_websockets_is_told_so() {
     run(async {

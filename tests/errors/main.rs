@@ -1,9 +1,9 @@
 //! Every transport against real listeners: each way to misbehave is an error class of its own, and good behaviour is
 //! counted to the byte. All listeners are on port 0 of the loopback and live as long as their test.
 
-mod deflate;
 mod authority;
 mod brokers;
+mod deflate;
 mod good;
 mod harness;
 mod http;

@@ -16,6 +16,8 @@ pub fn is_asked_for(request: &Request<Incoming>) -> bool {
 
 /// Lets the client in, or turns it away.
 pub async fn answer(face: &Face, mut request: Request<Incoming>) -> Response<Body> {
+    // Before it asked it waited for the settings (RFC 8441 §3), which the emulated network doesn't hold: their way is charged here.
+    face.core.network.round_trip().await;
     face.core.network.inbound.cross().await;
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let response = match enter(&face.core, path) {
