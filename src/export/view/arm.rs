@@ -66,7 +66,10 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
     let summary = cell.summary();
     let mut what = vec![cell.transport.clone()];
     what.extend(cell.engine.clone());
-    what.extend(cell.settings.iter().map(|(key, value)| format!("{key} {value}")));
+    let told_already = |key: &str| key == "engine" && cell.engine.is_some();
+    what.extend(
+        cell.settings.iter().filter(|(key, _)| !told_already(key)).map(|(key, value)| format!("{key} {value}")),
+    );
     let agreed: BTreeSet<&String> = cell.trials.iter().flat_map(|trial| trial.outcome.agreed.keys()).collect();
     what.extend(agreed.into_iter().map(|agreed| format!("agreed {agreed}")));
     if cell.target != "embedded" {
