@@ -7,13 +7,14 @@ use wsbench::plan::{Cell, Load, Network, Target, Workload};
 use wsbench::schedule::{Schedule, Stage, Window};
 use wsbench::transport::ConnectPhases;
 use wsbench::units::{ByteSize, Rate, Span};
+use wsbench::values::Values;
 use wsbench::wire::{PayloadSpec, Sizes};
 
 /// An echo of one message a microsecond over 1,000 sessions, long enough not to end.
 fn setup() -> Setup {
     let rate = Rate::new(1e6).unwrap_or_default();
     let hour = Span::from_millis(3_600_000);
-    let payload = PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(64)), template: None };
+    let payload = PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(64)), template: None, own: None };
     let load = Load {
         sessions: 1000,
         schedule: Schedule {
@@ -42,6 +43,7 @@ fn setup() -> Setup {
         network: Network::default(),
         workload: Workload::Echo { payload },
         load,
+        values: Values::default(),
     };
     Setup { cell, run: 1, interval: 1_000_000_000, worker: 0, workers: 1 }
 }
@@ -65,7 +67,7 @@ fn one_message_through_the_core(bencher: Bencher) {
         core.advance(black_box(now), &mut actions);
         while let Some(Action::Send { session, id, due }) = actions.pop() {
             core.on(now, Event::Sent { id, at: now }, &mut Vec::new());
-            core.compose(id, due, &mut payload);
+            core.compose(session, id, due, &mut payload);
             core.on(now + 500, Event::Message { session, payload: &payload }, &mut Vec::new());
         }
     });

@@ -3,6 +3,7 @@
 
 use divan::{Bencher, black_box};
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -88,7 +89,7 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
         _ => ports.http,
     };
     Endpoint {
-        address: ([127, 0, 0, 1], port).into(),
+        address: SocketAddr::from(([127, 0, 0, 1], port)).into(),
         authority: format!("127.0.0.1:{port}"),
         tls: None,
         transport: cell.transport.clone(),

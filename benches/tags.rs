@@ -9,7 +9,7 @@ const TAG: Tag = Tag { kind: Kind::Message, run: 7, id: 42, due: 1_000_000 };
 
 fn composer(format: Format, template: Option<&str>) -> Composer {
     let template = template.map(str::to_owned);
-    Composer::new(PayloadSpec { format, sizes: Sizes::Fixed(ByteSize(128)), template }, 1)
+    Composer::new(PayloadSpec { format, sizes: Sizes::Fixed(ByteSize(128)), template, own: None }, 1)
 }
 
 #[divan::bench(args = ["binary", "text"])]

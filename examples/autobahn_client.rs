@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, Identity, TargetUrl, Transport, Websocket};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
@@ -52,7 +52,7 @@ async fn talk(endpoint: &Rc<Endpoint>, place: &str) -> anyhow::Result<Vec<String
 }
 
 async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
-    let (address, _) = transport::resolve(&url.host, url.port).await.map_err(|f| anyhow!("{f}"))?;
+    let (address, _) = transport::resolve(&url.host, url.port, &[]).await.map_err(|f| anyhow!("{f}"))?;
     let settings = Websocket {
         engine,
         start: wsbench::catalog::Start::Websocket,
@@ -62,12 +62,13 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     };
     let tls = url.is_tls().then(|| Tls::new(&Default::default(), &url.host, None));
     let tls = tls.transpose().map_err(|failure| anyhow!("{failure}"))?;
     Ok(Endpoint {
-        address,
+        address: address.into(),
         authority: url.authority(),
         tls,
         transport: Transport::Websocket(settings),

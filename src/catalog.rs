@@ -5,14 +5,17 @@ use serde::{Deserialize, Serialize};
 
 #[macro_use]
 mod kinds;
+mod block;
 mod custom;
 mod dialect;
 mod distribution;
 mod errors;
+mod identity;
 mod oracle;
 mod settings;
 mod tls;
 mod url;
+pub use block::{Block, BlockError};
 pub use custom::{
     Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
     Verb, Within,
@@ -20,9 +23,10 @@ pub use custom::{
 pub use dialect::{Dialect, Emit, Mqtt, Nats, Nchan, Received, SocketIo, Spot, fill_texts};
 pub use distribution::Distribution;
 pub use errors::{ERROR_CLASSES, is_error_class};
+pub use identity::{Auth, Identity};
 pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
-pub use tls::{Identity, Pem, PemError, Tls};
+pub use tls::{ClientCertificate, Pem, PemError, Tls};
 pub use url::{TargetUrl, UrlError};
 
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.
@@ -57,6 +61,8 @@ pub struct Websocket {
     pub close_code: u16,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -85,6 +91,8 @@ pub struct Http {
     pub interval: Option<Span>,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -94,6 +102,8 @@ pub struct HttpRequests {
     pub method: HttpMethod,
     pub headers: HeaderProfile,
     pub extra_headers: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Identity::is_usual")]
+    pub identity: Identity,
     pub nodelay: bool,
 }
 
@@ -140,6 +150,19 @@ impl Transport {
             | Transport::ShortPolling(h)
             | Transport::Sse(h)
             | Transport::HttpStreaming(h) => &mut h.extra_headers,
+        }
+    }
+
+    /// What the arm's requests say of who asks whom; `None` where there are no headers.
+    pub fn identity_mut(&mut self) -> Option<&mut Identity> {
+        match self {
+            Transport::Websocket(w) => Some(&mut w.identity),
+            Transport::Http(h) => Some(&mut h.identity),
+            Transport::Tcp(_) | Transport::Udp(_) => None,
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => Some(&mut h.identity),
         }
     }
 

@@ -32,6 +32,7 @@ pub mod target;
 pub mod threshold;
 pub mod transport;
 pub mod units;
+pub mod values;
 pub mod verdict;
 pub mod wire;
 pub mod workload;

@@ -14,7 +14,7 @@ use crate::clock::Nanos;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 mod payload;
-pub use payload::{Composer, FILL_MARK, PayloadSpec, Sizes, TAG_MARK};
+pub use payload::{Composer, FILL_MARK, Parts, PayloadSpec, Sizes, TAG_MARK};
 
 /// A tag's length in a binary payload, bytes.
 pub const BINARY_LEN: usize = 24;

@@ -50,6 +50,25 @@ macro_rules! mistakes {
 }
 
 mistakes! {
+    an_unknown_mark_in_a_url: "[load]" => "[target.urls]\nwebsocket = \"ws://h/{rooom}\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    a_mark_before_the_path: "[load]" => "[target.urls]\nwebsocket = \"ws://h{room}/\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    credentials_without_a_header: "[load]" => "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"tcp://joe:x@h:1\"\nlong-polling = \"http://h\"\n[load]";
+    credentials_in_two_places: "[load]" => "[transports.sse]\nauth = { bearer = \"x\" }\n[target.urls]\nsse = \"http://joe:x@h\"\nwebsocket = \"ws://h\"\ntcp = \"tcp://h:1\"\nlong-polling = \"http://h\"\n[load]";
+    an_unknown_mark_in_a_header: "[transports.websocket]" => "[transports.websocket]\nextra_headers = { X-A = \"{user.nam}\" }\n[values]\nuser = { csv = \"tests/fixtures/users.csv\" }";
+    a_file_of_values_that_is_not_there: "[load]" => "[values]\nuser = { csv = \"nowhere.csv\" }\n[load]";
+    a_file_of_values_that_is_none: "[load]" => "[values]\nuser = { csv = \"Cargo.toml\" }\n[load]";
+    a_value_by_the_name_of_a_mark: "[load]" => "[values]\nroom = { counter = 1 }\n\"a b\" = { counter = 1 }\n[load]";
+    a_value_of_two_kinds: "[load]" => "[values]\nn = { counter = 1, csv = \"x\" }\n[load]";
+    a_variable_that_is_not_set: "[transports.websocket]" => "[transports.websocket]\nauth = { bearer = \"a-${WSBENCH_NOT_SET}\" }";
+    credentials_without_a_colon: "[transports.websocket]" => "[transports.websocket]\nauth = { basic = \"joe\" }";
+    credentials_said_twice: "[transports.websocket]" => "[transports.websocket]\norigin = \"https://h\"\nauth = { bearer = \"x\" }\nextra_headers = { authorization = \"y\", Origin = \"z\" }";
+    a_host_that_is_none: "[transports.websocket]" => "[transports.websocket]\nhost = \"a b\"";
+    cookies_of_a_websocket: "[transports.websocket]" => "[transports.websocket]\ncookies = false";
+    an_address_to_leave_from_that_is_none: "[load]" => "[load]\nsource_ips = [\"127.0.0.1\", \"127.0.0.0/8\"]";
+    an_address_to_listen_on_that_is_all: "[load]" => "[target.embedded]\nlisten = \"0.0.0.0\"\n[load]";
+    values_in_an_event: "[workload.chat]\nrooms = 10\npayload = \"128B\"" => "[workload.push]\ntopics = 1\ntemplate = \"{{tag}}{{session}}{{fill}}\"";
+    values_that_leave_no_room_for_the_size: "payload = \"128B\"" => "payload = \"40B\"\ntemplate = \"{{tag}}{{fill}} of {{session}}\"";
+    credentials_in_the_url_of_a_broker: "[load]" => "[target.urls]\nwebsocket = \"ws://h\"\ntcp = \"nats://joe:x@h\"\nlong-polling = \"http://h\"\n[load]";
     tls_over_datagrams: "[transports.tcp]" => "[transports.udp]\ntls = true";
     an_authority_that_is_not_there: "[workload.chat]" => "[tls]\nca = \"none.pem\"\n\n[workload.chat]";
     sessions_to_resume_without_tls: "[transports.tcp]" => "[transports.tcp]\nresumption = true";

@@ -173,10 +173,10 @@ impl TransportKind {
     /// URL schemes a target of this transport may have.
     pub fn schemes(self) -> &'static [&'static str] {
         match self {
-            Self::Websocket => &["ws", "wss"],
-            Self::Tcp => &["tcp", "tls", "nats", "mqtt", "mqtts"],
+            Self::Websocket => &["ws", "wss", "ws+unix"],
+            Self::Tcp => &["tcp", "tls", "unix", "nats", "mqtt", "mqtts"],
             Self::Udp => &["udp"],
-            _ => &["http", "https"],
+            _ => &["http", "https", "http+unix"],
         }
     }
 

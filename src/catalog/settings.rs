@@ -1,7 +1,8 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
 use super::{
-    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Start, Tcp, Tls, Transport, Udp, Websocket,
+    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, Start, Tcp, Tls, Transport, Udp,
+    Websocket,
 };
 
 impl Transport {
@@ -9,14 +10,14 @@ impl Transport {
     /// may be secret.
     pub fn settings(&self) -> Vec<(String, String)> {
         match self {
-            Transport::Websocket(websocket) => of_websocket(websocket),
+            Transport::Websocket(websocket) => [of_websocket(websocket), of_identity(&websocket.identity)].concat(),
             Transport::Tcp(tcp) => of_tcp(tcp),
             Transport::Udp(Udp { receive_buffer }) => words([("receive buffer", Some(receive_buffer.to_string()))]),
             Transport::LongPolling(http)
             | Transport::ShortPolling(http)
             | Transport::Sse(http)
-            | Transport::HttpStreaming(http) => of_http(http),
-            Transport::Http(requests) => of_requests(requests),
+            | Transport::HttpStreaming(http) => [of_http(http), of_identity(&http.identity)].concat(),
+            Transport::Http(requests) => [of_requests(requests), of_identity(&requests.identity)].concat(),
         }
     }
 }
@@ -73,6 +74,16 @@ fn of_requests(requests: &HttpRequests) -> Vec<(String, String)> {
         ("headers", browser(requests.headers)),
         ("extra headers", names(&requests.extra_headers)),
         ("nodelay", no(requests.nodelay)),
+    ])
+}
+
+/// Credentials by their kind alone.
+fn of_identity(identity: &Identity) -> Vec<(String, String)> {
+    words([
+        ("host", identity.host.clone()),
+        ("origin", identity.origin.clone()),
+        ("auth", identity.auth.as_ref().map(|auth| auth.kind().to_owned())),
+        ("cookies", no(identity.cookies)),
     ])
 }
 

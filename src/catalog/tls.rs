@@ -12,7 +12,7 @@ pub struct Tls {
     /// Authorities that are trusted beside the system's.
     pub ca: Option<Pem>,
     /// Who the client is, for a target that wants to know.
-    pub identity: Option<Identity>,
+    pub identity: Option<ClientCertificate>,
     /// Any certificate is taken, under any name.
     pub insecure: bool,
     /// What the target is asked for by name (SNI), and the name that its certificate must have; `None`: the URL's host.
@@ -33,7 +33,7 @@ impl Tls {
 
 /// A client's certificate, followed by what vouches for it, and its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct ClientCertificate {
     pub cert: Pem,
     pub key: Pem,
 }

@@ -11,7 +11,7 @@ pub(super) use history::HistoryArgs;
 use super::baseline;
 use super::export::ExportFlag;
 use super::oracle::OracleFlag;
-use crate::catalog::{Dimension, Engine};
+use crate::catalog::{Block, Dimension, Engine};
 use crate::plan::{Overrides, TargetFlag};
 use crate::result::Slo;
 use crate::threshold::Threshold;
@@ -258,9 +258,9 @@ pub(super) struct PlanArgs {
     /// Processes of the generator [default: as few as hold the sessions]
     #[arg(long, value_name = "N", env = "WSBENCH_WORKERS", value_parser = count)]
     pub workers: Option<NonZeroU32>,
-    /// Addresses that the sessions leave from, in turn
+    /// Addresses that the sessions leave from, in turn, or blocks such as 127.0.0.0/28; may be repeated
     #[arg(long, value_name = "IP,…", value_delimiter = ',', env = "WSBENCH_SOURCE_IP")]
-    pub source_ip: Vec<IpAddr>,
+    pub source_ip: Vec<Block>,
     /// Seed of the schedule, the payloads and the order of trials
     #[arg(long, value_name = "N", env = "WSBENCH_SEED")]
     pub seed: Option<u64>,

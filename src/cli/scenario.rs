@@ -3,9 +3,11 @@
 use super::args::PlanArgs;
 use super::exit::Exit;
 use super::say;
-use crate::plan::{self, Limits, Plan};
+use crate::catalog::Block;
+use crate::plan::{self, Limits, Plan, Target};
 use crate::result::{ScenarioText, mask_scenario, redact_scenario};
-use crate::{cluster, scenario};
+use crate::scenario::{Place, Problem, Scenario, Source};
+use crate::{cluster, scenario, transport};
 use sha2::{Digest, Sha256};
 
 /// A plan and the text it was made from.
@@ -35,6 +37,11 @@ pub(super) fn read(args: &PlanArgs, no_charts: bool, color: bool) -> Result<Read
         // What is mistyped on the command line is no mistake of the scenario's.
         if error.is_of_flags() { Exit::Usage } else { exit }
     })?;
+    let foreign = foreign_addresses(&parsed, &plan, args);
+    if !foreign.is_empty() {
+        let source = Source { path, text: mask_scenario(&text).into() };
+        return Err(refuse(scenario::render(&source, &foreign, color)));
+    }
     let text = ScenarioText {
         name: plan.name.clone(),
         description: plan.description.clone(),
@@ -43,6 +50,28 @@ pub(super) fn read(args: &PlanArgs, no_charts: bool, color: bool) -> Result<Read
         text: redact_scenario(&text),
     };
     Ok(Read { plan, text })
+}
+
+/// Addresses that the scenario or a flag takes for this machine's, and which it hasn't.
+fn foreign_addresses(scenario: &Scenario, plan: &Plan, args: &PlanArgs) -> Vec<Problem> {
+    let mut own: Vec<(Place, Block)> = match args.source_ip.as_slice() {
+        [] => {
+            let said = scenario.file.load.source_ips.iter().flat_map(|blocks| blocks.iter());
+            said.map(|block| (block.place.clone(), block.value)).collect()
+        }
+        flags => flags.iter().map(|block| (Place::Flag("--source-ip"), *block)).collect(),
+    };
+    if let scenario::Target::Embedded(embedded) = &scenario.file.target
+        && plan.cells.iter().any(|cell| cell.target == Target::Embedded)
+    {
+        own.push((embedded.listen.place.clone(), embedded.listen.value.into()));
+    }
+    let foreign = own.iter().filter_map(|(place, block)| {
+        let address = block.addresses().find(|address| !transport::is_own(*address))?;
+        let problem = Problem::new(place, format!("this machine has no address {address}"));
+        Some(problem.hint("`ip address` shows those that it has; the loopback of IPv4 has all of 127.0.0.0/8"))
+    });
+    foreign.collect()
 }
 
 /// What this machine grants a run.

@@ -139,7 +139,8 @@ pub(super) async fn floors(plan: &Plan, halt: &Halt) -> Vec<NetworkFloor> {
             break;
         }
         let host = match &cell.target {
-            Target::Embedded => trial::EMBEDDED_ON.to_string(),
+            Target::Embedded => cell.network.listen.to_string(),
+            Target::Url(url) if url.socket.is_some() => continue,
             Target::Url(url) => url.host.clone(),
         };
         if floors.iter().all(|floor| floor.host != host) {

@@ -6,8 +6,10 @@ use crate::catalog::{Tls, Transport};
 use crate::clock;
 use crate::plan::{self, Plan, Target};
 use crate::result::{
-    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, SCHEMA_VERSION, SelfTest, redact_header_value, redact_url,
+    Cell, Certificate, Document, LoadFacts, Meta, OmittedArm, REDACTED, SCHEMA_VERSION, SelfTest, redact_header_value,
+    redact_url,
 };
+use crate::values::Values;
 use sha2::{Digest, Sha256};
 
 /// Nothing is run for it.
@@ -44,13 +46,21 @@ pub fn begin(plan: &Plan, options: &RunOptions) -> Document {
     }
 }
 
-/// The plan as it may be saved: secrets of headers, URLs and dialects, certificates and keys are not in it.
+/// The plan as it may be saved: secrets of headers, URLs, credentials and dialects, certificates and keys are not in it, nor
+/// what marks stand for.
 fn without_secrets(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for cell in &mut plan.cells {
         for (name, value) in cell.transport.extra_headers_mut() {
             *value = redact_header_value(name, value);
         }
+        if let Some(identity) = cell.transport.identity_mut() {
+            identity.auth.iter_mut().for_each(|auth| *auth.text_mut() = REDACTED.to_owned());
+            for text in [&mut identity.host, &mut identity.origin].into_iter().flatten() {
+                *text = redact_url(text);
+            }
+        }
+        cell.values = Values::default();
         cell.dialect.texts_mut(&mut |name, text| *text = redact_header_value(name, text));
         cell.tls.iter_mut().for_each(Tls::redact);
         if let Target::Url(url) = &mut cell.target {

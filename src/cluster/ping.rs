@@ -28,7 +28,7 @@ const RESOLVING: Duration = Duration::from_secs(2);
 pub(super) async fn floor(host: &str) -> NetworkFloor {
     let nothing = NetworkFloor { host: host.to_owned(), ..NetworkFloor::default() };
     let skipped = |reason: String| NetworkFloor { skipped: Some(reason), ..nothing.clone() };
-    let address = match tokio::time::timeout(RESOLVING, transport::resolve(host, 0)).await {
+    let address = match tokio::time::timeout(RESOLVING, transport::resolve(host, 0, &[])).await {
         Ok(Ok((address, _))) => address.ip(),
         Ok(Err(failure)) => return skipped(failure.to_string()),
         Err(_) => return skipped(format!("its name was not resolved within {RESOLVING:?}")),

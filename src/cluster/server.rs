@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// How often a server is asked whether it is ready.
@@ -45,8 +45,9 @@ pub struct ServerCommand {
 /// When a server is ready.
 #[derive(Debug, Clone)]
 pub enum Ready {
-    /// Something listens where connections will lead to, by host and port, and for datagrams on these ports.
-    Listens { tcp: Vec<(String, u16)>, udp: Vec<u16> },
+    /// Something listens where connections will lead to, by host and port, on these Unix sockets, and for datagrams on these
+    /// ports.
+    Listens { tcp: Vec<(String, u16)>, unix: Vec<String>, udp: Vec<u16> },
     /// A GET answers 2xx.
     Answers(TargetUrl),
 }
@@ -209,8 +210,12 @@ impl Ready {
     /// Whether it is ready; a no takes a while, so that it can be asked again at once.
     async fn is_met(&self) -> bool {
         let is_met = match self {
-            Ready::Listens { tcp, udp } => {
+            Ready::Listens { tcp, unix, udp } => {
                 let mut listens = udp.iter().all(|port| sockets::is_bound(*port));
+                for file in unix {
+                    let connected = tokio::time::timeout(ANSWER, UnixStream::connect(file));
+                    listens = listens && matches!(connected.await, Ok(Ok(_)));
+                }
                 for (host, port) in tcp {
                     let connected = tokio::time::timeout(ANSWER, TcpStream::connect((host.as_str(), *port)));
                     listens = listens && matches!(connected.await, Ok(Ok(_)));
@@ -228,8 +233,8 @@ impl Ready {
     /// What was waited for in vain.
     fn lacks(&self) -> String {
         match self {
-            Ready::Listens { tcp, udp } => {
-                let tcp = tcp.iter().map(|(host, port)| format!("{host} port {port}"));
+            Ready::Listens { tcp, unix, udp } => {
+                let tcp = tcp.iter().map(|(host, port)| format!("{host} port {port}")).chain(unix.iter().cloned());
                 let udp = udp.iter().map(|port| format!("UDP port {port}"));
                 format!(
                     "nothing listens on {}; the command finds its port in `{{port}}` or $PORT",
@@ -285,14 +290,14 @@ mod tests {
             // Not every machine has the other.
             let Ok(tcp) = std::net::TcpListener::bind((host, 0)) else { continue };
             let port = tcp.local_addr().unwrap().port();
-            let ready = Ready::Listens { tcp: vec![(host.to_owned(), port)], udp: Vec::new() };
+            let ready = Ready::Listens { tcp: vec![(host.to_owned(), port)], unix: Vec::new(), udp: Vec::new() };
             assert!(ready.is_met().await, "{host}");
             drop(tcp);
             assert!(!ready.is_met().await, "{host}");
         }
         let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = udp.local_addr().unwrap().port();
-        let ready = Ready::Listens { tcp: Vec::new(), udp: vec![port] };
+        let ready = Ready::Listens { tcp: Vec::new(), unix: Vec::new(), udp: vec![port] };
         assert!(ready.is_met().await);
         drop(udp);
         // While nothing listens it is asked again and again, and the server can have its port all the time.

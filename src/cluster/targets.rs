@@ -4,7 +4,7 @@
 use super::child::{Child, ChildError};
 use super::cores;
 use super::loss::{Loss, Role};
-use super::trial::{Assignment, EMBEDDED_ON, GRACE, TrialError, within};
+use super::trial::{Assignment, GRACE, TrialError, within};
 use super::usage::Meter;
 use crate::catalog::{Pem, Transport, TransportKind};
 use crate::clock::Nanos;
@@ -12,7 +12,7 @@ use crate::plan::{Embedded, Processes, Workload};
 use crate::result::{TargetFacts, Usage};
 use crate::target::{Config, Order, Part, Ports, Push, Reply, Report, Tls};
 use futures_util::future::{join_all, select_all};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// All target processes of one trial; none at a URL.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub(super) struct Targets {
     pub losses: Vec<Loss>,
     /// That they share.
     cores: u64,
+    /// Where they listen; `None`: there are none.
+    listen: Option<IpAddr>,
 }
 
 struct TargetProcess {
@@ -49,14 +51,15 @@ impl Targets {
             TargetProcess::start(order, embedded, core, sessions)
         });
         let started: Result<Vec<TargetProcess>, TrialError> = join_all(starting).await.into_iter().collect();
-        Ok(Targets { processes: started?, losses: Vec::new(), cores: used })
+        let listen = Some(order.cell.network.listen);
+        Ok(Targets { processes: started?, losses: Vec::new(), cores: used, listen })
     }
 
     /// Where worker `worker` finds its target.
     pub(super) fn url(&self, worker: u32, kind: TransportKind) -> Option<String> {
         let process = self.of_worker(worker)?;
-        let scheme = kind.scheme(process.certificate.is_some());
-        Some(format!("{scheme}://{EMBEDDED_ON}:{}", process.ports.of(kind)))
+        let address = SocketAddr::new(self.listen?, process.ports.of(kind));
+        Some(format!("{}://{address}", kind.scheme(process.certificate.is_some())))
     }
 
     /// The certificate by which worker `worker` knows its target, where that speaks TLS.
@@ -152,7 +155,7 @@ impl TargetProcess {
             Transport::Http(h) => h.nodelay,
         };
         let config = Config {
-            bind: IpAddr::V4(EMBEDDED_ON),
+            bind: order.cell.network.listen,
             ports: Ports::default(),
             token: Some(order.token.to_owned()),
             engine: embedded.engine,

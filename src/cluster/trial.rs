@@ -18,12 +18,9 @@ use crate::engine::Live;
 use crate::measure::{Held, HistogramError, Outcome};
 use crate::plan::{self, Cell, Embedded, Processes, Target, Workload};
 use crate::result::{KernelMemory, TargetFacts, Usage};
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where the embedded target listens.
-pub(super) const EMBEDDED_ON: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// From the last session's opening to the schedule's start: for both ends to come to rest, and longer for each process.
 const REST: Nanos = 20 * MILLI;
 const REST_EACH: Nanos = 5 * MILLI;
@@ -101,7 +98,8 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
     let kernel = kernel::Watch::before_connecting();
     let server = order.keeper.filter(|keeper| is_server_below(*keeper, order.cell)).map(Meter::of_kept);
     let slices = slices(order, &processes, &targets)?;
-    let ports = slices.iter().filter_map(|(slice, _)| slice.url.parse().ok()).map(|url: TargetUrl| url.port).collect();
+    let urls = slices.iter().filter_map(|(slice, _)| slice.url.parse().ok());
+    let ports = urls.filter(|url: &TargetUrl| url.socket.is_none()).map(|url| url.port).collect();
     let crew = Crew::start(order.program, slices).await?;
     let mut trial = Running { order, processes, ports, crew, targets, kernel, server, held: None, is_halted: false };
     let is_deserted = trial.drive(halt, live).await?;
@@ -134,8 +132,9 @@ fn slices(order: &Assignment, processes: &Processes, targets: &Targets) -> Resul
             Target::Url(url) => Some(url.to_string()),
             Target::Embedded => targets.url(worker, order.cell.transport.kind()),
         };
+        let values = plan::values_of_worker(order.cell, worker, workers);
         let slice = Slice {
-            cell: order.cell.clone(),
+            cell: Cell { values, ..order.cell.clone() },
             url: url.ok_or_else(|| TrialError::Reported("no embedded target was started".into()))?,
             certificate: targets.certificate(worker),
             token: order.token.to_owned(),
@@ -254,7 +253,8 @@ impl Running<'_> {
         if is_ramped {
             // Read here and not in the workers, whose memory is measured.
             let kernel = sockets::connected(&self.crew.pids(), &self.ports, self.order.cell.transport.kind());
-            let kernel = kernel.filter(|_| self.crew.losses.is_empty());
+            // Those of Unix sockets are in other tables.
+            let kernel = kernel.filter(|_| self.crew.losses.is_empty() && !self.order.cell.target.is_unix());
             self.held = Some(Held { counted: ready.connections, kernel });
         }
         if ready.open == 0 && is_ramped {

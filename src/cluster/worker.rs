@@ -163,7 +163,13 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
     let cell = &slice.cell;
     let url: TargetUrl =
         slice.url.parse().map_err(|e| transport::Failure::new(transport::ErrorClass::Resolve, format!("{e}")))?;
-    let (address, resolve) = transport::resolve(&url.host, url.port).await?;
+    let (address, resolve) = match &url.socket {
+        Some(file) => (transport::address_of_socket(file)?, 0),
+        None => {
+            let (address, resolve) = transport::resolve(&url.host, url.port, &slice.sources).await?;
+            (address.into(), resolve)
+        }
+    };
     let tls = cell.tls.as_ref().map(|tls| Tls::new(tls, &url.host, slice.certificate.as_ref())).transpose()?;
     let payload = cell.workload.payload();
     let endpoint = Endpoint {

@@ -4,6 +4,7 @@
 //! whole, and refuses one that would be larger than its limit.
 
 pub mod body;
+pub mod cookie;
 pub mod fields;
 pub mod frames;
 pub mod mqtt;

@@ -27,6 +27,8 @@ pub struct ResponseDecoder {
     /// Of a head, or of a chunk's line, that is not whole yet.
     partial: Vec<u8>,
     body: Option<Body>,
+    /// Values of `Set-Cookie`.
+    cookies: Vec<Vec<u8>>,
 }
 
 /// A response whose body is being read.
@@ -52,6 +54,7 @@ enum Framing {
 struct Head {
     response: Response,
     framing: Framing,
+    cookies: Vec<Vec<u8>>,
 }
 
 impl ResponseDecoder {
@@ -78,6 +81,7 @@ impl ResponseDecoder {
             let Some(body) = &mut self.body else {
                 let Some((head, len)) = self.read_head(&bytes[at..])? else { return Ok((bytes.len(), None)) };
                 at += len;
+                self.cookies.extend(head.cookies);
                 match head.response.status {
                     101 => return Err(CodecError::Malformed("the answer switches protocols, which nobody asked for")),
                     100..200 => {}
@@ -97,6 +101,11 @@ impl ResponseDecoder {
                 return Ok((at, None));
             }
         }
+    }
+
+    /// The values of `Set-Cookie` in the heads that were read since this was asked last. To be asked after each response.
+    pub fn take_cookies(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.cookies)
     }
 
     /// The stream has ended: the response that this completes. `None` if none is.
@@ -250,7 +259,7 @@ impl Head {
 
     /// How the body ends (RFC 9112 §6.3), and whether the connection outlives it (§9.3).
     fn of(status: u16, is_1_1: bool, headers: &[Header]) -> Result<Head, CodecError> {
-        let (mut length, mut last_coding, mut keeps_alive) = (None, None, is_1_1);
+        let (mut length, mut last_coding, mut keeps_alive, mut cookies) = (None, None, is_1_1, Vec::new());
         for Header { name, value } in headers {
             match name.len() {
                 14 if name.eq_ignore_ascii_case("content-length") => {
@@ -269,6 +278,7 @@ impl Head {
                         keeps_alive |= !is_1_1 && option.eq_ignore_ascii_case("keep-alive");
                     }
                 }
+                10 if name.eq_ignore_ascii_case("set-cookie") => cookies.push(value.to_vec()),
                 _ => {}
             }
         }
@@ -283,7 +293,7 @@ impl Head {
         }
         // A length beside chunks is somebody's mistake: what follows on the connection can't be trusted (§6.3).
         keeps_alive &= framing != Framing::UntilEnd && (last_coding.is_none() || length.is_none());
-        Ok(Head { response: Response { status, size: 0, keeps_alive }, framing })
+        Ok(Head { response: Response { status, size: 0, keeps_alive }, framing, cookies })
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Nchan(pub catalog::Nchan);
 
 impl Dialect for Nchan {
     fn http(&self, place: &Place, _sid: u64, receive: Receive) -> Box<dyn HttpFace> {
-        let fill = |path: &str| place.fill(path);
+        let fill = |path: &str| place.fill_path(path);
         let is_stream = matches!(receive.transport, TransportKind::Sse | TransportKind::HttpStreaming);
         Box::new(Face {
             receive,

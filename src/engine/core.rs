@@ -16,7 +16,7 @@ use crate::measure::{Metric, Outcome, Recorder};
 use crate::plan::{Cell, Target, Workload};
 use crate::schedule::{Phase, Window};
 use crate::transport::{ConnectPhases, Ended, Failure, Place, SessionId, Unsent};
-use crate::wire::{Composer, Kind, Tag};
+use crate::wire::{Composer, Kind, Parts, Tag};
 use crate::workload::Roster;
 use sessions::Sessions;
 use std::collections::{HashMap, VecDeque};
@@ -115,6 +115,8 @@ pub struct Core {
     roster: Roster,
     sessions: Sessions,
     composer: Composer,
+    /// Where each session has a template of its own: its parts, filled in when it opened.
+    templates: Vec<Option<Box<Parts>>>,
     recorder: Recorder,
     ledger: Ledger,
     order: Order,
@@ -153,8 +155,11 @@ impl Core {
         let mut recorder = Recorder::new(setup.interval);
         recorder.outcome_mut().order_tracked = keeps_order || order.is_tracked();
         recorder.outcome_mut().sessions.asked = u64::from(roster.sessions());
+        let composer = Composer::new(workload.payload().clone(), cell.load.schedule.seed);
+        let templates = if composer.unfilled().is_some() { roster.to_open() as usize } else { 0 };
         Core {
-            composer: Composer::new(workload.payload().clone(), cell.load.schedule.seed),
+            composer,
+            templates: vec![None; templates],
             sessions: Sessions::new(&roster, &setup, now),
             ledger: Ledger::new(roster.largest_group().max(replies as usize), MOST_ON_BOOKS),
             order,
@@ -279,9 +284,13 @@ impl Core {
         self.sessions.open()
     }
 
-    /// Writes the payload of message `id`.
-    pub fn compose(&self, id: u64, due: Nanos, out: &mut Vec<u8>) {
-        self.composer.compose(&self.tag(Kind::Message, id, due), out);
+    /// Writes the payload of message `id` of an open session.
+    pub fn compose(&self, session: SessionId, id: u64, due: Nanos, out: &mut Vec<u8>) {
+        let tag = self.tag(Kind::Message, id, due);
+        match self.templates.get(session as usize) {
+            None => self.composer.compose(&tag, out),
+            Some(own) => self.composer.compose_by(own.as_deref(), &tag, out),
+        }
     }
 
     fn tag(&self, kind: Kind, id: u64, due: Nanos) -> Tag {

@@ -235,7 +235,7 @@ impl Drive {
 
     fn send(&self, session: SessionId, id: u64, due: Nanos) {
         let mut payload = self.payload.borrow_mut();
-        self.core.borrow().compose(id, due, &mut payload);
+        self.core.borrow().compose(session, id, due, &mut payload);
         let sent = match self.connections.borrow_mut().get_mut(session as usize) {
             Some(Some(connection)) => connection.send(id, self.endpoint.format, &payload),
             _ => Err(transport::Unsent::Closed),

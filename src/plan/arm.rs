@@ -1,12 +1,15 @@
 //! `[transports.NAME]` resolved: each transport takes the settings that it knows and refuses the rest.
 
+use super::identity;
 use super::load::{MILLISECOND, within};
+use super::marks::{self, Check, Use, is_header_value};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Start, Tcp, Transport, TransportKind, Udp,
-    Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, Start, TargetUrl, Tcp, Transport,
+    TransportKind, Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
+use crate::values::Values;
 use crate::wire::PayloadSpec;
 
 use TransportKind::{
@@ -29,6 +32,10 @@ const SETTINGS: &[Setting] = &[
     ("close_code", &[Ws], |arm| place(&arm.close_code)),
     ("headers", WITH_HEADERS, |arm| place(&arm.headers)),
     ("extra_headers", WITH_HEADERS, |arm| place(&arm.extra_headers)),
+    ("host", WITH_HEADERS, |arm| place(&arm.host)),
+    ("origin", WITH_HEADERS, |arm| place(&arm.origin)),
+    ("auth", WITH_HEADERS, |arm| place(&arm.auth)),
+    ("cookies", WITH_HEADERS, |arm| place(&arm.cookies)),
     ("nodelay", OVER_TCP, |arm| place(&arm.nodelay)),
     ("tls", OVER_TCP, |arm| place(&arm.tls)),
     ("resumption", OVER_TCP, |arm| place(&arm.resumption)),
@@ -69,22 +76,26 @@ pub(super) fn kind(name: &At<String>, arm: &Arm, problems: &mut Vec<Problem>) ->
     kind
 }
 
-/// The transport with its settings, defaults filled in.
-pub(super) fn transport(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) -> Transport {
-    check_known(kind, arm, problems);
-    check_values(arm, problems);
+/// The transport with its settings, defaults filled in. `url` may bring credentials.
+pub(super) fn transport(kind: TransportKind, arm: &Arm, url: Option<&At<TargetUrl>>, check: &mut Check) -> Transport {
+    check_known(kind, arm, check.problems);
+    check_values(arm, check);
+    let mut identity = || identity::build(arm, url.filter(|_| WITH_HEADERS.contains(&kind)), check);
     match kind {
-        Ws => Transport::Websocket(websocket(arm)),
+        Ws => Transport::Websocket(websocket(arm, identity())),
         TcpKind => Transport::Tcp(Tcp { framing: value(&arm.framing, Framing::Length), nodelay: nodelay(arm) }),
         UdpKind => Transport::Udp(Udp { receive_buffer: value(&arm.receive_buffer, ByteSize(1 << 20)) }),
-        LongPolling => Transport::LongPolling(http(arm, None)),
-        ShortPolling => Transport::ShortPolling(http(arm, Some(value(&arm.interval, Span::from_millis(250))))),
-        Sse => Transport::Sse(http(arm, None)),
-        HttpStreaming => Transport::HttpStreaming(http(arm, None)),
+        LongPolling => Transport::LongPolling(http(arm, None, identity())),
+        ShortPolling => {
+            Transport::ShortPolling(http(arm, Some(value(&arm.interval, Span::from_millis(250))), identity()))
+        }
+        Sse => Transport::Sse(http(arm, None, identity())),
+        HttpStreaming => Transport::HttpStreaming(http(arm, None, identity())),
         Requests => Transport::Http(HttpRequests {
             method: value(&arm.method, HttpMethod::Post),
             headers: value(&arm.headers, HeaderProfile::Minimal),
             extra_headers: extra_headers(arm),
+            identity: identity(),
             nodelay: nodelay(arm),
         }),
     }
@@ -98,7 +109,7 @@ fn nodelay(arm: &Arm) -> bool {
     value(&arm.nodelay, true)
 }
 
-fn websocket(arm: &Arm) -> Websocket {
+fn websocket(arm: &Arm, identity: Identity) -> Websocket {
     let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
     Websocket {
         engine: value(&arm.engine, Engine::Native),
@@ -109,17 +120,19 @@ fn websocket(arm: &Arm) -> Websocket {
         close_code: value(&arm.close_code, 1000),
         headers: value(&arm.headers, HeaderProfile::Minimal),
         extra_headers: extra_headers(arm),
+        identity,
         nodelay: nodelay(arm),
     }
 }
 
-fn http(arm: &Arm, interval: Option<Span>) -> Http {
+fn http(arm: &Arm, interval: Option<Span>, identity: Identity) -> Http {
     Http {
         keep_alive: value(&arm.keep_alive, true),
         batch: value(&arm.batch, true),
         interval,
         headers: value(&arm.headers, HeaderProfile::Minimal),
         extra_headers: extra_headers(arm),
+        identity,
         nodelay: nodelay(arm),
     }
 }
@@ -142,9 +155,16 @@ fn check_known(kind: TransportKind, arm: &Arm, problems: &mut Vec<Problem>) {
         };
         problems.push(Problem::new(place, message).hint(hint));
     }
+    let begins_by_polling = arm.start.as_ref().is_some_and(|start| start.value == Start::Polling);
+    if let Some(cookies) = arm.cookies.as_ref().filter(|_| kind == Ws && !begins_by_polling) {
+        let problem = Problem::at(cookies, "a WebSocket asks once, so there is no later request to send cookies with");
+        problems.push(problem.hint("leave `cookies` out, but where `start = \"polling\"`"));
+    }
 }
 
-fn check_values(arm: &Arm, problems: &mut Vec<Problem>) {
+fn check_values(arm: &Arm, check: &mut Check) {
+    arm.extra_headers.iter().for_each(|headers| check_headers(headers, check));
+    let problems = &mut *check.problems;
     if let Some(fragment) = &arm.fragment {
         within(problems, "fragment", fragment, |size| size.0 > 0, "at least 1B");
     }
@@ -170,25 +190,28 @@ fn check_values(arm: &Arm, problems: &mut Vec<Problem>) {
         }
         offered.push(&protocol.value);
     }
-    arm.extra_headers.iter().for_each(|headers| check_headers(headers, problems));
 }
 
 /// Headers that the protocol fixes; a second one would make requests ambiguous.
 const OUR_HEADERS: &[&str] =
     &["host", "connection", "upgrade", "content-length", "transfer-encoding", "te", "trailer", "expect", "keep-alive"];
 
-fn check_headers(headers: &Named<At<String>>, problems: &mut Vec<Problem>) {
+fn check_headers(headers: &Named<At<String>>, check: &mut Check) {
     for (name, text) in &headers.0 {
+        check.text(text, &text.place, Use::Header);
+        let problems = &mut *check.problems;
         let lower = name.to_ascii_lowercase();
         if !is_token(name) {
             problems.push(Problem::at(name, format!("`{}` is not a header's name", name.value)));
         } else if OUR_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
             let problem = Problem::at(name, format!("header `{}` is set by wsbench itself", name.value));
-            problems.push(problem.hint("subprotocols and keep_alive have settings of their own"));
+            let hint = match lower.as_str() {
+                "host" => "`host` is a setting of its own",
+                _ => "subprotocols and keep_alive have settings of their own",
+            };
+            problems.push(problem.hint(hint));
         }
-        // RFC 9110 §5.5: visible characters with spaces and tabs between them.
-        let inside = |b: u8| (b' '..=b'~').contains(&b) || b == b'\t';
-        if !text.bytes().all(inside) || text.trim() != text.value {
+        if !is_header_value(text) {
             problems.push(Problem::at(text, format!("the value of header `{}` can't be sent as it is", name.value)));
         }
     }
@@ -209,6 +232,7 @@ pub(super) fn check_payload(
     arm: &Arm,
     transport: &Transport,
     payload: &PayloadSpec,
+    values: &Values,
     problems: &mut Vec<Problem>,
 ) {
     let (least, most) = payload.range();
@@ -231,6 +255,11 @@ pub(super) fn check_payload(
             if payload.template.as_ref().is_some_and(|t| t.contains('\n')) =>
         {
             ("newline framing can't carry a template with a line feed".to_owned(), "choose `framing = \"length\"`")
+        }
+        Transport::Tcp(Tcp { framing: Framing::Newline, .. })
+            if payload.template.as_ref().is_some_and(|template| marks::hold(template, values, '\n')) =>
+        {
+            ("newline framing can't carry a value with a line feed".to_owned(), "choose `framing = \"length\"`")
         }
         _ => return,
     };

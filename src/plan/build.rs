@@ -1,13 +1,15 @@
 //! From what a person said to what will be done: every default filled in, every meaning checked.
 
+use super::marks::{self, Check};
 use super::overrides::Overrides;
 use super::{
-    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, load, oracle, sources, thresholds, tls,
-    workload,
+    Cell, Embedded, Load, Network, Omitted, Output, Plan, Target, arm, dialect, identity, load, oracle, sources,
+    thresholds, tls, workload,
 };
-use crate::catalog::{Tls, TransportKind};
+use crate::catalog::{TargetUrl, Tls, TransportKind};
 use crate::scenario::{self, Arm, At, File, Place, Problem, Scenario, Source};
 use crate::units::Span;
+use crate::values::Values;
 use crate::wire::PayloadSpec;
 use std::fmt;
 
@@ -46,7 +48,7 @@ pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanErr
     let mut problems = Vec::new();
     let file = overrides.apply(scenario.file.clone(), &mut problems);
     let tls = tls::read(&file.tls, &scenario.source.path, &mut problems);
-    let plan = resolve(scenario.name(), &file, &tls, overrides, &mut problems);
+    let plan = resolve(scenario, &file, &tls, overrides, &mut problems);
     thresholds::check(&file, overrides.starts_servers, &scenario.source, &mut problems);
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
@@ -55,13 +57,26 @@ pub fn build(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, PlanErr
 }
 
 /// `None` only with problems.
-fn resolve(name: String, file: &File, tls: &Tls, overrides: &Overrides, problems: &mut Vec<Problem>) -> Option<Plan> {
+fn resolve(
+    scenario: &Scenario,
+    file: &File,
+    tls: &Tls,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> Option<Plan> {
+    let source = &scenario.source;
     check_file(file, problems);
+    let found = problems.len();
+    let values = marks::read(&file.values, source, problems);
+    if problems.len() > found {
+        // Every mark of theirs would be a further one.
+        return None;
+    }
     workload::check(&file.workload, &file.load, problems);
     let load = load::build(&file.load, file.seed.value, file.workload.kind(), problems);
-    let payload = workload::payload(file.workload.payload_keys(), problems);
+    let payload = workload::payload(&file.workload, &mut Check { values: &values, source, problems });
     check_output(file, load.as_ref(), problems);
-    let mut arms = Arms { file, tls, cells: Vec::new(), omitted: Vec::new(), problems };
+    let mut arms = Arms { file, source, values: &values, tls, cells: Vec::new(), omitted: Vec::new(), problems };
     for (name, arm) in file.transports.0.iter().filter(|(name, _)| overrides.chooses(name)) {
         arms.add(name, arm, load.as_ref(), payload.as_ref());
     }
@@ -77,7 +92,7 @@ fn resolve(name: String, file: &File, tls: &Tls, overrides: &Overrides, problems
         scenario::Target::Urls(_) => None,
     };
     Some(Plan {
-        name,
+        name: scenario.name(),
         description: file.description.clone(),
         seed: file.seed.value,
         trials: file.load.trials.get(),
@@ -107,6 +122,8 @@ fn nothing_to_run(file: &File, omitted: &[Omitted]) -> Problem {
 /// Collects the cells of the arms that make sense, and the reasons against the others.
 struct Arms<'a> {
     file: &'a File,
+    source: &'a Source,
+    values: &'a Values,
     /// What `[tls]` comes to.
     tls: &'a Tls,
     cells: Vec<Cell>,
@@ -117,22 +134,35 @@ struct Arms<'a> {
 impl Arms<'_> {
     fn add(&mut self, name: &At<String>, arm: &Arm, load: Option<&Load>, payload: Option<&PayloadSpec>) {
         let Some(kind) = arm::kind(name, arm, self.problems) else { return };
-        let mut transport = arm::transport(kind, arm, self.problems);
+        let url = match &self.file.target {
+            scenario::Target::Embedded(_) => None,
+            scenario::Target::Urls(urls) => urls.get(name),
+        };
+        let mut transport = arm::transport(kind, arm, url, &mut self.check());
         if let Some(reason) = kind.refuses(self.file.workload.kind()) {
             self.omitted.push(Omitted { arm: name.value.clone(), reason: reason.to_owned() });
             return;
         }
         let target = self.target(name, kind);
-        let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.problems);
+        let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.values, self.problems);
         let tls = target.as_ref().and_then(|target| tls::of_arm(name, kind, arm, target, self.tls, self.problems));
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
-        arm::check_payload(name, arm, &transport, payload, self.problems);
-        dialect::check_settings(&dialect, self.file, name, &transport, payload, self.problems);
+        arm::check_payload(name, arm, &transport, payload, self.values, self.problems);
+        dialect::check_settings(&dialect, self.file, name, &transport, payload, &mut self.check());
         let workload = workload::build(&self.file.workload, payload.clone(), kind, dialect.kind(), name, self.problems);
         let delay = self.file.network.delay.as_ref().map_or(Span::ZERO, |d| d.value);
-        let network = Network { delay };
-        let load = load.clone();
-        self.cells.push(Cell { arm: name.value.clone(), transport, dialect, target, tls, network, workload, load });
+        let listen = match &self.file.target {
+            scenario::Target::Embedded(embedded) => embedded.listen.value,
+            scenario::Target::Urls(_) => Network::default().listen,
+        };
+        let network = Network { delay, listen };
+        let (load, values) = (load.clone(), self.values.clone());
+        let arm = name.value.clone();
+        self.cells.push(Cell { arm, transport, dialect, target, tls, network, workload, load, values });
+    }
+
+    fn check(&mut self) -> Check<'_> {
+        Check { values: self.values, source: self.source, problems: self.problems }
     }
 
     fn target(&mut self, name: &At<String>, kind: TransportKind) -> Option<Target> {
@@ -153,16 +183,27 @@ impl Arms<'_> {
             return None;
         };
         if !schemes.contains(&url.scheme.as_str()) {
-            let message = format!("arm `{}` is {kind}, which no {}:// URL leads to", name.value, url.scheme);
+            let message = format!("arm `{}` is {kind}, which no {} URL leads to", name.value, form(&url.scheme));
+            let forms: Vec<String> = schemes.iter().map(|scheme| form(scheme)).collect();
             let hint = match kind {
                 TransportKind::Udp if url.is_tls() => tls::WHY_NOT_UDP.to_owned(),
-                _ => format!("it takes {}://", schemes.join(":// or ")),
+                _ => format!("it takes {}", forms.join(" or ")),
             };
             self.problems.push(Problem::at(url, message).hint(hint));
             return None;
         }
-        Some(Target::Url(url.value.clone()))
+        if matches!(kind, TransportKind::Tcp | TransportKind::Udp) {
+            identity::refuse_userinfo(url, name, self.problems);
+        }
+        self.check().url(url);
+        // The credentials are the arm's own by now.
+        Some(Target::Url(TargetUrl { userinfo: None, ..url.value.clone() }))
     }
+}
+
+/// How a URL of this scheme begins.
+fn form(scheme: &str) -> String {
+    if scheme.ends_with("unix") { format!("{scheme}:/") } else { format!("{scheme}://") }
 }
 
 /// What concerns neither the load nor a single arm.
@@ -185,6 +226,8 @@ fn check_file(file: &File, problems: &mut Vec<Problem>) {
         scenario::Target::Embedded(embedded) => {
             let range = Span::from_millis(10)..=Span::from_millis(3_600_000);
             load::within(problems, "hold", &embedded.hold, |h| range.contains(h), "between 10ms and an hour");
+            let is_one = |ip: &std::net::IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+            load::within(problems, "listen", &embedded.listen, is_one, "one address, such as 127.0.0.1 or ::1");
             embedded.oracle.iter().for_each(|said| oracle::check(said, problems));
         }
         scenario::Target::Urls(urls) => {

@@ -3,7 +3,7 @@
 use super::processes::{RESERVE, processes, sockets_of_worker};
 use super::sources::needs_own;
 use super::{Cell, Plan, Target, Workload};
-use crate::catalog::{Closer, TransportKind};
+use crate::catalog::{Block, Closer, TransportKind};
 use crate::units::Span;
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ fn cell_facts(cell: &Cell) -> CellFacts {
         arm: cell.arm.clone(),
         generator_descriptors: sockets + RESERVE,
         target_descriptors: (cell.target == Target::Embedded).then_some(at_target + RESERVE),
-        ports: sockets.max(ports_in_time_wait(cell)),
+        ports: if cell.target.is_unix() { 0 } else { sockets.max(ports_in_time_wait(cell)) },
         expected: trial(cell),
     }
 }
@@ -150,7 +150,8 @@ fn cell_shortages(cell: &Cell, limits: &Limits) -> Vec<Shortage> {
         Some(Shortage::Descriptors { arm: cell.arm.clone(), process, needed, limit: limits.descriptors, most })
     };
     let mut found: Vec<Shortage> = processes.into_iter().filter_map(short).collect();
-    let available = limits.ports.saturating_mul(cell.load.source_ips.len().max(1) as u64);
+    let addresses: u64 = cell.load.source_ips.iter().map(Block::count).sum();
+    let available = limits.ports.saturating_mul(addresses.max(1));
     if facts.ports > available && !needs_own(cell) {
         found.push(Shortage::Ports { arm: cell.arm.clone(), needed: facts.ports, available });
     }

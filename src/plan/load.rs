@@ -41,7 +41,7 @@ pub(super) fn build(
         drain: load.drain.value,
         spin: load.spin.value,
         workers: load.workers.as_ref().map(|n| n.get()),
-        source_ips: load.source_ips.as_ref().map(|ips| ips.value.clone()).unwrap_or_default(),
+        source_ips: load.source_ips.iter().flat_map(|ips| ips.iter()).map(|block| block.value).collect(),
     })
 }
 

@@ -3,20 +3,23 @@
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
 pub use crate::catalog::FirstMessage;
-use crate::catalog::{Closer, Dialect, Engine, Oracle, TargetUrl, Tls, Transport, WorkloadKind};
+use crate::catalog::{Block, Closer, Dialect, Engine, Oracle, TargetUrl, Tls, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::threshold::Hold;
 use crate::units::{Rate, Span};
+use crate::values::Values;
 use crate::wire::PayloadSpec;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 mod arm;
 mod at;
 mod build;
 mod dialect;
 mod facts;
+mod identity;
 mod load;
+mod marks;
 mod oracle;
 mod overrides;
 mod processes;
@@ -30,7 +33,7 @@ pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
 pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
-pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker};
+pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker, values_of_worker};
 pub use sources::sources;
 pub use thresholds::{deliveries, undecidable};
 
@@ -81,6 +84,9 @@ pub struct Cell {
     pub network: Network,
     pub workload: Workload,
     pub load: Load,
+    /// What marks stand for. A secret.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,11 +104,25 @@ pub enum Target {
     Url(TargetUrl),
 }
 
-/// The emulated network between generator and embedded target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The network between generator and embedded target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Network {
-    /// One transit, each direction; zero: the loopback as it is.
+    /// One emulated transit, each direction; zero: the loopback as it is.
     pub delay: Span,
+    /// Where the embedded target listens.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub listen: IpAddr,
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network { delay: Span::ZERO, listen: Ipv4Addr::LOCALHOST.into() }
+    }
+}
+
+fn is_usual(listen: &IpAddr) -> bool {
+    *listen == IpAddr::V4(Ipv4Addr::LOCALHOST)
 }
 
 /// What is exchanged and what counts as done.
@@ -155,7 +175,7 @@ pub struct Load {
     /// Processes of the generator; `None`: as few as hold the sessions ([`processes`]).
     pub workers: Option<u32>,
     /// Addresses that the sessions leave from; empty: see [`sources`].
-    pub source_ips: Vec<IpAddr>,
+    pub source_ips: Vec<Block>,
 }
 
 /// What is written, and how fine.
@@ -164,6 +184,13 @@ pub struct Output {
     pub charts: bool,
     /// Length of the time slices in which response times are kept.
     pub interval: Span,
+}
+
+impl Target {
+    /// Whether it is a Unix socket, which has neither addresses nor ports.
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Target::Url(url) if url.socket.is_some())
+    }
 }
 
 impl Plan {

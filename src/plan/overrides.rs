@@ -1,10 +1,9 @@
 //! What the command line says over the scenario: a flag beats the file.
 
-use crate::catalog::TargetUrl;
+use crate::catalog::{Block, TargetUrl};
 use crate::scenario::{self, At, Entry, File, Network, Place, Problem, Target};
 use crate::threshold::Threshold;
 use crate::units::{Rate, Span};
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -18,7 +17,7 @@ pub struct Overrides {
     pub trials: Option<NonZeroU32>,
     pub workers: Option<NonZeroU32>,
     /// Empty: as the scenario says.
-    pub source_ips: Vec<IpAddr>,
+    pub source_ips: Vec<Block>,
     pub seed: Option<u64>,
     /// Arms to run; empty: all of them.
     pub transports: Vec<String>,
@@ -79,7 +78,8 @@ impl Overrides {
         replace(&mut file.seed, "--seed", self.seed);
         replace(&mut file.output.charts, "--no-charts", self.charts);
         replace_optional(&mut load.workers, "--workers", self.workers);
-        let source_ips = (!self.source_ips.is_empty()).then(|| self.source_ips.clone());
+        let source_ips: Vec<_> = self.source_ips.iter().map(|block| At::flag("--source-ip", *block)).collect();
+        let source_ips = (!source_ips.is_empty()).then_some(source_ips);
         replace_optional(&mut load.source_ips, "--source-ip", source_ips);
         replace_optional(&mut load.rate, "--rate", self.rate);
         replace_optional(&mut load.duration, "--duration", self.duration);

@@ -2,6 +2,7 @@
 
 use super::{Cell, Target, Workload};
 use crate::catalog::TransportKind;
+use crate::values::Values;
 use crate::workload::Roster;
 
 /// Descriptors of a process beside its sessions' sockets: standard streams, the runtime, listeners, files.
@@ -42,8 +43,21 @@ fn comfortably(descriptors: u64) -> u64 {
 
 /// The sessions of worker `index` of `workers`, publishers included.
 pub fn sessions_of_worker(cell: &Cell, index: u32, workers: u32) -> u64 {
+    roster(cell, index, workers).to_open().into()
+}
+
+/// What those sessions need of the cell's values.
+pub fn values_of_worker(cell: &Cell, index: u32, workers: u32) -> Values {
+    if cell.values.is_empty() {
+        return Values::default();
+    }
+    let roster = roster(cell, index, workers);
+    cell.values.only((0..roster.to_open()).map(move |local| roster.global(local)))
+}
+
+fn roster(cell: &Cell, index: u32, workers: u32) -> Roster {
     let publishes = matches!((&cell.workload, &cell.target), (Workload::Push { .. }, Target::Url(_)));
-    Roster::new(cell.load.sessions, cell.workload.groups(), publishes, index, workers).to_open().into()
+    Roster::new(cell.load.sessions, cell.workload.groups(), publishes, index, workers)
 }
 
 /// Sockets of the first of `workers`, which has the most.

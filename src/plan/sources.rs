@@ -3,17 +3,22 @@
 
 use super::processes::{sessions_of_worker, sockets_of_worker};
 use super::{Cell, Target};
+use crate::catalog::Block;
 use crate::scenario::{At, Problem};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Sockets of one source address: half of the usual range of ports, so that a free one is found at once.
 const SOCKETS_AN_ADDRESS: u64 = 14_000;
 
-/// The addresses that the sessions of worker `index` of `workers` leave from, in turn: those that were asked for; on the
-/// loopback, where one isn't enough for the whole run, addresses of the worker's own. Empty: the system's choice.
+/// The addresses that the sessions of worker `index` of `workers` leave from, in turn: those that were asked for, each
+/// worker beginning with another; on the loopback, where one isn't enough for the whole run, addresses of the worker's own.
+/// Empty: the system's choice.
 pub fn sources(cell: &Cell, index: u32, workers: u32) -> Vec<IpAddr> {
     if !needs_own(cell) {
-        return cell.load.source_ips.clone();
+        let mut asked: Vec<IpAddr> = cell.load.source_ips.iter().flat_map(Block::addresses).collect();
+        let first = index as usize % asked.len().max(1);
+        asked.rotate_left(first);
+        return asked;
     }
     let needed = |sockets: u64| sockets.div_ceil(SOCKETS_AN_ADDRESS).max(1) as u32;
     let of_each = needed(sockets_of_worker(cell, workers));
@@ -23,35 +28,44 @@ pub fn sources(cell: &Cell, index: u32, workers: u32) -> Vec<IpAddr> {
 
 /// Finds targets that none of the addresses asked for can reach, being of the other family, and addresses that can reach no
 /// target. Of a target that is a name nothing is known yet.
-pub(super) fn check(asked: Option<&At<Vec<IpAddr>>>, cells: &[Cell], problems: &mut Vec<Problem>) {
+pub(super) fn check(asked: Option<&At<Vec<At<Block>>>>, cells: &[Cell], problems: &mut Vec<Problem>) {
     let Some(asked) = asked.filter(|asked| !asked.value.is_empty()) else { return };
-    let targets: Vec<Option<IpAddr>> = cells.iter().map(target_ip).collect();
-    let reach = |from: &IpAddr, to: &IpAddr| from.is_ipv4() == to.is_ipv4();
+    // A Unix socket is reached from nowhere.
+    let cells: Vec<&Cell> = cells.iter().filter(|cell| !cell.target.is_unix()).collect();
+    let targets: Vec<Option<IpAddr>> = cells.iter().map(|cell| target_ip(cell)).collect();
     let unreached = cells.iter().zip(&targets).find_map(|(cell, target)| {
-        let target = target.filter(|target| !asked.value.iter().any(|ip| reach(ip, target)))?;
-        let (arm, own) = (&cell.arm, family(target));
+        let target = target.filter(|target| asked.iter().all(|block| block.is_ipv4() != target.is_ipv4()))?;
+        let (arm, own) = (&cell.arm, family(target.is_ipv4()));
         Some(format!("no session can leave for arm `{arm}` at {target}: none of these addresses is {own}"))
     });
-    let useless = asked.value.iter().find_map(|ip| {
-        let is_useless = targets.iter().all(|target| target.is_some_and(|target| !reach(ip, &target)));
-        is_useless.then(|| format!("no session would leave from {ip}: no target is {}", family(*ip)))
-    });
-    if let Some(problem) = unreached.or(useless) {
-        let hint = "sessions leave from addresses of the target's own family, IPv4 or IPv6";
-        problems.push(Problem::at(asked, problem).hint(hint));
+    if let Some(problem) = unreached {
+        return problems.push(Problem::at(asked, problem).hint(OF_ONE_FAMILY));
+    }
+    let is_useless =
+        |block: &Block| targets.iter().all(|target| target.is_some_and(|target| target.is_ipv4() != block.is_ipv4()));
+    if let Some(useless) = asked.iter().find(|block| is_useless(block)) {
+        let problem = match targets.is_empty() {
+            true => format!("no session would leave from {}: a Unix socket has no addresses", useless.value),
+            false => {
+                format!("no session would leave from {}: no target is {}", useless.value, family(useless.is_ipv4()))
+            }
+        };
+        problems.push(Problem::at(useless, problem).hint(OF_ONE_FAMILY));
     }
 }
+
+const OF_ONE_FAMILY: &str = "sessions leave from addresses of the target's own family, IPv4 or IPv6";
 
 /// `None`: a name that has yet to be resolved.
 fn target_ip(cell: &Cell) -> Option<IpAddr> {
     match &cell.target {
-        Target::Embedded => Some(Ipv4Addr::LOCALHOST.into()),
+        Target::Embedded => Some(cell.network.listen),
         Target::Url(url) => url.host.parse().ok(),
     }
 }
 
-fn family(ip: IpAddr) -> &'static str {
-    if ip.is_ipv4() { "IPv4" } else { "IPv6" }
+fn family(is_ipv4: bool) -> &'static str {
+    if is_ipv4 { "IPv4" } else { "IPv6" }
 }
 
 /// Whether the sessions leave from addresses of their workers' own.
@@ -60,8 +74,14 @@ pub(super) fn needs_own(cell: &Cell) -> bool {
     sockets > SOCKETS_AN_ADDRESS && cell.load.source_ips.is_empty() && is_on_loopback(cell)
 }
 
+/// Whether the target is on a loopback that has more than one address, which IPv6's hasn't. What is called `localhost` is
+/// reached by the family that it is left from.
 fn is_on_loopback(cell: &Cell) -> bool {
-    target_ip(cell).is_some_and(|ip| ip.is_ipv4() && ip.is_loopback())
+    match (&cell.target, target_ip(cell)) {
+        (_, Some(ip)) => ip.is_ipv4() && ip.is_loopback(),
+        (Target::Url(url), None) => url.socket.is_none() && url.host.eq_ignore_ascii_case("localhost"),
+        (Target::Embedded, None) => false,
+    }
 }
 
 /// The `n`th of them: 127.0.0.2, …, 127.0.0.254, 127.0.1.1, ….
@@ -125,8 +145,27 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_were_asked_for_are_everyones() {
-        let asked = cell("sessions = 2\nsource_ips = [\"127.0.0.9\", \"127.0.0.8\"]", "");
-        assert_eq!(sources(&asked, 1, 2).len(), 2);
+    fn addresses_that_were_asked_for_are_everyones_each_beginning_with_another() {
+        let asked = cell("sessions = 2\nsource_ips = [\"127.0.0.9\", \"127.0.0.16/30\"]", "");
+        let of = |worker| sources(&asked, worker, 2).iter().map(IpAddr::to_string).collect::<Vec<_>>();
+        assert_eq!(of(0), ["127.0.0.9", "127.0.0.17", "127.0.0.18"]);
+        assert_eq!(of(1), ["127.0.0.17", "127.0.0.18", "127.0.0.9"]);
+    }
+
+    #[test]
+    fn localhost_has_addresses_enough_and_the_loopback_of_ipv6_has_one() {
+        let at = |host: &str| cell("sessions = 20_000", &format!("[target.urls]\ntcp = \"tcp://{host}:7\""));
+        assert_eq!(sources(&at("localhost"), 0, 1).len(), 2);
+        assert!(sources(&at("[::1]"), 0, 1).is_empty() && sources(&at("example.org"), 0, 1).is_empty());
+        let embedded = cell("sessions = 20_000", "[target.embedded]\nlisten = \"::1\"");
+        assert!(sources(&embedded, 0, 1).is_empty());
+    }
+
+    #[test]
+    fn a_unix_socket_is_reached_from_nowhere() {
+        let unix = "[target.urls]\ntcp = \"unix:/run/app.sock\"";
+        assert!(sources(&cell("sessions = 20_000", unix), 0, 1).is_empty());
+        let useless = plan("source_ips = [\"127.0.0.2\"]", unix).unwrap_err();
+        assert!(useless.contains("t.toml:5:15") && useless.contains("a Unix socket has no addresses"), "{useless}");
     }
 }

@@ -68,7 +68,7 @@ fn impossible(metric: &Metric, file: &File, starts_servers: bool) -> Option<(&'s
     }
 }
 
-/// Thresholds that no trial can decide, since the plan has too few samples of what they limit, in words.
+/// Thresholds that no trial can decide, since the plan has too few samples of what they limit, or none, in words.
 pub fn undecidable(plan: &Plan) -> Vec<String> {
     if plan.thresholds.is_empty() {
         return Vec::new();
@@ -76,6 +76,10 @@ pub fn undecidable(plan: &Plan) -> Vec<String> {
     let scheduled = facts(plan).scheduled.measured.saturating_mul(plan.trials.into());
     let mut found = Vec::new();
     for hold in plan.thresholds.iter().map(|entry| &entry.hold) {
+        if hold.metric == Metric::Wire {
+            let by_socket = plan.cells.iter().filter(|cell| cell.target.is_unix() && hold.is_about(&cell.arm));
+            found.extend(by_socket.map(|cell| format!("`{hold}`: no wire leads to the Unix socket of {}", cell.arm)));
+        }
         let Metric::Quantile(quantile, time) = hold.metric else { continue };
         for cell in plan.cells.iter().filter(|cell| hold.is_about(&cell.arm)) {
             let samples = match (time, cell.load.schedule.arrival.is_open()) {

@@ -1,7 +1,7 @@
 //! `[tls]` resolved: the files that it names are read here, so that workers get what is in them and never where they are.
 
 use super::{Cell, Target};
-use crate::catalog::{Identity, Pem, PemError, Tls, TransportKind};
+use crate::catalog::{ClientCertificate, Pem, PemError, Tls, TransportKind};
 use crate::scenario::{self, Arm, At, Place, Problem};
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
@@ -99,7 +99,7 @@ fn authorities(said: &At<String>, folder: &Path) -> Result<Pem, Problem> {
     Ok(pem)
 }
 
-fn identity(said: &scenario::Tls, folder: &Path, problems: &mut Vec<Problem>) -> Option<Identity> {
+fn identity(said: &scenario::Tls, folder: &Path, problems: &mut Vec<Problem>) -> Option<ClientCertificate> {
     let Some(cert) = &said.cert else {
         if let Some(key) = &said.key {
             let problem = Problem::at(key, "a key without its certificate says nothing of who we are");
@@ -111,13 +111,13 @@ fn identity(said: &scenario::Tls, folder: &Path, problems: &mut Vec<Problem>) ->
     let cert_pem =
         kept(pem(cert, folder).and_then(|pem| holds(cert, pem, |pem| pem.certificates().map(|_| ()))), problems);
     let key_pem = kept(pem(key, folder).and_then(|pem| holds(key, pem, |pem| pem.key().map(|_| ()))), problems);
-    let identity = Identity { cert: cert_pem?, key: key_pem? };
+    let identity = ClientCertificate { cert: cert_pem?, key: key_pem? };
     kept(check_pair(&identity, cert, key), problems)?;
     Some(identity)
 }
 
 /// Whether the key is the certificate's, and both are of a kind that is known.
-fn check_pair(identity: &Identity, cert: &At<String>, key: &At<String>) -> Result<(), Problem> {
+fn check_pair(identity: &ClientCertificate, cert: &At<String>, key: &At<String>) -> Result<(), Problem> {
     let chain = identity.cert.certificates().map_err(|error| wrong(cert, error))?;
     let secret = identity.key.key().map_err(|error| wrong(key, error))?;
     match CertifiedKey::from_der(chain, secret, &rustls::crypto::ring::default_provider()) {

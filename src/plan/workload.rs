@@ -1,9 +1,11 @@
 //! `[workload.…]` resolved: groups that fit the sessions, and payloads that can hold the tag.
 
 use super::Workload;
+use super::marks::{self, Check, Use};
 use crate::catalog::{Arrival, Closer, DialectKind, FirstMessage, Format, TransportKind};
 use crate::scenario::{self, At, Payload, PayloadKeys, Place, Problem};
 use crate::units::ByteSize;
+use crate::values::Marks;
 use crate::wire::{FILL_MARK, PayloadSpec, Sizes, TAG_MARK};
 use std::num::NonZeroU32;
 
@@ -117,31 +119,44 @@ fn check_without_echo(asked: &At<bool>, rooms: &At<NonZeroU32>, load: &scenario:
 }
 
 /// The payload that the workload's keys describe; `None` when they contradict each other, which has been reported.
-pub(super) fn payload(keys: PayloadKeys, problems: &mut Vec<Problem>) -> Option<PayloadSpec> {
-    let found = problems.len();
+pub(super) fn payload(workload: &scenario::Workload, check: &mut Check) -> Option<PayloadSpec> {
+    let keys = workload.payload_keys();
+    let found = check.problems.len();
     if let Some(template) = keys.template {
-        check_template(template, keys, problems);
+        check.text(template, &template.place, Use::Template);
+        check_template(template, keys, check.problems);
     }
-    let sizes = keys.payload.map_or(Sizes::Fixed(USUAL), |payload| sizes(payload, problems));
-    if problems.len() > found {
+    let sizes = keys.payload.map_or(Sizes::Fixed(USUAL), |payload| sizes(payload, check.problems));
+    if check.problems.len() > found {
         return None;
     }
-    let spec = PayloadSpec {
+    let mut spec = PayloadSpec {
         format: keys.format.map_or(Format::Text, |f| f.value),
         sizes,
         template: keys.template.map(|t| t.value.clone()),
+        own: None,
     };
+    if let Some((template, lengths)) =
+        keys.template.and_then(|t| Some((t, marks::lengths(t, Marks::Double, check.values)?)))
+    {
+        let fixed = spec.smallest() - lengths.of_marks;
+        spec.own = Some((fixed + lengths.least, fixed + lengths.most));
+        if let scenario::Workload::Push(_) = workload {
+            let problem = Problem::at(template, "an event is nobody's: no session's values can stand in it");
+            check.problems.push(problem.hint(format!("leave all marks out but `{TAG_MARK}` and `{FILL_MARK}`")));
+        }
+    }
     let place = keys.payload.map(|p| &p.place).or(keys.template.map(|t| &t.place)).unwrap_or(&Place::Default);
     let ((least, most), needed) = (spec.range(), spec.smallest());
-    if least < needed {
+    if least < needed && spec.has_filler() {
         let what = if spec.template.is_some() { "the template with its tag" } else { "the tag that identifies it" };
         let message = format!("a payload of {least} bytes can't hold {what}, {needed} bytes");
-        problems.push(Problem::new(place, message).hint(format!("write `payload = \"{needed}B\"` or more")));
+        check.problems.push(Problem::new(place, message).hint(format!("write `payload = \"{needed}B\"` or more")));
     } else if most > LARGEST {
         let message = format!("a payload of {} is larger than 16MiB", ByteSize(most));
-        problems.push(Problem::new(place, message));
+        check.problems.push(Problem::new(place, message));
     }
-    (problems.len() == found).then_some(spec)
+    (check.problems.len() == found).then_some(spec)
 }
 
 fn check_template(template: &At<String>, keys: PayloadKeys, problems: &mut Vec<Problem>) {
@@ -150,10 +165,7 @@ fn check_template(template: &At<String>, keys: PayloadKeys, problems: &mut Vec<P
         let problem = Problem::at(format, "a template is text, not binary");
         problems.push(problem.hint("leave `format` out, or the template"));
     }
-    if let Some(mark) = marks(template).find(|mark| ![TAG_MARK, FILL_MARK].contains(mark)) {
-        let hint = scenario::hint(mark, "known marks", [TAG_MARK, FILL_MARK]);
-        problems.push(Problem::at(template, format!("the template has an unknown mark `{mark}`")).hint(hint));
-    } else if count(TAG_MARK) != 1 {
+    if count(TAG_MARK) != 1 {
         let message = format!("the template has `{TAG_MARK}` {} times instead of once", count(TAG_MARK));
         let hint = "it stands where the message's identity goes, such as {\"id\":\"{{tag}}\"}";
         problems.push(Problem::at(template, message).hint(hint));
@@ -164,15 +176,6 @@ fn check_template(template: &At<String>, keys: PayloadKeys, problems: &mut Vec<P
         let hint = format!("leave `payload` out, or put `{FILL_MARK}` into the template");
         problems.push(Problem::at(payload, message).hint(hint));
     }
-}
-
-/// Everything in a template that looks like a mark: `{{word}}`.
-fn marks(template: &str) -> impl Iterator<Item = &str> {
-    template.match_indices("{{").filter_map(|(start, _)| {
-        let inside = &template[start + 2..];
-        let end = inside.find(|c: char| !c.is_ascii_alphabetic() && c != '_')?;
-        (end > 0 && inside[end..].starts_with("}}")).then(|| &template[start..start + end + 4])
-    })
 }
 
 fn sizes(payload: &At<Payload>, problems: &mut Vec<Problem>) -> Sizes {

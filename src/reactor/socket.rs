@@ -1,27 +1,28 @@
-//! A TCP connection in the hands of a piece of work: waiting for it is waiting to be moved on.
+//! A connection in the hands of a piece of work: waiting for it is waiting to be moved on.
 
 use super::{Ready, Seat};
+use socket2::SockAddr;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection at a seat. Only the work of that seat may wait for it.
+/// A connection at a seat, by TCP or to a Unix socket: both take the same calls. Only the work of that seat may wait for it.
 pub struct Socket {
     stream: TcpStream,
-    peer: SocketAddr,
+    is_ipv6: bool,
     seat: Rc<Seat>,
 }
 
 impl Socket {
-    /// Connects `socket`, which must not block.
-    pub async fn connect(seat: &Rc<Seat>, socket: socket2::Socket, to: SocketAddr) -> io::Result<Socket> {
+    /// Connects `socket`, which must not block. A Unix socket whose queue is full fails at once with `WouldBlock`.
+    pub async fn connect(seat: &Rc<Seat>, socket: socket2::Socket, to: &SockAddr) -> io::Result<Socket> {
         seat.ready.set(Ready::NONE);
-        match socket.connect(&to.into()) {
+        match socket.connect(to) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             _ => {}
         }
@@ -31,12 +32,12 @@ impl Socket {
         poll_fn(|_| if seat.ready.get().write { Poll::Ready(()) } else { Poll::Pending }).await;
         match seat.ready.get().ended.then(|| stream.take_error()) {
             Some(Ok(Some(error)) | Err(error)) => Err(error),
-            Some(Ok(None)) | None => Ok(Socket { stream, peer: to, seat: seat.clone() }),
+            Some(Ok(None)) | None => Ok(Socket { stream, is_ipv6: to.is_ipv6(), seat: seat.clone() }),
         }
     }
 
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
+    pub fn is_ipv6(&self) -> bool {
+        self.is_ipv6
     }
 
     /// The connection, which stays watched.

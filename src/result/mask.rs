@@ -1,7 +1,7 @@
 //! A scenario's text as an error may quote it: secrets are stars of the same length, so that every place in it stays what
 //! it is.
 
-use super::redact::{is_secret, secret_values};
+use super::redact::{behind_scheme, is_secret, secret_values};
 use std::ops::Range;
 
 /// `text` with every secret replaced by as many `*` as it had bytes. The text need not be TOML: it may be shown just
@@ -28,8 +28,10 @@ pub fn mask_scenario(text: &str) -> String {
 
 /// What stands before the `@` of a URL, and the values of its query.
 fn of_urls(line: &str, start: usize, secret: &mut Vec<Range<usize>>) {
-    for (at, scheme) in line.match_indices("://") {
-        let from = at + scheme.len();
+    let mut searched = 0;
+    while let Some(at) = behind_scheme(&line[searched..]) {
+        let from = searched + at;
+        searched = from;
         let url = line[from..].split(|c: char| c.is_whitespace() || "\"'<>`".contains(c)).next().unwrap_or("");
         let authority = url.find(['/', '?', '#']).map_or(url, |end| &url[..end]);
         if let Some(at) = authority.rfind('@') {
@@ -78,6 +80,9 @@ mod tests {
     fn places_stay_and_secrets_go() {
         let text = "a = \"ws://joe:hunter2@h/p?key=hunter2&room={room}\"\nCookie = 'hunter2'\nb = \"kept\"\n";
         let shown = "a = \"ws://***********@h/p?key=*******&room={room}\"\nCookie = '*******'\nb = \"kept\"\n";
+        assert_eq!(mask_scenario(text), shown);
+        let text = "a = \"unix:/s?k=hunter2\"\nauth = { basic = \"joe:hunter2\" }\nauth.basic = \"hunter2\"\n";
+        let shown = "a = \"unix:/s?k=*******\"\nauth = { ***** * \"***********\" }\nauth.basic = \"*******\"\n";
         assert_eq!(mask_scenario(text), shown);
     }
 

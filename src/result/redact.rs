@@ -29,10 +29,18 @@ const SECRET_WORDS: &[&str] = &[
     "xauth",
 ];
 
+/// Names whose values are secrets where they stand for themselves, or between the dots of a key.
+const SECRET_NAMES: &[&str] = &["auth", "basic"];
+
 /// Whether a value under this name is kept out of results.
 pub(super) fn is_secret(name: &str) -> bool {
+    let is_whole =
+        |part: &str| SECRET_NAMES.iter().any(|own| part.trim_matches(['-', ' ', '"', '\'']).eq_ignore_ascii_case(own));
+    if name.split('.').any(is_whole) {
+        return true;
+    }
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    plain == "auth" || SECRET_WORDS.iter().any(|word| plain.contains(word))
+    SECRET_WORDS.iter().any(|word| plain.contains(word))
 }
 
 /// A header's value as a result may show it.
@@ -48,8 +56,8 @@ pub fn redact_url(text: &str) -> String {
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
+    while let Some(at) = behind_scheme(rest) {
+        let (before, after) = rest.split_at(at);
         out.push_str(before);
         let end = after.find(|c: char| c.is_whitespace() || "\"'<>`".contains(c)).unwrap_or(after.len());
         let (url, tail) = after.split_at(end);
@@ -60,7 +68,14 @@ pub fn redact_url(text: &str) -> String {
     out
 }
 
-/// What follows `://`, up to the URL's end.
+/// Where the first URL in `text` goes on behind its scheme, which may be that of a Unix socket.
+pub(super) fn behind_scheme(text: &str) -> Option<usize> {
+    let usual = text.find("://").map(|at| at + "://".len());
+    let unix = text.find("unix:/").map(|at| at + "unix:".len());
+    usual.into_iter().chain(unix).min()
+}
+
+/// What follows the scheme, up to the URL's end.
 fn redact_authority_and_query(url: &str) -> String {
     let (authority, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
     let host = match authority.rsplit_once('@') {
@@ -202,6 +217,8 @@ mod tests {
         assert_eq!(redact_url("ws://joe:hunter2@host:80/p"), "ws://[redacted]@host:80/p");
         assert_eq!(redact_url("see ws://h/p?room={room}&sig=x&a"), "see ws://h/p?room={room}&sig=[redacted]&a");
         assert_eq!(redact_url("ws://h/a@b"), "ws://h/a@b");
+        let unix = "ws+unix:/run/a.sock:/chat?token=abc&room={room} unix:///b?c=d";
+        assert_eq!(redact_url(unix), "ws+unix:/run/a.sock:/chat?token=[redacted]&room={room} unix:///b?c=[redacted]");
         assert_eq!(redact_url("/pub/{room}?key=hunter2&s={session}"), "/pub/{room}?key=[redacted]&s={session}");
         assert_eq!(redact_url("ws://a@b@h tcp://x:y@z"), "ws://[redacted]@h tcp://[redacted]@z");
     }
@@ -229,6 +246,12 @@ X-Trace = "yes"
 [transports.sse]
 extra_headers = { cookie = 'sid=1; theme=dark', Accept-Language = "en" }
 list = ["Authorization: Basic abc", "Accept: x"]
+auth = { basic = "joe:hunter2" }
+[transports.tcp.auth]
+bearer = "abc"
+[transports.udp]
+auth.basic = "joe:hunter2"
+author = "kept"
 api-keys = [1, """two
 lines"""]
 "#;
@@ -236,7 +259,15 @@ lines"""]
         for secret in ["hunter2", "abc", "sid=1", "two", "in a comment", "a:b@"] {
             assert!(!shown.contains(secret), "{secret} in:\n{shown}");
         }
-        for kept in ["name = \"chat\"", "example.org/chat", "room={room}", "X-Trace = \"yes\"", "Accept: x", "\"en\""] {
+        for kept in [
+            "name = \"chat\"",
+            "example.org/chat",
+            "room={room}",
+            "X-Trace = \"yes\"",
+            "Accept: x",
+            "author = \"kept\"",
+            "\"en\"",
+        ] {
             assert!(shown.contains(kept), "{kept} not in:\n{shown}");
         }
         assert!(DeTable::parse(&shown).is_ok(), "{shown}");

@@ -32,6 +32,14 @@ pub struct Arm {
     pub headers: Option<At<HeaderProfile>>,
     /// websocket and HTTP: headers to add, name to value. Default: none.
     pub extra_headers: Option<At<Named<At<String>>>>,
+    /// websocket and HTTP: the Host header, such as that of a virtual host. May hold marks. Default: as in the URL.
+    pub host: Option<At<String>>,
+    /// websocket and HTTP: the Origin header. May hold marks. Default: none, or the browser's.
+    pub origin: Option<At<String>>,
+    /// websocket and HTTP: credentials; they are in no result. Default: those of the URL.
+    pub auth: Option<At<Auth>>,
+    /// HTTP: are cookies that the target sets sent back to it? Default: true.
+    pub cookies: Option<At<bool>>,
     /// All but udp: TCP_NODELAY. Default: true.
     pub nodelay: Option<At<bool>>,
     /// All but udp, embedded target: speak TLS? At a URL its scheme decides. Default: false.
@@ -51,4 +59,14 @@ pub struct Arm {
     pub batch: Option<At<bool>>,
     /// short-polling: pause between a response and the next request. Default: 250ms.
     pub interval: Option<At<Span>>,
+}
+
+/// The Authorization header: one of these. May hold marks, and `${NAME}` for a variable of the environment.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// `user:password`.
+    Basic(At<String>),
+    /// A token.
+    Bearer(At<String>),
 }

@@ -1,11 +1,10 @@
 //! `[load]`: how many, how fast, for how long.
 
 use super::at::At;
-use crate::catalog::Arrival;
+use crate::catalog::{Arrival, Block};
 use crate::units::{Rate, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 /// How many sessions, how fast, for how long.
@@ -43,9 +42,9 @@ pub struct Load {
     pub spin: At<bool>,
     /// Processes of the generator. Default: as few as hold the sessions.
     pub workers: Option<At<NonZeroU32>>,
-    /// Addresses that the sessions leave from, in turn. Default: the system's choice; addresses of the loopback where the
-    /// target is there and one has too few ports.
-    pub source_ips: Option<At<Vec<IpAddr>>>,
+    /// Addresses that the sessions leave from, in turn, or blocks of them, such as `127.0.0.0/28`. Default: the system's
+    /// choice; addresses of the loopback where the target is there and one has too few ports.
+    pub source_ips: Option<At<Vec<At<Block>>>>,
 }
 
 /// A stretch of time over which the rate moves evenly to a new value.

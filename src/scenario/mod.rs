@@ -21,9 +21,10 @@ mod suggest;
 mod target;
 mod threshold;
 mod tls;
+mod values;
 mod workload;
 
-pub use arm::Arm;
+pub use arm::{Arm, Auth};
 pub use at::{At, Named, Place};
 pub use dialect::Dialects;
 pub use error::{Problem, ScenarioError, Source, brief, in_order, render};
@@ -34,6 +35,7 @@ pub use suggest::{hint, nearest};
 pub use target::{Embedded, Network, Target};
 pub use threshold::Entry;
 pub use tls::Tls;
+pub use values::Value;
 pub use workload::{Chat, Connect, Echo, PayloadKeys, Push, Workload};
 
 /// What `wsbench init` writes: a small scenario with every choice explained.
@@ -72,6 +74,9 @@ pub struct File {
     /// The emulated network.
     #[serde(default)]
     pub network: Network,
+    /// Values of each session, under names of your own: what marks in URLs, headers, credentials and templates stand for.
+    #[serde(default)]
+    pub values: Named<Value>,
     /// What is spoken with a server of your own.
     #[serde(default)]
     pub dialect: Dialects,

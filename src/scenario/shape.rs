@@ -8,7 +8,7 @@
 use super::at::Place;
 use super::error::Problem;
 use super::suggest;
-use crate::catalog::{Distribution, Stall, TargetUrl};
+use crate::catalog::{Block, Distribution, Stall, TargetUrl};
 use crate::threshold::Threshold;
 use crate::units::{ByteSize, Rate, Share, Span};
 use schemars::Schema;
@@ -149,7 +149,10 @@ impl Check<'_> {
         if let [first, second, ..] = present.as_slice() {
             let (first, second_key) = (first.get_ref(), second.get_ref());
             let message = format!("`[{}]` stands beside `[{}]`", join(path, second_key), join(path, first));
-            let hint = format!("keep one {path}; a scenario for each keeps their figures apart");
+            let hint = match path {
+                "workload" | "target" => format!("keep one {path}; a scenario for each keeps their figures apart"),
+                _ => "keep one of them".to_owned(),
+            };
             self.problems.push(Problem::within(second.span(), message).hint(hint));
         } else if table.is_empty() {
             let problem = Problem::new(place, format!("{} is empty", name_of(path)));
@@ -214,6 +217,7 @@ fn unit_problem(unit: &str, text: &str, place: &Place) -> Option<Problem> {
         "threshold" => {
             text.parse::<Threshold>().err().map(|e| Problem::new(&place.inside(text, &e.span), e.problem).hint(e.hint))
         }
+        "address" => text.parse::<Block>().err().map(|e| Problem::quote(place, e)),
         "URL" => text.parse::<TargetUrl>().err().map(|e| Problem::quote(place, e)),
         _ => None,
     }

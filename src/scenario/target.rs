@@ -5,6 +5,7 @@ use crate::catalog::{Engine, Oracle, TargetUrl};
 use crate::units::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The server under test: one of these tables. Default: the embedded target.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -12,7 +13,7 @@ use serde::Deserialize;
 pub enum Target {
     /// The reference target that wsbench starts itself, for each trial.
     Embedded(Embedded),
-    /// A server of your own: a URL for each arm. The path may hold `{room}` and `{session}`.
+    /// A server of your own: a URL for each arm. The path may hold marks, such as `{room}` and `{session}`.
     Urls(Named<At<TargetUrl>>),
 }
 
@@ -24,6 +25,8 @@ pub struct Embedded {
     pub engine: At<Engine>,
     /// How long a held GET waits for a message before it is answered with none.
     pub hold: At<Span>,
+    /// The address of this machine on which the target listens; `::1` is the loopback of IPv6.
+    pub listen: At<IpAddr>,
     /// What the target does on purpose, so that the truth is known: delays, stalls, losses, refusals.
     /// Default: nothing.
     pub oracle: Option<At<Box<Oracle>>>,
@@ -49,6 +52,7 @@ impl Default for Embedded {
         Embedded {
             engine: At::default_value(Engine::Native),
             hold: At::default_value(Span::from_millis(25_000)),
+            listen: At::default_value(Ipv4Addr::LOCALHOST.into()),
             oracle: None,
         }
     }

@@ -86,7 +86,7 @@ impl Core {
             network: Rc::new(Network::new(config.delay.nanos())?),
             counts,
             oracle,
-            tls: config.tls.map(Identity::new).transpose()?,
+            tls: config.tls.map(|settings| Identity::new(settings, config.bind)).transpose()?,
             engine: config.engine,
             hold: config.hold.0,
             token: config.token.clone(),

@@ -8,9 +8,11 @@ use rustls::ServerConfig;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::version::TLS13;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Where it may be found.
+/// Where it may be found, beside the address that it is bound to.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Who the target is to its clients.
@@ -22,9 +24,10 @@ pub struct Identity {
 impl Identity {
     /// A new one, of ECDSA on P-256. It speaks TLS 1.3 alone, whose handshake is one round trip, so that the emulated network
     /// can charge that.
-    pub fn new(settings: Tls) -> Result<Identity, TargetError> {
+    pub fn new(settings: Tls, bind: IpAddr) -> Result<Identity, TargetError> {
+        let names: BTreeSet<String> = NAMES.into_iter().map(str::to_owned).chain([bind.to_string()]).collect();
         let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(NAMES.map(str::to_owned)).map_err(|e| failed(&e))?;
+            generate_simple_self_signed(Vec::from_iter(names)).map_err(|e| failed(&e))?;
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&TLS13])

@@ -124,7 +124,8 @@ pub(super) fn class_of(error: &io::Error) -> ErrorClass {
         Some(libc::EMFILE | libc::ENFILE) => ErrorClass::NoDescriptors,
         Some(libc::EADDRNOTAVAIL) => ErrorClass::NoPorts,
         _ => match error.kind() {
-            io::ErrorKind::ConnectionRefused => ErrorClass::Refused,
+            // The file of a Unix socket that nobody has made.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => ErrorClass::Refused,
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
                 ErrorClass::Reset
             }

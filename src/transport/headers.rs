@@ -1,7 +1,9 @@
 //! The header profiles: what a request carries beyond what its protocol requires. The browser's are those of the golden
 //! exchanges in `docs/protocol.md`.
 
-use crate::catalog::HeaderProfile;
+use super::{Endpoint, Place};
+use crate::catalog::{Auth, HeaderProfile, Identity};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// What a request is for; a browser sends different headers with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +42,76 @@ const FETCH: &[(&str, &str)] = &[
     LANGUAGE,
 ];
 
-/// Headers of a request after those that its protocol requires. `authority` and `tls` say where it goes, which for a
-/// same-origin request is also where it comes from.
-pub(super) fn of(purpose: Purpose, profile: HeaderProfile, authority: &str, tls: bool) -> Vec<(String, String)> {
+/// What the requests of one session say, every mark filled in.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    /// The `Host` header.
+    pub host: String,
+    /// `Cookie`, where the arm has one of its own.
+    pub cookie: Option<String>,
+    origin: Option<String>,
+    /// Names and values: credentials, then what the arm adds.
+    own: Vec<(String, String)>,
+    profile: HeaderProfile,
+    is_tls: bool,
+}
+
+impl Said {
+    pub fn new(
+        endpoint: &Endpoint,
+        place: &Place,
+        profile: HeaderProfile,
+        extra: &[(String, String)],
+        identity: &Identity,
+    ) -> Said {
+        let fill = |text: &str| place.fill(text);
+        let auth = identity.auth.as_ref().map(|auth| match auth {
+            Auth::Basic(text) => format!("Basic {}", STANDARD.encode(fill(text))),
+            Auth::Bearer(text) => format!("Bearer {}", fill(text)),
+        });
+        let is_cookie = |name: &str| name.eq_ignore_ascii_case("cookie");
+        let extras = extra.iter().filter(|(name, _)| !is_cookie(name)).map(|(name, text)| (name.clone(), fill(text)));
+        Said {
+            host: identity.host.as_deref().map_or_else(|| endpoint.authority.clone(), fill),
+            cookie: extra
+                .iter()
+                .filter(|(name, _)| is_cookie(name))
+                .map(|(_, text)| fill(text))
+                .reduce(|a, b| a + "; " + &b),
+            origin: identity.origin.as_deref().map(fill),
+            own: auth.map(|auth| ("Authorization".to_owned(), auth)).into_iter().chain(extras).collect(),
+            profile,
+            is_tls: endpoint.tls.is_some(),
+        }
+    }
+
+    /// Headers of a request after those that its protocol requires, but for cookies.
+    pub fn headers(&self, purpose: Purpose) -> Vec<(String, String)> {
+        let mut headers = of(purpose, self.profile, &self.host, self.is_tls);
+        if let Some(origin) = &self.origin {
+            headers.retain(|(name, _)| name != ORIGIN);
+            headers.push((ORIGIN.to_owned(), origin.clone()));
+        }
+        headers.extend_from_slice(&self.own);
+        headers
+    }
+}
+
+const ORIGIN: &str = "Origin";
+
+/// What the profile has. `authority` and `tls` say where the request goes, which for a same-origin one is also where it
+/// comes from.
+fn of(purpose: Purpose, profile: HeaderProfile, authority: &str, tls: bool) -> Vec<(String, String)> {
     let origin = format!("{}://{authority}", if tls { "https" } else { "http" });
     let referer = format!("{origin}/");
     let named: Vec<(&str, &str)> = match (profile, purpose) {
         (HeaderProfile::Minimal, Purpose::Events) => vec![EVENTS],
         (HeaderProfile::Minimal, _) => Vec::new(),
-        (HeaderProfile::Browser, Purpose::Upgrade) => [UPGRADE, &[("Origin", &origin)]].concat(),
+        (HeaderProfile::Browser, Purpose::Upgrade) => [UPGRADE, &[(ORIGIN, &origin)]].concat(),
         (HeaderProfile::Browser, Purpose::Events) => [FETCH, &[EVENTS, ("Referer", &referer)]].concat(),
         (HeaderProfile::Browser, Purpose::Receive) => [FETCH, &[("Accept", "*/*"), ("Referer", &referer)]].concat(),
         (HeaderProfile::Browser, Purpose::Publish) => {
-            let publish = [("Accept", "*/*"), ("Content-Type", "text/plain;charset=UTF-8"), ("Origin", &origin)];
+            let publish = [("Accept", "*/*"), ("Content-Type", "text/plain;charset=UTF-8"), (ORIGIN, &origin)];
             [FETCH, &publish, &[("Referer", &referer)]].concat()
         }
     };

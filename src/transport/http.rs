@@ -7,7 +7,8 @@
 //! | sse | `streaming.rs`: an event stream |
 //! | http-streaming | `streaming.rs`: an endless chunked response of length-prefixed messages |
 
-use super::headers::{self, Purpose};
+use super::cookies::Jar;
+use super::headers::{Purpose, Said};
 use super::net::{Ground, Runtime};
 use super::session::Session;
 use super::speech::Speech;
@@ -19,7 +20,7 @@ use crate::codec::CodecError;
 use crate::codec::body::Body;
 use crate::dialect::{HttpFace, Receive, speak};
 use hyper::HeaderMap;
-use hyper::header::{CONNECTION, CONTENT_ENCODING, HOST, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_ENCODING, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
 use joining::Joining;
 use lane::{Head, Lane};
 use std::cell::RefCell;
@@ -44,8 +45,11 @@ pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, F
     let face = speak(&endpoint.dialect, &endpoint.token).http(place, new_sid(), receive);
     let face: Face = Rc::new(RefCell::new(face));
     let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
-    let mut lane = Lane::new(Requests::new(endpoint, settings, purpose)?, session.meter.clone());
-    let mut posts = Lane::new(Requests::new(endpoint, settings, Purpose::Publish)?, session.meter.clone());
+    let said = Said::new(endpoint, place, settings.headers, &settings.extra_headers, &settings.identity);
+    let cookies = settings.identity.cookies.then(Rc::<Jar>::default);
+    let requests = |purpose| Requests::new(endpoint, settings, &said, purpose, cookies.clone());
+    let mut lane = Lane::new(requests(purpose)?, session.meter.clone());
+    let mut posts = Lane::new(requests(Purpose::Publish)?, session.meter.clone());
     // Both at once, as a browser would: neither waits for the other's round trip.
     let (connected, warmed) = tokio::join!(lane.connect(*deadline), async {
         match endpoint.publishes && settings.keep_alive {
@@ -103,18 +107,25 @@ async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publ
 struct Requests {
     endpoint: Rc<Endpoint>,
     headers: HeaderMap,
+    /// `Cookie`, where the arm has one of its own; and those that the target sets, which both connections share.
+    cookie: Option<String>,
+    cookies: Option<Rc<Jar>>,
     keep_alive: bool,
     nodelay: bool,
 }
 
 impl Requests {
-    fn new(endpoint: &Rc<Endpoint>, settings: &Http, purpose: Purpose) -> Result<Requests, Failure> {
+    fn new(
+        endpoint: &Rc<Endpoint>,
+        settings: &Http,
+        said: &Said,
+        purpose: Purpose,
+        cookies: Option<Rc<Jar>>,
+    ) -> Result<Requests, Failure> {
         let mut headers = HeaderMap::new();
-        let host = HeaderValue::try_from(&endpoint.authority);
-        headers.insert(HOST, host.map_err(|_| not_a_header("Host", &endpoint.authority))?);
-        let tls = endpoint.tls.is_some();
-        let profile = headers::of(purpose, settings.headers, &endpoint.authority, tls);
-        for (name, value) in profile.iter().chain(&settings.extra_headers) {
+        let host = HeaderValue::try_from(&said.host);
+        headers.insert(HOST, host.map_err(|_| not_a_header("Host"))?);
+        for (name, value) in &said.headers(purpose) {
             let (name, value) = header(name, value)?;
             headers.append(name, value);
         }
@@ -122,17 +133,38 @@ impl Requests {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let (keep_alive, nodelay) = (settings.keep_alive, settings.nodelay);
-        Ok(Requests { endpoint: endpoint.clone(), headers, keep_alive, nodelay })
+        let cookie = said.cookie.clone();
+        Ok(Requests { endpoint: endpoint.clone(), headers, cookie, cookies, keep_alive, nodelay })
+    }
+
+    /// The headers of a request for `path`.
+    fn write_headers(&self, path: &str, into: &mut HeaderMap) {
+        into.clone_from(&self.headers);
+        let cookie = match &self.cookies {
+            Some(jar) => jar.header(path, self.cookie.as_deref()),
+            None => self.cookie.clone(),
+        };
+        if let Some(value) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
+            into.insert(COOKIE, value);
+        }
+    }
+
+    /// Keeps the cookies that an answer to a request for `path` sets.
+    fn keep_cookies(&self, path: &str, answer: &HeaderMap) {
+        if let Some(jar) = &self.cookies {
+            answer.get_all(SET_COOKIE).iter().for_each(|value| _ = jar.take(value.as_bytes(), path));
+        }
     }
 }
 
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure> {
     let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
-    header.ok_or_else(|| not_a_header(name, value))
+    header.ok_or_else(|| not_a_header(name))
 }
 
-fn not_a_header(name: &str, value: &str) -> Failure {
-    Failure::new(ErrorClass::HttpProtocol, format!("{:?} can't be sent as a header", format!("{name}: {value}")))
+/// Its value may be a secret.
+fn not_a_header(name: &str) -> Failure {
+    Failure::new(ErrorClass::HttpProtocol, format!("the value of header {name:?} can't be sent"))
 }
 
 /// Is it an answer to take something from?

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A TCP connection, in the hands of the runtime or of the reactor.
+/// A connection by TCP or to a Unix socket, in the hands of the runtime or of the reactor.
 pub(super) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin {
     fn is_ipv6(&self) -> bool;
 }
@@ -24,7 +24,7 @@ impl Socket for TcpStream {
 
 impl Socket for reactor::Socket {
     fn is_ipv6(&self) -> bool {
-        self.peer().is_ipv6()
+        reactor::Socket::is_ipv6(self)
     }
 }
 

@@ -15,12 +15,13 @@ use crate::catalog::{Dialect, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use crate::reactor::{Reactor, Seat};
-use std::net::SocketAddr;
+use socket2::SockAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
 
 mod closing;
+mod cookies;
 mod counted;
 mod direct;
 mod failure;
@@ -51,8 +52,8 @@ use speech::Speech;
 
 pub use crate::dialect::Place;
 pub use failure::{ErrorClass, Failure};
-pub use net::resolve;
-pub use source::Sources;
+pub use net::{address_of_socket, resolve};
+pub use source::{Sources, is_own};
 pub use tls::Tls;
 
 /// Number of a session within its worker.
@@ -60,7 +61,8 @@ pub type SessionId = u32;
 
 /// Where to connect and what to ask for; shared settings of all sessions of a cell.
 pub struct Endpoint {
-    pub address: SocketAddr,
+    /// Of IP, or a Unix socket's (websocket, tcp and HTTP).
+    pub address: SockAddr,
     /// `Host` header: name and port as in the URL.
     pub authority: String,
     /// `None`: without TLS.
@@ -176,8 +178,8 @@ pub struct Opened {
     pub phases: ConnectPhases,
 }
 
-/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. Never takes longer than the endpoint's `connect_timeout`.
-/// Must run within a `LocalSet` or a local runtime.
+/// Connects and joins, which ends in [`Sink::on_opened`] or [`Sink::on_open_failed`]; neither is called from within. Never
+/// takes longer than the endpoint's `connect_timeout`. Must run within a `LocalSet` or a local runtime.
 pub fn open(endpoint: Rc<Endpoint>, place: Place, session: SessionId, sink: Rc<dyn Sink>) {
     let transport = endpoint.transport.clone();
     let opening = Opening::new(endpoint, place, session, sink);

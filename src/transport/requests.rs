@@ -88,7 +88,7 @@ impl Session {
             id: opening.id,
             sink: opening.sink.clone(),
             endpoint: opening.endpoint.clone(),
-            request: Request::new(&opening.endpoint, &opening.place, settings),
+            request: Request::new(opening, settings),
             nodelay: settings.nodelay,
             line: RefCell::default(),
             is_dialing: Cell::new(false),
@@ -243,6 +243,7 @@ impl Session {
         match pushed {
             Ok((_, None)) => {}
             Ok((used, Some(response))) => {
+                self.keep_cookies();
                 // Before anyone hears of it, so that the next request finds another connection.
                 if used < bytes.len() {
                     self.unasked();
@@ -258,6 +259,14 @@ impl Session {
                 };
                 self.lost(Failure::new(class, error.to_string()));
             }
+        }
+    }
+
+    /// Takes the cookies of the answer that is whole.
+    fn keep_cookies(&self) {
+        let set = self.line.borrow_mut().as_mut().map(Line::take_cookies).unwrap_or_default();
+        if !set.is_empty() {
+            self.request.keep_cookies(&set);
         }
     }
 
@@ -309,6 +318,7 @@ impl Session {
         let last = self.line.borrow_mut().as_mut().and_then(Line::end);
         match (last, self.asked.get()) {
             (Some(response), Some(asked)) => {
+                self.keep_cookies();
                 self.hang_up();
                 self.answered(asked, response, now());
             }

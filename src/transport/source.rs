@@ -57,6 +57,11 @@ impl Sources {
     }
 }
 
+/// Whether sessions can leave from `address`: it is one of this machine's.
+pub fn is_own(address: IpAddr) -> bool {
+    std::net::UdpSocket::bind((address, 0)).is_ok()
+}
+
 fn option(low: u16, high: u16) -> u32 {
     u32::from(low) | u32::from(high) << 16
 }
@@ -107,6 +112,12 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(connect(&sources, other.local_addr().unwrap()).is_ok());
         open.iter().map(|socket| from(socket).port()).collect::<HashSet<u16>>() == (low..=high).collect()
+    }
+
+    #[test]
+    fn an_address_is_the_machines_own_or_is_not() {
+        assert!(is_own("127.0.0.99".parse().unwrap()));
+        assert!(!is_own("192.0.2.1".parse().unwrap()) && !is_own("2001:db8::1".parse().unwrap()));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl TcpCounts {
     }
 }
 
-/// Reads the connection's counters; `None` where the system doesn't tell (not Linux, or older than 4.19).
+/// Reads the connection's counters; `None` where the system doesn't tell (not TCP, not Linux, or older than 4.19).
 #[cfg(target_os = "linux")]
 pub(super) fn read(socket: &impl AsFd, is_ipv6: bool) -> Option<TcpCounts> {
     info(socket.as_fd()).map(|info| counts(&info, is_ipv6))

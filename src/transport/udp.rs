@@ -3,7 +3,7 @@
 use super::joining::Notes;
 use super::net::Runtime;
 use super::speech::Speech;
-use super::{ConnectPhases, ErrorClass, Failure, Opened, Opening, Sources};
+use super::{ConnectPhases, Endpoint, ErrorClass, Failure, Opened, Opening, Sources};
 use crate::catalog::Udp;
 use crate::clock::now;
 use crate::dialect::{Datagram, Dialect, speak};
@@ -31,7 +31,7 @@ const LARGEST_DATAGRAM: usize = 65_535;
 pub(super) async fn open(opening: &Opening, settings: &Udp) -> Result<Opened, Failure> {
     let endpoint = &*opening.endpoint;
     let mut joining = Joining {
-        socket: bind(endpoint.address, settings, &endpoint.sources)?,
+        socket: bind(address_of(endpoint)?, settings, &endpoint.sources)?,
         dialect: speak(&endpoint.dialect, &endpoint.token),
         speech: Speech::new(endpoint, &opening.place),
         asked: 0,
@@ -41,6 +41,11 @@ pub(super) async fn open(opening: &Opening, settings: &Udp) -> Result<Opened, Fa
     let total = now() - opening.began;
     let phases = ConnectPhases { upgrade: joined.then_some(total), total, ..ConnectPhases::default() };
     Ok(Opened { connection: session::start(opening, joining)?, phases })
+}
+
+fn address_of(endpoint: &Endpoint) -> Result<SocketAddr, Failure> {
+    let none = || Failure::new(ErrorClass::Resolve, "a Unix socket takes no datagrams of this transport");
+    endpoint.address.as_socket().ok_or_else(none)
 }
 
 fn bind(target: SocketAddr, settings: &Udp, sources: &Sources) -> Result<UdpSocket, Failure> {

@@ -2,7 +2,7 @@
 
 use super::closing::{Closing, Stop};
 use super::counted::Counted;
-use super::headers::{self, Purpose};
+use super::headers::{Purpose, Said};
 use super::io::{Read, Socket};
 use super::joining::{Joined, Joining};
 use super::net::{Ground, Runtime, dial};
@@ -55,8 +55,9 @@ async fn upgraded<G: Ground>(
     }
     let dialed = dial(ground, endpoint, settings.nodelay, opening.deadline).await?;
     let connected = now();
+    let said = Said::new(endpoint, &opening.place, settings.headers, &settings.extra_headers, &settings.identity);
     let path = speak(&endpoint.dialect, &endpoint.token).upgrade_path(&opening.place);
-    let shake = pin!(shake_hands(endpoint, settings, path, Joining::new(dialed.io), speech.talk()));
+    let shake = pin!(shake_hands(endpoint, settings, &said, path, Joining::new(dialed.io), speech.talk()));
     let what = "the WebSocket handshake";
     let joined = opening.deadline.bound(ground, ErrorClass::HandshakeTimeout, what, shake).await?;
     let ended = now();
@@ -76,15 +77,15 @@ async fn upgraded<G: Ground>(
 async fn shake_hands<S: Socket>(
     endpoint: &Endpoint,
     settings: &Websocket,
+    said: &Said,
     path: String,
     mut joining: Joining<S>,
     talk: Option<&dyn Talk>,
 ) -> Result<(Joining<S>, Decoder, usize), Failure> {
     let request = Request { path, key: generate_key(), subprotocols: settings.subprotocols.clone() };
-    let tls = endpoint.tls.is_some();
-    let mut headers = headers::of(Purpose::Upgrade, settings.headers, &endpoint.authority, tls);
-    headers.extend_from_slice(&settings.extra_headers);
-    joining.ask(&write_request(&endpoint.authority, &request, &headers)).await?;
+    let mut headers = said.headers(Purpose::Upgrade);
+    headers.extend(said.cookie.iter().map(|cookie| ("Cookie".to_owned(), cookie.clone())));
+    joining.ask(&write_request(&said.host, &request, &headers)).await?;
     let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| (to.subprotocol, to.head_len)));
     let (chosen, mut head) = joining.answer("the answer to the upgrade", whole).await?;
     if endpoint.dialect.kind().subprotocol().is_some() && !request.subprotocols.is_empty() && chosen.is_none() {

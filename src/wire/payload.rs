@@ -6,6 +6,7 @@ use crate::seed;
 use crate::units::ByteSize;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Where the tag goes in a template.
 pub const TAG_MARK: &str = "{{tag}}";
@@ -17,8 +18,12 @@ pub const FILL_MARK: &str = "{{fill}}";
 pub struct PayloadSpec {
     pub format: Format,
     pub sizes: Sizes,
-    /// Text with `{{tag}}` once, and at most one `{{fill}}` that grows to reach the size.
+    /// Text with `{{tag}}` once, and at most one `{{fill}}` that grows to reach the size. May hold other marks, which
+    /// are filled in for each session.
     pub template: Option<String>,
+    /// Of a template that does: the least and the most bytes that it takes without filler in any session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<(u64, u64)>,
 }
 
 /// The size of a whole payload, bytes, drawn by message id.
@@ -67,19 +72,27 @@ impl Sizes {
 }
 
 impl PayloadSpec {
-    /// The smallest payload that can hold the tag and the fixed parts of the template, bytes.
+    /// The smallest payload that can hold the tag and the fixed parts of the template in every session, bytes.
     pub fn smallest(&self) -> u64 {
         match (&self.template, self.format) {
-            (Some(text), _) => (text.replace(FILL_MARK, "").len() - TAG_MARK.len() + TEXT_LEN) as u64,
+            (Some(text), _) => match self.own {
+                Some((_, most)) => most,
+                None => Parts::of(text).len(),
+            },
             (None, Format::Text) => TEXT_LEN as u64,
             (None, Format::Binary) => BINARY_LEN as u64,
         }
     }
 
+    /// Whether filler makes up the size.
+    pub fn has_filler(&self) -> bool {
+        self.template.as_ref().is_none_or(|text| text.contains(FILL_MARK))
+    }
+
     /// Smallest and largest payload that will be composed, bytes. A template without filler has one length, its own.
     pub fn range(&self) -> (u64, u64) {
         match &self.template {
-            Some(text) if !text.contains(FILL_MARK) => (self.smallest(), self.smallest()),
+            Some(_) if !self.has_filler() => self.own.unwrap_or((self.smallest(), self.smallest())),
             _ => self.sizes.range(),
         }
     }
@@ -91,8 +104,14 @@ pub struct Composer {
     spec: PayloadSpec,
     seed: u64,
     filler: Vec<u8>,
-    /// The template's parts around the marks: before, between, after; and whether the tag comes first.
-    parts: Option<([Vec<u8>; 3], Order)>,
+    parts: Option<Parts>,
+}
+
+/// A template's parts around its tag and filler: before, between, after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    texts: [Box<str>; 3],
+    order: Order,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,25 +132,31 @@ impl Composer {
             const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ  ";
             filler.iter_mut().for_each(|b| *b = LETTERS[usize::from(*b & 63)]);
         }
-        let parts = spec.template.as_deref().map(parts_of);
+        let parts = spec.template.as_deref().map(Parts::of);
         Composer { spec, seed, filler, parts }
     }
 
     /// Replaces `out` by the payload of message `tag.id`.
     pub fn compose(&self, tag: &Tag, out: &mut Vec<u8>) {
+        self.compose_by(self.parts.as_ref(), tag, out);
+    }
+
+    /// The same for a session whose template has these parts.
+    pub fn compose_by(&self, parts: Option<&Parts>, tag: &Tag, out: &mut Vec<u8>) {
         out.clear();
         let size = self.spec.sizes.draw(self.seed, tag.id);
         let start = seed::pick(self.seed, tag.id, FILLER_SPREAD) as usize;
         let fill = |used: u64| &self.filler[start..start + size.saturating_sub(used) as usize];
-        match (&self.parts, self.spec.format) {
-            (Some(([before, between, after], order)), _) => {
+        match (parts, self.spec.format) {
+            (Some(parts), _) => {
                 let text = tag.encode_text();
-                let (first, second): (&[u8], &[u8]) = match order {
+                let (first, second): (&[u8], &[u8]) = match parts.order {
                     Order::TagOnly => (&text, &[]),
-                    Order::TagFirst => (&text, fill(self.spec.smallest())),
-                    Order::FillFirst => (fill(self.spec.smallest()), &text),
+                    Order::TagFirst => (&text, fill(parts.len())),
+                    Order::FillFirst => (fill(parts.len()), &text),
                 };
-                for part in [before, first, between, second, after] {
+                let [before, between, after] = &parts.texts;
+                for part in [before.as_bytes(), first, between.as_bytes(), second, after.as_bytes()] {
                     out.extend_from_slice(part);
                 }
             }
@@ -146,21 +171,39 @@ impl Composer {
         }
     }
 
+    /// The template's parts as they were written, where each session has its own; `None`: all have the same.
+    pub fn unfilled(&self) -> Option<&Parts> {
+        self.parts.as_ref().filter(|_| self.spec.own.is_some())
+    }
+
     /// Text or binary, as it goes on the wire.
     pub fn format(&self) -> Format {
         if self.parts.is_some() { Format::Text } else { self.spec.format }
     }
 }
 
-fn parts_of(template: &str) -> ([Vec<u8>; 3], Order) {
-    let owned = |parts: [&str; 3]| parts.map(|p| p.as_bytes().to_vec());
-    let (before, after) = template.split_once(TAG_MARK).unwrap_or((template, ""));
-    if let Some((between, after)) = after.split_once(FILL_MARK) {
-        (owned([before, between, after]), Order::TagFirst)
-    } else if let Some((before, between)) = before.split_once(FILL_MARK) {
-        (owned([before, between, after]), Order::FillFirst)
-    } else {
-        (owned([before, after, ""]), Order::TagOnly)
+impl Parts {
+    fn of(template: &str) -> Parts {
+        let (before, after) = template.split_once(TAG_MARK).unwrap_or((template, ""));
+        let (texts, order) = if let Some((between, after)) = after.split_once(FILL_MARK) {
+            ([before, between, after], Order::TagFirst)
+        } else if let Some((before, between)) = before.split_once(FILL_MARK) {
+            ([before, between, after], Order::FillFirst)
+        } else {
+            ([before, after, ""], Order::TagOnly)
+        };
+        Parts { texts: texts.map(Box::from), order }
+    }
+
+    /// With what `fill` makes of each of the texts.
+    pub fn filled<'a>(&'a self, fill: impl Fn(&'a str) -> Cow<'a, str>) -> Parts {
+        let [before, between, after] = &self.texts;
+        Parts { texts: [before, between, after].map(|text| fill(text).into_owned().into()), order: self.order }
+    }
+
+    /// Bytes without filler.
+    fn len(&self) -> u64 {
+        (self.texts.iter().map(|text| text.len()).sum::<usize>() + TEXT_LEN) as u64
     }
 }
 
@@ -176,7 +219,7 @@ mod tests {
     }
 
     fn spec(format: Format, sizes: Sizes, template: Option<&str>) -> PayloadSpec {
-        PayloadSpec { format, sizes, template: template.map(str::to_owned) }
+        PayloadSpec { format, sizes, template: template.map(str::to_owned), own: None }
     }
 
     #[test]
@@ -200,6 +243,23 @@ mod tests {
         }
         let bare = composed(spec(Format::Text, Sizes::Fixed(ByteSize(0)), Some("<{{tag}}>")), 3);
         assert_eq!(bare.len(), 34);
+    }
+
+    #[test]
+    fn a_session_has_its_own_text_in_a_template_and_the_size_stays() {
+        let template = r#"{"user":"{{name}}","id":"{{tag}}","text":"{{fill}}"}"#;
+        let spec =
+            PayloadSpec { own: Some((66, 99)), ..spec(Format::Text, Sizes::Fixed(ByteSize(120)), Some(template)) };
+        assert_eq!((spec.smallest(), spec.range()), (99, (120, 120)));
+        let composer = Composer::new(spec, 7);
+        let mut out = Vec::new();
+        for name in ["jo", "a much longer name than that"] {
+            let parts = composer.unfilled().unwrap().filled(|text| text.replace("{{name}}", name).into());
+            composer.compose_by(Some(&parts), &Tag { kind: Kind::Message, run: 1, id: 3, due: 9 }, &mut out);
+            let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!((out.len(), json["user"].as_str()), (120, Some(name)));
+            assert_eq!(Tag::find(&out).unwrap().id, 3);
+        }
     }
 
     #[test]

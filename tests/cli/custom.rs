@@ -96,6 +96,16 @@ fn payloads_travel_in_an_envelope_over_a_websocket() {
 }
 
 #[test]
+fn a_session_says_who_it_is_by_its_own_values() {
+    // Only an envelope that is filled in holds a payload.
+    let dialect = "[values]\nn = { counter = 500 }\n[dialect.custom]\n\
+                   publish = '{\"n\":{n},\"of\":{session},\"p\":\"{payload}\"}'\n\
+                   message = { regex = '^\\{\"n\":50[0-5],\"of\":[0-5],\"p\":\"([^\"]*)\"\\}$' }";
+    let (counters, told) = run("chat]\nrooms = 2", "websocket", "/room/{room}?n={n}", "", dialect);
+    is_whole(counters, told, 3);
+}
+
+#[test]
 fn a_stream_is_joined_by_what_the_target_says() {
     let dialect = "[dialect.custom]\nopen = [\"WSBENCH/1 JOIN /room/{room} framing=newline\"]\nopened = \"^OK$\"";
     let (counters, told) = run("chat]\nrooms = 2", "tcp", "", "framing = \"newline\"", dialect);

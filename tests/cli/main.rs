@@ -1,6 +1,7 @@
 //! The program as a person runs it: files and flags in; reports, messages and exit codes out.
 
 mod accounting;
+mod addresses;
 mod capacity;
 mod compare;
 mod custom;

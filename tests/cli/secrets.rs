@@ -107,6 +107,10 @@ fn a_mistake_is_shown_without_the_secret_beside_it() {
         "[target.urls]\nwebsocket = \"xs://127.0.0.1:1/?room={room}&key=hunter2\"\n",
         "[target.urls]\nwebsocket = \"ws://127.0.0.1/chat?key=hunter2#\" x\n",
         "[transports.websocket]\nextra_headers = { Host = \"x\", Authorization = \"Bearer hunter2\" }\n",
+        "[transports.websocket]\nauth = { basic = \"joe:hunter2\", bearer = \"hunter2\" }\n",
+        "[transports.websocket]\nauth = { bearer = \"hunter2${WSBENCH_NOT_SET}\" }\n",
+        "[transports.websocket.auth]\nbasic = \"hunter2\"\n",
+        "[transports.tcp.auth]\nbearer = \"hunter2\"\n",
         "[transports.websocket.extra_headers]\nAuthorization = \"Bearer hunter2\\n\"\n",
         "[transports.websocket.extra_headers]\nCookie = \"\"\"hunter2\n\"\"\"\n",
         "[transports.websocket.extra_headers]\nAuthorization = \"Bearer hunter2\n",
@@ -126,7 +130,7 @@ fn a_mistake_is_shown_without_the_secret_beside_it() {
 fn a_flag_that_is_wrong_is_not_repeated_with_its_secret() {
     let bench = Bench::new(&format!("{LOAD}[transports.websocket]\n"));
     for value in [
-        "websocket=ws://joe:hunter2@127.0.0.1:1/",
+        "websocket=ws://joe:hunter2@127.0.0.1:0/",
         "websocket=joe:hunter2@127.0.0.1:1",
         "ws://joe:hunter2@h:1/?a=hunter2",
     ] {

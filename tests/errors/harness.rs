@@ -149,7 +149,7 @@ impl Client {
 
 pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     Endpoint {
-        address,
+        address: address.into(),
         authority: address.to_string(),
         tls: None,
         transport,
@@ -165,7 +165,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     }
 }
 
-pub async fn try_open(endpoint: Endpoint, place: &str) -> Result<Client, Failure> {
+pub async fn try_open(endpoint: Endpoint, place: impl Into<Place>) -> Result<Client, Failure> {
     open_as(endpoint, place, Seen::default()).await
 }
 
@@ -175,11 +175,11 @@ pub async fn open_sending(endpoint: Endpoint, first: Vec<Vec<u8>>) -> Client {
     open_as(endpoint, "/echo", seen).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-async fn open_as(endpoint: Endpoint, place: &str, seen: Seen) -> Result<Client, Failure> {
+async fn open_as(endpoint: Endpoint, place: impl Into<Place>, seen: Seen) -> Result<Client, Failure> {
     open_another(&Rc::new(endpoint), place, seen).await
 }
 
-async fn open_another(endpoint: &Rc<Endpoint>, place: &str, seen: Seen) -> Result<Client, Failure> {
+async fn open_another(endpoint: &Rc<Endpoint>, place: impl Into<Place>, seen: Seen) -> Result<Client, Failure> {
     let seen = Rc::new(seen);
     let format = endpoint.format;
     open(endpoint.clone(), place.into(), 7, seen.clone());
@@ -259,6 +259,7 @@ pub fn websocket(engine: Engine) -> Websocket {
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     }
 }
@@ -270,6 +271,7 @@ pub fn http() -> Http {
         interval: None,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     }
 }

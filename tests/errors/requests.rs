@@ -10,12 +10,18 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use wsbench::catalog::{Format, HeaderProfile, HttpMethod, HttpRequests, Transport};
+use wsbench::catalog::{Format, HeaderProfile, HttpMethod, HttpRequests, Identity, Transport};
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::transport::{Endpoint, ErrorClass, Sent, Unsent};
 
 pub fn requests() -> HttpRequests {
-    HttpRequests { method: HttpMethod::Post, headers: HeaderProfile::Minimal, extra_headers: Vec::new(), nodelay: true }
+    HttpRequests {
+        method: HttpMethod::Post,
+        headers: HeaderProfile::Minimal,
+        extra_headers: Vec::new(),
+        identity: Identity::default(),
+        nodelay: true,
+    }
 }
 
 /// What is done once an answer has been written.
@@ -158,6 +164,7 @@ fn a_get_stands_for_its_message_and_says_what_a_browser_says() {
             method: HttpMethod::Get,
             headers: HeaderProfile::Browser,
             extra_headers: vec![("X-Key".to_owned(), "k".to_owned())],
+            identity: Identity::default(),
             nodelay: true,
         };
         let mut client = open_at(to(settings, server.start().await)).await;
@@ -361,5 +368,48 @@ fn a_message_larger_than_any_buffer_is_asked_and_answered_whole() {
         assert_eq!(answered(&mut client, 1, &large).await, large.len() as u64);
         assert_eq!(answered(&mut client, 2, &large).await, large.len() as u64);
         assert_eq!(server.connections.get(), 1);
+    });
+}
+
+#[test]
+fn cookies_that_were_set_are_sent_from_then_on_and_counted() {
+    run(async {
+        let server = Rc::new(Server::default());
+        server.answer(&ok("Set-Cookie: node=7; Path=/\r\nSet-Cookie: sid=x\r\nContent-Length: 0", ""), Then::Keep);
+        server.answer(
+            &ok("set-cookie: sid=y\r\nSet-Cookie: elsewhere=1; Path=/other\r\nContent-Length: 0", ""),
+            Then::Close,
+        );
+        server.answer(&ok("Set-Cookie: node=; Path=/; Max-Age=0", "until the end"), Then::Close);
+        let mut client = client_of(&server).await;
+        for n in 0..4 {
+            answered(&mut client, n, &[b'a'; 32]).await;
+        }
+        let heads = server.heads.borrow().clone();
+        let sent: Vec<_> = heads.iter().map(|head| header(head, "cookie")).collect();
+        assert_eq!(sent, [None, Some("node=7; sid=x"), Some("node=7; sid=y"), Some("sid=y")]);
+        let lengths: usize = heads.iter().map(String::len).sum();
+        assert_eq!(client.traffic().sent.framing, lengths as u64, "to the byte, on three connections");
+    });
+}
+
+#[test]
+fn an_arm_without_cookies_sends_its_own_alone() {
+    run(async {
+        let server = Rc::new(Server::default());
+        let set = "Set-Cookie: node=7; Path=/\r\nContent-Length: 0";
+        (0..4).for_each(|_| server.answer(&ok(set, ""), Then::Keep));
+        let own = vec![("Cookie".to_owned(), "own=1".to_owned())];
+        let identity = Identity { cookies: false, ..Identity::default() };
+        let address = server.start().await;
+        for (cookies, want) in [(identity, "own=1"), (Identity::default(), "own=1; node=7")] {
+            let settings = HttpRequests { extra_headers: own.clone(), identity: cookies, ..requests() };
+            let mut client = open_at(to(settings, address)).await;
+            answered(&mut client, 0, b"a").await;
+            answered(&mut client, 1, b"a").await;
+            let heads = server.heads.borrow();
+            let last_two: Vec<_> = heads[heads.len() - 2..].iter().map(|head| header(head, "cookie")).collect();
+            assert_eq!(last_two, [Some("own=1"), Some(want)]);
+        }
     });
 }

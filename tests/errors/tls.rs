@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use wsbench::catalog::{self, Dialect, Engine, Framing, Identity, Pem, Transport};
+use wsbench::catalog::{self, Dialect, Engine, Framing, Pem, Transport};
 use wsbench::transport::{Endpoint, ErrorClass, Tls};
 
 fn own_certificate() -> CertifiedKey<KeyPair> {
@@ -123,7 +123,7 @@ fn a_server_that_asks_who_we_are_is_told_by_our_certificate() {
         let nobody = catalog::Tls { ca: Some(Pem::new(&authority.pem)), ..Default::default() };
         let known_as = |authority: &Authority| {
             let (cert, key) = authority.issue("client");
-            let identity = Identity { cert: Pem::new(cert), key: Pem::new(key) };
+            let identity = catalog::ClientCertificate { cert: Pem::new(cert), key: Pem::new(key) };
             catalog::Tls { identity: Some(identity), ..nobody.clone() }
         };
         let (known, unknown) = (known_as(&authority), known_as(&Authority::new()));

@@ -89,7 +89,7 @@ pub fn push(topics: u32) -> Push {
         start: now(),
         run: 77,
         topics,
-        payload: PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(64)), template: None },
+        payload: PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(64)), template: None, own: None },
         seed: 9,
         measure: (20_000_000, 70_000_000),
     }

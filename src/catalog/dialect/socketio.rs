@@ -102,7 +102,9 @@ impl Emit {
     /// marks of every text.
     pub fn around_payload(&self, fill: impl Fn(&str) -> String) -> (String, String) {
         let mut list = self.list();
-        fill_texts(&mut list, &fill);
+        // Braces that stand around the mark of the payload aren't its own.
+        let around = |text: &str| text.split(PAYLOAD_MARK).map(&fill).collect::<Vec<_>>().join(PAYLOAD_MARK);
+        fill_texts(&mut list, &around);
         let list = list.to_string();
         match list.split_once(PAYLOAD_MARK) {
             Some((before, after)) => (before.to_owned(), after.to_owned()),
@@ -150,6 +152,8 @@ mod tests {
         let (before, after) = say.around_payload(fill);
         assert_eq!((before.as_str(), after.as_str()), (r#"["say",{"msg":"<"#, r#">","room":"r\"3"},7]"#));
         assert_eq!(say.payloads(), 1);
+        let braced = emit(serde_json::json!(["{{payload}}"]));
+        assert_eq!(braced.around_payload(fill), (r#"["say","{"#.to_owned(), r#"}"]"#.to_owned()));
         let none = emit(serde_json::json!([]));
         assert_eq!(none.around_payload(fill), (r#"["say"]"#.to_owned(), String::new()));
         assert_eq!(emit(serde_json::json!(["{payload}{payload}"])).payloads(), 2);

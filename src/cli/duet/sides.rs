@@ -59,7 +59,9 @@ impl Side {
 /// Whether it can't be meant as a command.
 pub(super) fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    !text.contains(char::is_whitespace) && !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
+    let is_unix = ["unix:/", "ws+unix:/", "http+unix:/"].iter().any(|start| text.starts_with(start));
+    let has_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric());
+    !text.contains(char::is_whitespace) && (has_scheme || is_unix)
 }
 
 /// A server that runs: every arm finds it at the same URL.
@@ -87,12 +89,13 @@ fn started_by(text: &str, args: &DuetArgs, plan: &Plan, picker: &mut Picker, log
     }
     let port = |name: &str| ports.iter().find(|(known, _)| known == name).map(|(_, port)| *port);
     let filled = |text: &str| fill(text, &port);
-    let (mut targets, mut tcp, mut udp) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut targets, mut tcp, mut unix, mut udp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for cell in &plan.cells {
         let own = port(&cell.arm).or(port("")).unwrap_or_default();
         let url = url_of(cell, own, &args.url, &filled)?;
         let place = (url.host.clone(), url.port);
         match cell.transport.kind() {
+            _ if url.socket.is_some() => unix.extend(url.socket.clone()),
             TransportKind::Udp if !udp.contains(&url.port) => udp.push(url.port),
             TransportKind::Udp => {}
             _ if !tcp.contains(&place) => tcp.push(place),
@@ -102,7 +105,7 @@ fn started_by(text: &str, args: &DuetArgs, plan: &Plan, picker: &mut Picker, log
     }
     let ready = match &args.ready {
         Some(url) => Ready::Answers(filled(url)?.parse().map_err(|error: crate::catalog::UrlError| error.to_string())?),
-        None => Ready::Listens { tcp, udp },
+        None => Ready::Listens { tcp, unix, udp },
     };
     let command = ServerCommand {
         name: shown(&filled(text)?),
@@ -130,16 +133,12 @@ fn url_of(
 ) -> Result<TargetUrl, String> {
     let own = flags.iter().find(|flag| flag.arm.as_ref() == Some(&cell.arm));
     let flag = own.or_else(|| flags.iter().find(|flag| flag.arm.is_none()));
-    let on_port = |scheme: &str, path: &str| TargetUrl {
-        scheme: scheme.to_owned(),
-        host: Ipv4Addr::LOCALHOST.to_string(),
-        port,
-        path: path.to_owned(),
-    };
+    let on_port = |scheme: &str, path: &str| TargetUrl::on_port(scheme, &Ipv4Addr::LOCALHOST.to_string(), port, path);
     let scheme = cell.transport.kind().scheme(cell.tls.is_some());
     match (flag, &cell.target) {
         (Some(flag), _) if flag.template.starts_with('/') => Ok(on_port(scheme, &filled(&flag.template)?)),
         (Some(flag), _) => filled(&flag.template)?.parse().map_err(|error: crate::catalog::UrlError| error.to_string()),
+        (None, Target::Url(url)) if url.socket.is_some() => Ok(on_port(scheme, &url.path)),
         (None, Target::Url(url)) => Ok(on_port(&url.scheme, &url.path)),
         (None, Target::Embedded) => Ok(on_port(scheme, "/")),
     }
@@ -232,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_url_is_no_command() {
-        for url in ["ws://127.0.0.1:1/", "htp://x"] {
+        for url in ["ws://127.0.0.1:1/", "htp://x", "ws+unix:/run/a.sock:/chat", "unix:/run/a.sock"] {
             assert!(is_url(url), "{url}");
         }
         for command in ["./server --at ws://127.0.0.1:{port}", "://", "ws//127.0.0.1", "server"] {

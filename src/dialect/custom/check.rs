@@ -4,6 +4,7 @@ use super::correlate::Spot;
 use super::rules::{Correlation, CursorAt, Cutting, Rules, SHORTEST_OWN};
 use super::{Flaw, Flaws};
 use crate::catalog::{Custom, Cuts, TransportKind, Verb, WorkloadKind};
+use crate::values::Values;
 
 /// What the settings are for.
 #[derive(Debug, Clone, Copy)]
@@ -14,9 +15,9 @@ pub struct Asked {
     pub is_binary: bool,
 }
 
-/// Everything that is wrong with the settings of an arm.
-pub fn flaws(custom: &Custom, asked: Asked) -> Vec<Flaw> {
-    let mut flaws = Flaws::default();
+/// Everything that is wrong with the settings of an arm, whose marks may name `values`.
+pub fn flaws(custom: &Custom, asked: Asked, values: &Values) -> Vec<Flaw> {
+    let mut flaws = Flaws::against(values);
     let rules = Rules::read(custom, &mut flaws);
     if flaws.found.is_empty() {
         Check { custom, rules, asked, flaws: &mut flaws }.all();
@@ -193,7 +194,10 @@ mod tests {
     fn found(settings: serde_json::Value, transport: TransportKind, workload: WorkloadKind) -> Vec<String> {
         let custom: Custom = serde_json::from_value(settings).unwrap();
         let asked = Asked { transport, workload, is_binary: true };
-        flaws(&custom, asked).into_iter().map(|flaw| format!("{}: {}", flaw.path, flaw.message)).collect()
+        flaws(&custom, asked, &Values::default())
+            .into_iter()
+            .map(|flaw| format!("{}: {}", flaw.path, flaw.message))
+            .collect()
     }
 
     #[track_caller]

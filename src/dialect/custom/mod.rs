@@ -11,6 +11,7 @@
 
 use super::{Dialect, Form, HttpFace, Place, Receive, Talk};
 use crate::catalog::{self, HeaderProfile, TransportKind};
+use crate::values::Values;
 use rules::Rules;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -41,9 +42,21 @@ pub struct Flaw {
 struct Flaws {
     path: Vec<String>,
     found: Vec<Flaw>,
+    /// The scenario's values. `None`: what is named is one of them, since the plan has let it pass.
+    values: Option<Values>,
 }
 
 impl Flaws {
+    /// Of settings that are held against the scenario's values.
+    fn against(values: &Values) -> Flaws {
+        Flaws { values: Some(values.clone()), ..Flaws::default() }
+    }
+
+    /// Whether a session has a value of this name, or its own number.
+    fn knows(&self, name: &str) -> bool {
+        self.values.as_ref().is_none_or(|values| values.knows(name))
+    }
+
     fn add(&mut self, part: Option<Range<usize>>, message: impl Into<String>, hint: impl Into<String>) {
         self.found.push(Flaw { path: self.path.join("."), part, message: message.into(), hint: hint.into() });
     }

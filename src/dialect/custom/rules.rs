@@ -304,11 +304,11 @@ impl AskRules {
 
     /// What stands before the body.
     pub fn form(&self, place: &Place) -> Form {
-        let text = |template: &Template| template.at(place).write_path(&Slots::default());
+        let text = |template: Template| template.write_path(&Slots::default());
         Form {
             method: self.method.map(Verb::name),
-            path: self.path.as_ref().map_or_else(|| place.path.clone(), text),
-            headers: self.headers.iter().map(|(name, template)| (name.clone(), text(template))).collect(),
+            path: self.path.as_ref().map_or_else(|| place.path.clone(), |path| text(path.path_at(place))),
+            headers: self.headers.iter().map(|(name, template)| (name.clone(), text(template.at(place)))).collect(),
         }
     }
 
@@ -331,11 +331,18 @@ impl AskRules {
         let text = |template: &Template| String::from_utf8_lossy(&filled(template)).into_owned();
         Ask {
             method: self.method.unwrap_or(usual).name(),
-            path: self.path.as_ref().map_or_else(|| place.path.clone(), |path| path.at(place).write_path(slots)),
+            path: self.path.as_ref().map_or_else(|| place.path.clone(), |path| path.path_at(place).write_path(slots)),
             headers: headers.map(|(name, value)| (name.clone(), text(value))).collect(),
             body: body.unwrap_or_else(|| self.body.as_ref().map(filled).unwrap_or_default().into()),
         }
     }
+}
+
+const ONE_LINE: &str = "visible ASCII with spaces between";
+
+/// RFC 9110 §5.5.
+fn is_sendable(text: &str) -> bool {
+    text.bytes().all(|b| (b' '..=b'~').contains(&b) || b == b'\t') && text.trim() == text
 }
 
 /// RFC 9110 §5.5 and §5.6.2; and what frames a request is no dialect's business.
@@ -346,11 +353,11 @@ fn check_header(name: &str, text: &str, flaws: &mut Flaws) {
         flaws.add(None, format!("`{name}` is not a header's name"), "letters, digits and `-`");
     } else if ours.contains(&name.to_ascii_lowercase().as_str()) {
         flaws.add(None, format!("header `{name}` is set by wsbench itself"), "leave it out");
-    } else if !text.bytes().all(|b| (b' '..=b'~').contains(&b) || b == b'\t') || text.trim() != text {
-        flaws.add(
-            None,
-            format!("the value of header `{name}` can't be sent as it is"),
-            "visible ASCII with spaces between",
-        );
+    } else if !is_sendable(text) {
+        flaws.add(None, format!("the value of header `{name}` can't be sent as it is"), ONE_LINE);
+    }
+    let values = flaws.values.clone().unwrap_or_default();
+    if let Some((mark, row)) = values.unfit(text, is_sendable) {
+        flaws.add(Some(mark.range), format!("row {row} of `{}` can't be sent in a header", mark.name), ONE_LINE);
     }
 }

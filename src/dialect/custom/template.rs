@@ -4,13 +4,14 @@ use super::Flaws;
 use crate::catalog;
 use crate::dialect::Place;
 use crate::dialect::wsbench::encoded;
+use crate::values::{self, Marks};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Marks that every template knows. What they stand for is the [place](Place)'s.
+/// Numbers that every template knows. What they stand for is the [place](Place)'s, as are the scenario's values.
 const OF_PLACE: &[&str] = &["room", "session"];
 
 /// Where a template stands, which says what else may be in it.
@@ -59,8 +60,8 @@ enum Part {
     Payload(Form),
     /// The message's number, or how long its payload is.
     Number(Of, Width),
-    /// Of the place, in bytes.
-    Placed(&'static str, Width),
+    /// Of the place, in bytes: a number of [`OF_PLACE`], or the text of a value.
+    Placed(Box<str>, Width),
     Cursor,
     Sid,
 }
@@ -116,13 +117,13 @@ impl Template {
     pub fn text(text: &str, used: Use, secrets: &BTreeMap<String, String>, flaws: &mut Flaws) -> Template {
         let mut parts = Vec::new();
         let mut at = 0;
-        for mark in marks(text) {
-            if OF_PLACE.contains(&mark.name) && mark.form.is_none() {
+        for mark in marks(text, flaws) {
+            if mark.is_of_place(used, secrets, flaws) {
                 continue;
             }
             fixed(&mut parts, &text.as_bytes()[at..mark.span.start]);
             at = mark.span.end;
-            match mark.part(used, secrets) {
+            match mark.part(used, secrets, flaws) {
                 Ok(Part::Number(_, Width::Big(_) | Width::Little(_)) | Part::Placed(..)) => {
                     let message = format!("`{}` is bytes, and this is text", &text[mark.span.clone()]);
                     flaws.add(
@@ -137,9 +138,9 @@ impl Template {
             }
         }
         fixed(&mut parts, &text.as_bytes()[at..]);
-        if let Some(start) =
-            text.find("{{").filter(|start| text[start + 2..].starts_with(|c: char| c.is_ascii_lowercase()))
-        {
+        let doubled = text.find("{{").filter(|start| text[start + 2..].starts_with(|c: char| c.is_ascii_lowercase()));
+        let escaped = || values::marks(text, Marks::Single).find(|mark| mark.is_escaped).map(|mark| mark.range.start);
+        if let Some(start) = doubled.or_else(escaped) {
             flaws.add(Some(start..start + 2), "marks of a dialect have one brace on each side", "write `{payload}`");
         }
         Template { parts: parts.into(), is_binary: false }
@@ -147,14 +148,27 @@ impl Template {
 
     /// The same with all that the place says filled in.
     pub fn at(&self, place: &Place) -> Template {
+        self.filled(place, |text| place.fill(text))
+    }
+
+    /// The same as a part of an address.
+    pub fn path_at(&self, place: &Place) -> Template {
+        self.filled(place, |text| place.fill_path(text))
+    }
+
+    fn filled(&self, place: &Place, fill_text: impl Fn(&str) -> String) -> Template {
         let fill = |part: &Part| match part {
             Part::Fixed(bytes) if !self.is_binary => match std::str::from_utf8(bytes) {
-                Ok(text) => Part::Fixed(place.fill(text).into_bytes()),
+                Ok(text) => Part::Fixed(fill_text(text).into_bytes()),
                 Err(_) => part.clone(),
             },
             Part::Placed(name, width) => {
                 let mut bytes = Vec::new();
-                width.write(if *name == "room" { place.room } else { place.session }.into(), &mut bytes);
+                match &**name {
+                    "room" => width.write(place.room.into(), &mut bytes),
+                    "session" => width.write(place.session.into(), &mut bytes),
+                    name => bytes.extend_from_slice(place.value(name).unwrap_or_default().as_bytes()),
+                }
                 Part::Fixed(bytes)
             }
             other => other.clone(),
@@ -227,10 +241,10 @@ impl Template {
 fn hex(text: &str, used: Use, secrets: &BTreeMap<String, String>, flaws: &mut Flaws) -> Template {
     let mut parts = Vec::new();
     let mut at = 0;
-    for mark in marks(text) {
+    for mark in marks(text, flaws) {
         digits(text, at..mark.span.start, &mut parts, flaws);
         at = mark.span.end;
-        match mark.part(used, secrets) {
+        match mark.part(used, secrets, flaws) {
             Ok(Part::Number(_, Width::Decimal)) => {
                 let message = format!("`{}` has no width, and these are bytes", &text[mark.span.clone()]);
                 flaws.add(Some(mark.span), message, format!("write `{{{}:u16be}}`", mark.name));
@@ -269,11 +283,13 @@ fn fixed(parts: &mut Vec<Part>, more: &[u8]) {
     }
 }
 
-/// Everything that looks like a mark: `{name}` or `{name:form}`.
-fn marks(text: &str) -> impl Iterator<Item = Mark<'_>> {
-    let is_name = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+/// Everything that looks like a mark: `{name}` or `{name:form}`, and whatever begins as the name of a value.
+fn marks<'a>(text: &'a str, flaws: &Flaws) -> impl Iterator<Item = Mark<'a>> + use<'a> {
+    let values = flaws.values.clone();
+    let is_name = move |name: &str| {
+        let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        is_plain || values::is_name(name) && values.as_ref().is_none_or(|values| values.resembles(name))
     };
     text.match_indices('{').filter_map(move |(start, _)| {
         let inside = &text[start + 1..];
@@ -286,13 +302,28 @@ fn marks(text: &str) -> impl Iterator<Item = Mark<'_>> {
 }
 
 impl Mark<'_> {
-    fn part(&self, used: Use, secrets: &BTreeMap<String, String>) -> Result<Part, (String, String)> {
+    /// Whether it stands for something of the place, as text.
+    fn is_of_place(&self, used: Use, secrets: &BTreeMap<String, String>, flaws: &Flaws) -> bool {
+        let is_else = used.marks().contains(&self.name) || secrets.contains_key(self.name);
+        let is_number = OF_PLACE.contains(&self.name);
+        self.form.is_none() && (is_number || !is_else && flaws.knows(self.name))
+    }
+
+    fn part(&self, used: Use, secrets: &BTreeMap<String, String>, flaws: &Flaws) -> Result<Part, (String, String)> {
         if let (Some(secret), None) = (secrets.get(self.name), self.form) {
             return Ok(Part::Fixed(secret.clone().into_bytes()));
         }
+        if self.is_of_place(used, secrets, flaws) {
+            return Ok(Part::Placed(self.name.into(), Width::Decimal));
+        }
         if !used.marks().contains(&self.name) && !OF_PLACE.contains(&self.name) {
-            let known = OF_PLACE.iter().chain(used.marks()).map(|name| format!("`{{{name}}}`"));
-            let known: Vec<String> = known.chain(secrets.keys().map(|name| format!("`{{{name}}}`"))).collect();
+            if flaws.knows(self.name) {
+                let message = format!("`{{{}}}` has no form `{}`", self.name, self.form.unwrap_or_default());
+                return Err((message, "a value is as it is".to_owned()));
+            }
+            let values = flaws.values.iter().flat_map(|values| values.names());
+            let own = used.marks().iter().copied().chain(secrets.keys().map(String::as_str)).map(str::to_owned);
+            let known: Vec<String> = values.chain(own).map(|name| format!("`{{{name}}}`")).collect();
             let hint = format!("it knows {}; a value of your own goes into `secret`", known.join(", "));
             return Err((format!("the mark `{{{}}}` is not known here", self.name), hint));
         }
@@ -305,8 +336,7 @@ impl Mark<'_> {
             ("length", form) => Width::read(form).map(|width| Part::Number(Of::Length, width)),
             ("cursor", None) => Some(Part::Cursor),
             ("sid", None) => Some(Part::Sid),
-            ("room", form) => Width::read(form).map(|width| Part::Placed("room", width)),
-            ("session", form) => Width::read(form).map(|width| Part::Placed("session", width)),
+            ("room" | "session", form) => Width::read(form).map(|width| Part::Placed(self.name.into(), width)),
             _ => None,
         };
         let hint = match self.name {
@@ -363,11 +393,17 @@ impl Form {
 mod tests {
     use super::*;
     use crate::dialect::custom::Flaw;
+    use crate::values::{Source, Table, Values};
     use proptest::prelude::*;
+
+    fn values() -> Values {
+        let table = Table::read("name,Token\na b,\"x\"\"y\"\n").unwrap();
+        Values::new(vec![("user".into(), Source::Table(table)), ("n".into(), Source::Counter(40))])
+    }
 
     fn read(source: catalog::Template, used: Use) -> (Template, Vec<Flaw>) {
         let secrets = BTreeMap::from([("password".to_owned(), "pässword".to_owned())]);
-        let mut flaws = Flaws::default();
+        let mut flaws = Flaws::against(&values());
         let template = Template::read(&source, used, &secrets, &mut flaws);
         (template, flaws.found())
     }
@@ -383,7 +419,7 @@ mod tests {
     fn written(source: catalog::Template, slots: &Slots) -> Vec<u8> {
         let (template, flaws) = read(source, Use::Publish);
         assert_eq!(flaws, []);
-        let place = Place { room: 7, session: 258, ..Place::from("/") };
+        let place = Place { room: 7, session: 258, values: values(), ..Place::from("/") };
         let mut out = Vec::new();
         template.at(&place).write(slots, &mut out);
         out
@@ -423,6 +459,24 @@ mod tests {
     }
 
     #[test]
+    fn a_sessions_values_are_filled_in_whoever_has_checked_them() {
+        let said = r#"{"as":"{user.name}","n":{n},"id":{id}} {other.name} {A.b}"#;
+        let want = r#"{"as":"a b","n":298,"id":513} {other.name} {A.b}"#;
+        assert_eq!(String::from_utf8(written(text(said), &SLOTS)).unwrap(), want);
+        assert_eq!(written(bytes("01 {user.Token} {n} {id:u8}"), &SLOTS), b"\x01x\"y298\x01");
+        // A worker reads the settings without the scenario's values.
+        let place = Place { session: 1, values: values(), ..Place::from("/") };
+        for (source, want) in [(text(said), &want.replace("298", "41")[..]), (bytes("{user.name}{n}"), "a b41")] {
+            let template = Template::read(&source, Use::Publish, &BTreeMap::new(), &mut Flaws::default());
+            let mut out = Vec::new();
+            template.at(&place).write(&SLOTS, &mut out);
+            assert_eq!(out, want.replace("\"id\":1", "\"id\":513").as_bytes());
+        }
+        let path = read(text("/{user.name}?c={cursor}"), Use::Poll).0;
+        assert_eq!(path.path_at(&place).write_path(&SLOTS), "/a%20b?c=c%20d");
+    }
+
+    #[test]
     fn mistakes_are_told_with_their_place() {
         let flaw = |source, used| {
             let mut flaws = read(source, used).1;
@@ -440,6 +494,9 @@ mod tests {
         assert_eq!(flaw(bytes("00 0g"), Use::Publish), ("`g` is no hexadecimal digit".to_owned(), 4..5));
         assert!(flaw(bytes("00 0"), Use::Publish).0.contains("half a byte"));
         assert_eq!(flaw(text("{{payload}}"), Use::Publish).1, 0..2);
+        assert_eq!(flaw(text("a {{A.b}}"), Use::Publish).1, 2..4);
+        assert_eq!(flaw(text("{user.nam} {other.name}"), Use::Publish).1, 0..10);
+        assert!(flaw(bytes("{n:u8}"), Use::Publish).0.contains("no form `u8`"));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ fn settings(qos: u8) -> catalog::Mqtt {
 }
 
 fn place() -> Place {
-    Place { path: "/".to_owned(), room: 3, session: 14, is_publisher: false }
+    Place { room: 3, session: 14, ..Place::from("/") }
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 const INFO: &[u8] = b"INFO {\"server_id\":\"x\",\"headers\":true,\"max_payload\":1048576} \r\n";
 
 fn place() -> Place {
-    Place { path: "/".to_owned(), room: 3, session: 14, is_publisher: false }
+    Place { room: 3, session: 14, ..Place::from("/") }
 }
 
 fn talk(settings: &catalog::Nats) -> NatsTalk {

@@ -182,25 +182,37 @@ impl Core {
     /// What a session of the ramp joins. A connect workload's place depends on the message instead. At a URL without a
     /// path, a server that speaks wsbench's dialect has the embedded target's places.
     pub(super) fn place(&self, session: SessionId) -> Place {
-        Place {
-            path: self.path(session),
+        let mut place = Place {
+            path: String::new(),
             room: self.roster.group(session),
             session: self.roster.global(session),
             is_publisher: self.roster.is_publisher(session),
+            values: self.setup.cell.values.clone(),
+        };
+        place.path = self.path(&place);
+        place
+    }
+
+    fn path(&self, place: &Place) -> String {
+        match (&self.setup.cell.target, &self.setup.cell.workload) {
+            (Target::Url(url), _) if self.setup.cell.dialect != Dialect::Wsbench || url.path != "/" => {
+                place.fill_path(&url.path)
+            }
+            // Nobody but the target itself may publish to a topic.
+            (Target::Url(_), Workload::Push { .. }) | (_, Workload::Chat { .. }) => workload::room(place.room),
+            (Target::Embedded, Workload::Push { .. }) => workload::topic(place.room),
+            (_, Workload::Echo { .. } | Workload::Connect { .. }) => workload::echo(),
         }
     }
 
-    fn path(&self, session: SessionId) -> String {
-        let group = self.roster.group(session);
-        match (&self.setup.cell.target, &self.setup.cell.workload) {
-            (Target::Url(url), _) if self.setup.cell.dialect != Dialect::Wsbench || url.path != "/" => {
-                url.path_for(group, self.roster.global(session))
-            }
-            // Nobody but the target itself may publish to a topic.
-            (Target::Url(_), Workload::Push { .. }) | (_, Workload::Chat { .. }) => workload::room(group),
-            (Target::Embedded, Workload::Push { .. }) => workload::topic(group),
-            (_, Workload::Echo { .. } | Workload::Connect { .. }) => workload::echo(),
-        }
+    /// Fills in what the session will send, once.
+    fn fill_template(&mut self, session: SessionId) {
+        let (Some(None), Some(unfilled)) = (self.templates.get(session as usize), self.composer.unfilled()) else {
+            return;
+        };
+        let place = self.place(session);
+        let filled = unfilled.filled(|text| place.fill_payload(text));
+        self.templates[session as usize] = Some(Box::new(filled));
     }
 
     pub(super) fn opened(&mut self, now: Nanos, session: SessionId, phases: ConnectPhases, actions: &mut Vec<Action>) {
@@ -209,6 +221,7 @@ impl Core {
             return;
         }
         self.sessions.set(session, State::Open);
+        self.fill_template(session);
         let due = self.sessions.about(session).and_then(|id| self.ledger.get(id)).map(|entry| entry.due);
         let total = Some(phases.total);
         let all = [

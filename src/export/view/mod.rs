@@ -155,6 +155,14 @@ fn notices(document: &Document) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let by_socket: Vec<&str> =
+        document.cells.iter().filter(|cell| cell.is_by_unix_socket()).map(|cell| cell.arm.as_str()).collect();
+    if !by_socket.is_empty() {
+        notices.push(format!(
+            "Unix sockets ({}): nothing crosses a wire there and no TCP counts, so there are no bytes on the wire.",
+            by_socket.join(", ")
+        ));
+    }
     let insecure = document.insecure_arms();
     if !insecure.is_empty() {
         notices.push(format!(

@@ -1,13 +1,16 @@
 //! Settings of brokers resolved: a subject or topic that fits the workload, and that the broker will take.
 
 use crate::catalog::{Mqtt, Nats};
+use crate::plan::marks;
 use crate::scenario::{self, File, Place, Problem};
+use crate::values::{self, Marks, ROOM, SESSION, Values};
 
 /// MQTT's texts have 64 KiB at most; filling in their marks makes them longer.
 const LONGEST: usize = 32 << 10;
 
-/// What sessions share by the workload, and its mark in a subject or topic.
+/// What sessions share by the workload, and what of a subject or topic tells it from the rest.
 struct Sharing {
+    /// Its name.
     mark: &'static str,
     why: &'static str,
     /// Whether one session alone makes the mark superfluous.
@@ -20,10 +23,17 @@ fn sharing(file: &File) -> Sharing {
         scenario::Workload::Push(push) => push.topics.get(),
         scenario::Workload::Echo(_) | scenario::Workload::Connect(_) => {
             let why = "every session would receive what the others send";
-            return Sharing { mark: "{session}", why, is_alone: file.load.sessions.get() == 1 };
+            return Sharing { mark: SESSION, why, is_alone: file.load.sessions.get() == 1 };
         }
     };
-    Sharing { mark: "{room}", why: "everyone would receive what is meant for other rooms", is_alone: groups == 1 }
+    Sharing { mark: ROOM, why: "everyone would receive what is meant for other rooms", is_alone: groups == 1 }
+}
+
+/// Whether `text` has that mark, or in the place of `{session}` another that tells sessions apart.
+fn holds(mark: &str, text: &str, file: &File, values: &Values) -> bool {
+    let sessions = file.load.sessions.get();
+    let tells = |name: &str| name == mark || mark == SESSION && values.tells_apart(name, sessions);
+    values::marks(text, Marks::Single).any(|found| !found.is_escaped && tells(found.name))
 }
 
 fn is_for_groups(file: &File) -> bool {
@@ -31,7 +41,7 @@ fn is_for_groups(file: &File) -> bool {
 }
 
 /// `place` is the table's.
-pub(super) fn nats(said: Nats, file: &File, place: &Place, problems: &mut Vec<Problem>) -> Nats {
+pub(super) fn nats(said: Nats, file: &File, values: &Values, place: &Place, problems: &mut Vec<Problem>) -> Nats {
     let mut problem = |message: String, hint: &str| problems.push(Problem::new(place, message).hint(hint));
     for (key, text) in [("subject", &said.subject), ("request", &said.request), ("queue", &said.queue)] {
         let wildcard = |part: &str| part.is_empty() || part == "*" || part == ">";
@@ -55,18 +65,18 @@ pub(super) fn nats(said: Nats, file: &File, place: &Place, problems: &mut Vec<Pr
         }
         return said;
     }
-    if said.queue.as_ref().is_some_and(|queue| !queue.contains("{session}")) && is_for_groups(file) {
+    if said.queue.as_ref().is_some_and(|queue| !holds(SESSION, queue, file, values)) && is_for_groups(file) {
         let hint = "leave `queue` out, or put `{session}` into it";
         problem("in a queue group one member alone receives a message, where all of a room are to", hint);
     }
     let subject = said.subject.clone().unwrap_or_else(|| usual(file, '.'));
-    check_shared("subject", &subject, file, place, problems);
+    check_shared("subject", &subject, file, values, place, problems);
     check_echo_self(file, "NATS", problems);
     Nats { subject: Some(subject), ..said }
 }
 
 /// `place` is the table's.
-pub(super) fn mqtt(said: Mqtt, file: &File, place: &Place, problems: &mut Vec<Problem>) -> Mqtt {
+pub(super) fn mqtt(said: Mqtt, file: &File, values: &Values, place: &Place, problems: &mut Vec<Problem>) -> Mqtt {
     let is_plain = |text: &str| !text.is_empty() && !text.contains(['+', '#', '\0']) && text.len() <= LONGEST;
     if let Some(topic) = said.topic.as_ref().filter(|topic| !is_plain(topic)) {
         let hint = "levels between slashes, such as `room/{room}`, without wildcards";
@@ -83,9 +93,36 @@ pub(super) fn mqtt(said: Mqtt, file: &File, place: &Place, problems: &mut Vec<Pr
     }
     check_user(&said.user, &said.password, place, problems);
     let topic = said.topic.clone().unwrap_or_else(|| usual(file, '/'));
-    check_shared("topic", &topic, file, place, problems);
+    check_shared("topic", &topic, file, values, place, problems);
     check_echo_self(file, "MQTT", problems);
     Mqtt { topic: Some(topic), ..said }
+}
+
+/// Whether every session's subject can be said, by a line of text.
+pub(super) fn check_values_of_nats(nats: &Nats, values: &Values, place: &Place, problems: &mut Vec<Problem>) {
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && !b"*>".contains(&b));
+    let fits = |value: &str| value.split('.').all(is_word);
+    for (key, text) in [("subject", &nats.subject), ("request", &nats.request), ("queue", &nats.queue)] {
+        if let Some((mark, row)) = text.as_ref().and_then(|text| values.unfit(text, fits)) {
+            let message = format!("row {row} of `{}` can't stand in the `{key}` of NATS", mark.name);
+            problems.push(Problem::new(place, message).hint("words between dots, without spaces and wildcards"));
+        }
+    }
+}
+
+/// Whether every session's topic is one, and what is said of who it is not too long.
+pub(super) fn check_values_of_mqtt(mqtt: &Mqtt, values: &Values, place: &Place, problems: &mut Vec<Problem>) {
+    let is_plain = |value: &str| !value.contains(['+', '#', '\0']);
+    if let Some((mark, row)) = mqtt.topic.as_ref().and_then(|topic| values.unfit(topic, is_plain)) {
+        let message = format!("row {row} of `{}` can't stand in the `topic` of MQTT", mark.name);
+        problems.push(Problem::new(place, message).hint("levels between slashes, without wildcards"));
+    }
+    for (key, text) in [("topic", &mqtt.topic), ("user", &mqtt.user), ("password", &mqtt.password)] {
+        let most = |text: &String| marks::lengths(text, Marks::Single, values).map_or(0, |values| values.most);
+        if text.as_ref().is_some_and(|text| text.len() as u64 + most(text) > u64::from(u16::MAX)) {
+            problems.push(Problem::new(place, format!("`{key}` gets longer than MQTT can say by its values")));
+        }
+    }
 }
 
 /// What everyone of a room shares, and else a session has for itself.
@@ -93,11 +130,11 @@ fn usual(file: &File, separator: char) -> String {
     if is_for_groups(file) { format!("room{separator}{{room}}") } else { format!("echo{separator}{{session}}") }
 }
 
-fn check_shared(key: &str, text: &str, file: &File, place: &Place, problems: &mut Vec<Problem>) {
+fn check_shared(key: &str, text: &str, file: &File, values: &Values, place: &Place, problems: &mut Vec<Problem>) {
     let Sharing { mark, why, is_alone } = sharing(file);
-    if !is_alone && !text.contains(mark) {
+    if !is_alone && !holds(mark, text, file, values) {
         let message = format!("`{key} = {text:?}` is one for all sessions: {why}");
-        problems.push(Problem::new(place, message).hint(format!("put `{mark}` into it, or leave it out")));
+        problems.push(Problem::new(place, message).hint(format!("put `{{{mark}}}` into it, or leave it out")));
     }
 }
 

@@ -45,3 +45,12 @@ fn the_cost_of_what_runs_at_a_url_is_seen_only_where_we_started_it() {
     assert_eq!(built(true).map(|plan| plan.thresholds.len()).unwrap(), 2);
     assert_eq!(built(false).unwrap_err().problems.len(), 2);
 }
+
+#[test]
+fn bytes_on_a_wire_that_is_none_are_known_to_be_missing() {
+    let text = "thresholds = [\"wire < 1KB\"]\n[target.urls]\ntcp = \"unix:/run/app.sock\"\nwebsocket = \"ws://127.0.0.1:9\"\n\
+                [workload.echo]\n[load]\nrate = \"1/s\"\nduration = \"1s\"\n[transports.tcp]\n[transports.websocket]\n";
+    let scenario = scenario::parse("x.toml", text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    let found = undecidable(&build(&scenario, &Overrides::default()).unwrap());
+    assert!(matches!(found.as_slice(), [one] if one.contains("no wire leads to the Unix socket of tcp")), "{found:?}");
+}

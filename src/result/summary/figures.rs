@@ -41,6 +41,11 @@ impl Cell {
         sum
     }
 
+    /// Whether the target is at a Unix socket, which no wire leads to.
+    pub fn is_by_unix_socket(&self) -> bool {
+        ["unix:/", "ws+unix:/", "http+unix:/"].iter().any(|scheme| self.target.starts_with(scheme))
+    }
+
     /// Whether answers are waited for, so that latency hides a stall.
     pub fn is_closed(&self) -> bool {
         self.load.arrival == "closed"

@@ -131,7 +131,7 @@ impl Lane {
             Ok(request) => request,
             Err(error) => return Err(unsent(format!("{:?} can't be asked for: {error}", ask.path))),
         };
-        request.headers_mut().clone_from(&self.requests.headers);
+        self.requests.write_headers(&ask.path, request.headers_mut());
         for (name, value) in &ask.headers {
             match header(name, value) {
                 Ok((name, value)) => drop(request.headers_mut().insert(name, value)),
@@ -144,6 +144,7 @@ impl Lane {
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 live.body = Some(body);
+                self.requests.keep_cookies(&ask.path, &head.headers);
                 Ok(Head { status: head.status, headers: head.headers })
             }
             Err(mut error) => {

@@ -27,7 +27,7 @@ pub(super) struct Line {
 impl Line {
     /// Puts a connection under `handler`'s care; also what it cost so far.
     pub fn new(io: Io<Socket>, seat: &Seat, handler: Rc<dyn Handler>) -> (Line, Handshake) {
-        let is_ipv6 = io.socket().peer().is_ipv6();
+        let is_ipv6 = io.socket().is_ipv6();
         let joined = Joining::new(io).joined(0);
         let stream = Stream::new(joined.io.into_reactor(), joined.early);
         seat.hand_over(handler, stream.has_early());
@@ -87,6 +87,11 @@ impl Line {
     pub fn decode(&mut self, bytes: &[u8]) -> Result<(usize, Option<Response>), CodecError> {
         self.has_begun = true;
         self.decoder.push(bytes)
+    }
+
+    /// The values of `Set-Cookie` in the heads that came.
+    pub fn take_cookies(&mut self) -> Vec<Vec<u8>> {
+        self.decoder.take_cookies()
     }
 
     /// The target's FIN: the response that it completes.

@@ -8,8 +8,9 @@ use crate::clock::now;
 use crate::codec::body::{Body, Cut};
 use crate::codec::response::ResponseDecoder;
 use crate::dialect::{Ask, Head, Headers, HttpFace, Receive, Switch, speak};
+use crate::transport::cookies::Jar;
 use crate::transport::counted::Reading;
-use crate::transport::headers::{self, Purpose};
+use crate::transport::headers::{Purpose, Said};
 use crate::transport::io::Socket;
 use crate::transport::joining::{Joined, Joining, Notes, Units};
 use crate::transport::net::{Deadline, Ground, dial};
@@ -61,7 +62,9 @@ async fn over<G: Ground>(
     polled.write(&held).await?;
     let dialed = dial(ground, endpoint, settings.nodelay, deadline).await?;
     let switching = pin!(async {
-        let shake = shake_hands(endpoint, settings, path, Joining::new(dialed.io), Some(&*probe));
+        let mut said = polled.said.clone();
+        said.cookie = polled.cookie(&path);
+        let shake = shake_hands(endpoint, settings, &said, path, Joining::new(dialed.io), Some(&*probe));
         let (mut joining, mut decoder, head) = shake.await?;
         ground.turn().await;
         polled.hear().await?;
@@ -85,7 +88,12 @@ struct Polled<'a, S> {
     endpoint: &'a Endpoint,
     settings: &'a Websocket,
     speech: &'a Speech,
+    said: Said,
+    /// The cookies that the target sets; `None`: they aren't kept.
+    cookies: Option<Jar>,
     http: Http<S>,
+    /// Path and query of the latest request.
+    asked: String,
     face: Box<dyn HttpFace>,
     notes: Notes,
 }
@@ -101,7 +109,18 @@ impl<'a, S: Socket> Polled<'a, S> {
             Some(talk) => talk.begin(&mut |heard| notes.take(heard)),
             None => notes.is_joined = true,
         }
-        Polled { endpoint, settings, speech, http: Http::new(joining), face, notes }
+        let said = Said::new(endpoint, &opening.place, settings.headers, &settings.extra_headers, &settings.identity);
+        Polled {
+            endpoint,
+            settings,
+            speech,
+            said,
+            cookies: settings.identity.cookies.then(Jar::default),
+            http: Http::new(joining),
+            asked: String::new(),
+            face,
+            notes,
+        }
     }
 
     /// Asks until the session is joined.
@@ -110,7 +129,7 @@ impl<'a, S: Socket> Polled<'a, S> {
             for said in std::mem::take(&mut self.notes.said) {
                 let ask = self.face.publish(said.into());
                 self.write(&ask).await?;
-                usable(self.http.read().await?.0)?;
+                usable(self.read().await?.0)?;
             }
             let ask = match self.face.join() {
                 Some(ask) => ask,
@@ -123,15 +142,16 @@ impl<'a, S: Socket> Polled<'a, S> {
     }
 
     async fn write(&mut self, ask: &Ask) -> Result<(), Failure> {
-        let Endpoint { authority, tls, .. } = self.endpoint;
         let is_post = ask.method == "POST";
         let purpose = if is_post { Purpose::Publish } else { Purpose::Receive };
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {authority}\r\n", ask.method, ask.path);
-        let profile = headers::of(purpose, self.settings.headers, authority, tls.is_some());
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", ask.method, ask.path, self.said.host);
         let is_own = |name: &str| ask.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
-        let usual = profile.iter().filter(|(name, _)| !is_own(name));
-        for (name, value) in usual.chain(&self.settings.extra_headers).chain(&ask.headers) {
+        let usual = self.said.headers(purpose);
+        for (name, value) in usual.iter().filter(|(name, _)| !is_own(name)).chain(&ask.headers) {
             head += &format!("{name}: {value}\r\n");
+        }
+        if let Some(cookie) = self.cookie(&ask.path) {
+            head += &format!("Cookie: {cookie}\r\n");
         }
         if is_post {
             head += &format!("Content-Length: {}\r\n", ask.body.len());
@@ -139,12 +159,29 @@ impl<'a, S: Socket> Polled<'a, S> {
         head += "\r\n";
         let mut request = head.into_bytes();
         request.extend_from_slice(&ask.body);
+        self.asked.clone_from(&ask.path);
         self.http.joining.ask(&request).await
+    }
+
+    /// What a request for `path` has as its `Cookie`.
+    fn cookie(&self, path: &str) -> Option<String> {
+        let own = self.said.cookie.as_deref();
+        self.cookies.as_ref().map_or_else(|| own.map(str::to_owned), |jar| jar.header(path, own))
+    }
+
+    /// Waits for the answer to the latest request, and keeps its cookies.
+    async fn read(&mut self) -> Result<(u16, Vec<u8>), Failure> {
+        let read = self.http.read().await?;
+        let set = self.http.decoder.take_cookies();
+        if let Some(jar) = &self.cookies {
+            set.iter().for_each(|header| _ = jar.take(header, &self.asked));
+        }
+        Ok(read)
     }
 
     /// Reads an answer and hears what is in it.
     async fn hear(&mut self) -> Result<(), Failure> {
-        let (status, bytes) = self.http.read().await?;
+        let (status, bytes) = self.read().await?;
         if self.face.is_nothing_new(status) {
             return Ok(());
         }

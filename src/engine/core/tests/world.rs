@@ -1,7 +1,7 @@
 //! A simulated target and network around the core, and a clock that jumps from one event to the next.
 
 use super::super::*;
-use crate::catalog::{Arrival, Dialect, Engine, Format, HeaderProfile, Transport, Udp, Websocket};
+use crate::catalog::{Arrival, Dialect, Engine, Format, HeaderProfile, Identity, Transport, Udp, Websocket};
 use crate::plan::{Load, Network};
 use crate::schedule::{Schedule, Stage};
 use crate::units::{ByteSize, Rate, Span};
@@ -21,6 +21,7 @@ pub fn websocket() -> Transport {
         close_code: 1000,
         headers: HeaderProfile::Minimal,
         extra_headers: Vec::new(),
+        identity: Identity::default(),
         nodelay: true,
     })
 }
@@ -30,7 +31,7 @@ pub fn udp() -> Transport {
 }
 
 pub fn payload() -> PayloadSpec {
-    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None }
+    PayloadSpec { format: Format::Binary, sizes: Sizes::Fixed(ByteSize(32)), template: None, own: None }
 }
 
 pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setup {
@@ -60,6 +61,7 @@ pub fn setup(workload: Workload, transport: Transport, arrival: Arrival) -> Setu
         network: Network::default(),
         workload,
         load,
+        values: Default::default(),
     };
     Setup { cell, run: 77, interval: 100 * MS, worker: 0, workers: 1 }
 }
@@ -138,7 +140,7 @@ impl World<'_> {
                 Action::Send { session, id, due } => {
                     self.core.on(self.now, Event::Sent { id, at: self.now }, &mut more);
                     let mut bytes = Vec::new();
-                    self.core.compose(id, due + self.skew, &mut bytes);
+                    self.core.compose(session, id, due + self.skew, &mut bytes);
                     for receiver in self.receivers(session) {
                         self.fly(id, receiver, bytes.clone());
                     }
