@@ -71,7 +71,7 @@ fn a_target_that_was_stopped_is_slow_and_the_trial_is_valid() {
     let bench = Bench::new(LOAD);
     let mut seen = Vec::new();
     // A machine that is busy may make a trial invalid for a reason of its own.
-    for attempt in ["first", "second", "third"] {
+    for attempt in ["first", "second", "third", "fourth", "fifth", "sixth"] {
         let ran = sabotaged(&bench, attempt, &Who::Target).well();
         let document = ran.document();
         let trial = &document.cells[0].trials[0];
