@@ -452,6 +452,35 @@ fn a_websocket_by_http_2_is_told_who_closes_and_who_refuses() {
     });
 }
 
+#[test]
+fn a_dialect_that_talks_joins_by_http_2_and_its_talk_is_counted() {
+    let talk = serde_json::json!({
+        "open": ["hello"], "opened": "^hello$",
+        "http": { "poll": { "path": "/sse/{sid}?join=/echo&token=t" }, "publish": { "path": "/pub/{sid}" } },
+    });
+    run(async {
+        let address = embedded(Engine::Native).http();
+        let websockets = LIBRARIES.map(|engine| Transport::Websocket(websocket_by_two(engine)));
+        for transport in websockets.into_iter().chain([Transport::Sse(two())]) {
+            let what = transport.kind();
+            let custom = Dialect::Custom(serde_json::from_value(talk.clone()).unwrap());
+            let endpoint = Endpoint { dialect: custom, ..to(transport, address) };
+            let mut client = try_open(endpoint, "/echo?token=t").await.unwrap();
+            for ticket in 0..3 {
+                client.send(ticket, format!("message {ticket}").as_bytes());
+                client.seen.messages(ticket as usize + 1).await;
+            }
+            assert_eq!(client.seen.messages(3).await[0], b"message 0", "{what}: what joined it is nobody's");
+            client.connection.close();
+            assert!(client.seen.ended().await.failure.is_none(), "{what}");
+            let traffic = client.traffic();
+            assert_eq!((traffic.connections, traffic.received.messages), (1, 3), "{what}");
+            let (counted, kernel) = (traffic.counted(), traffic.kernel.unwrap());
+            assert_eq!((counted.sent, counted.received), (kernel.sent, kernel.received), "{what}");
+        }
+    });
+}
+
 /// At least: how much longer it takes is not a test's business.
 #[test]
 fn joining_takes_the_round_trips_that_http_2_takes() {
