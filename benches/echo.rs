@@ -14,7 +14,7 @@ use wsbench::clock::Nanos;
 use wsbench::plan::{self, Cell, Overrides};
 use wsbench::reactor::Reactor;
 use wsbench::target::{Config, Ports, Target};
-use wsbench::transport::{self, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
+use wsbench::transport::{self, Agreements, Connection, Ended, Endpoint, Failure, Opened, SessionId, Sink, Sources};
 use wsbench::units::Span;
 
 const PAYLOAD: [u8; 128] = [b'x'; 128];
@@ -82,12 +82,7 @@ fn cell(arm: &str) -> Cell {
 }
 
 fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
-    let port = match cell.transport.kind().to_string().as_str() {
-        "websocket" => ports.websocket,
-        "tcp" => ports.tcp,
-        "udp" => ports.udp,
-        _ => ports.http,
-    };
+    let port = ports.of(&cell.transport);
     Endpoint {
         address: SocketAddr::from(([127, 0, 0, 1], port)).into(),
         authority: format!("127.0.0.1:{port}"),
@@ -101,6 +96,7 @@ fn endpoint(cell: &Cell, ports: Ports) -> Endpoint {
         publishes: true,
         outbox_limit: 1 << 20,
         sources: Sources::default(),
+        agreements: Agreements::default(),
         reactor: Reactor::start().expect("a reactor"),
     }
 }

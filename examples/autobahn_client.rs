@@ -8,7 +8,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use wsbench::catalog::{Dialect, Engine, Format, HeaderProfile, Identity, TargetUrl, Transport, Websocket};
+use wsbench::catalog::{
+    Dialect, Engine, Format, HeaderProfile, HttpVersion, Identity, TargetUrl, Transport, Websocket,
+};
 use wsbench::clock::Nanos;
 use wsbench::codec::MAX_MESSAGE;
 use wsbench::reactor::Reactor;
@@ -55,6 +57,8 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
     let (address, _) = transport::resolve(&url.host, url.port, &[]).await.map_err(|f| anyhow!("{f}"))?;
     let settings = Websocket {
         engine,
+        http: HttpVersion::One,
+        deflate: false,
         start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
@@ -79,6 +83,7 @@ async fn endpoint(url: &TargetUrl, engine: Engine) -> anyhow::Result<Endpoint> {
         connect_timeout: Duration::from_secs(10),
         publishes: true,
         outbox_limit: MAX_MESSAGE,
+        agreements: transport::Agreements::default(),
         reactor: Reactor::start()?,
         sources: Sources::default(),
     })

@@ -15,6 +15,7 @@ mod oracle;
 mod settings;
 mod tls;
 mod url;
+mod version;
 pub use block::{Block, BlockError};
 pub use custom::{
     Answer, Asking, By, Bytes, Correlate, Cursor, Custom, CustomHttp, Cuts, Encoding, Messages, Number, Own, Template,
@@ -28,6 +29,7 @@ pub use kinds::*;
 pub use oracle::{BadUpgrade, Oracle, Stall};
 pub use tls::{ClientCertificate, Pem, PemError, Tls};
 pub use url::{TargetUrl, UrlError};
+pub use version::HttpVersion;
 
 /// How bytes travel for one arm: the transport with its settings, resolved and complete.
 ///
@@ -49,6 +51,12 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Websocket {
     pub engine: Engine,
+    /// What the session is carried by: a connection of its own that is upgraded, or a stream of HTTP/2 (RFC 8441).
+    #[serde(default)]
+    pub http: HttpVersion,
+    /// Compress messages (permessage-deflate, RFC 7692): a target that doesn't is refused.
+    #[serde(default)]
+    pub deflate: bool,
     /// What a session begins by.
     pub start: Start,
     /// Largest payload of one frame; longer messages are sent in fragments. `None`: never fragment.
@@ -83,6 +91,9 @@ pub struct Udp {
 /// Publish by POST, receive by GET; what the GET is like depends on the transport.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Http {
+    /// By HTTP/2 a session has one connection: whatever it asks for is a stream of that.
+    #[serde(default)]
+    pub http: HttpVersion,
     /// `false`: a new TCP connection for every request.
     pub keep_alive: bool,
     /// Long and short polling: may one response carry several messages?
@@ -129,6 +140,18 @@ impl Transport {
         }
     }
 
+    /// What HTTP the arm speaks; `None` where it is none that could be chosen.
+    pub fn http(&self) -> Option<HttpVersion> {
+        match self {
+            Transport::Websocket(w) => Some(w.http),
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => Some(h.http),
+            Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => None,
+        }
+    }
+
     /// Whether a connection lasts as long as its session, if the target lets it.
     pub fn keeps_alive(&self) -> bool {
         match self {
@@ -169,11 +192,14 @@ impl Transport {
     /// Descriptors that one session may hold at once on the generator's side.
     pub fn sockets_per_session(&self) -> u64 {
         match self {
-            // One connection receives, one publishes.
-            Transport::LongPolling(_)
-            | Transport::ShortPolling(_)
-            | Transport::Sse(_)
-            | Transport::HttpStreaming(_) => 2,
+            Transport::LongPolling(h)
+            | Transport::ShortPolling(h)
+            | Transport::Sse(h)
+            | Transport::HttpStreaming(h) => match h.http {
+                // One connection receives, one publishes.
+                HttpVersion::One => 2,
+                HttpVersion::Two => 1,
+            },
             // The connection that it begins by stays until the other took over.
             Transport::Websocket(Websocket { start: Start::Polling, .. }) => 2,
             Transport::Websocket(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Http(_) => 1,

@@ -124,6 +124,13 @@ mistakes! {
     a_header_that_can_not_be_sent: "[transports.websocket]" => "[transports.websocket]\nextra_headers = { \"X Y\" = \"a\", X = \"a\\nb\" }";
     a_method_that_is_none: "[transports.tcp]" => "[transports.http]\nmethod = \"PUT\"";
     a_setting_of_other_requests: "[transports.tcp]" => "[transports.http]\nkeep_alive = false";
+    a_version_of_http_that_is_none: "[transports.websocket]" => "[transports.websocket]\nhttp = 3";
+    http_2_without_keep_alive: "[transports.long-polling]" => "[transports.long-polling]\nhttp = 2\nkeep_alive = false";
+    http_2_by_an_engine_that_reads_sockets: "[transports.websocket]" => "[transports.websocket]\nhttp = 2\nengine = \"native\"";
+    beginning_by_polling_over_http_2: "[transports.websocket]" => "[transports.websocket]\nhttp = 2\nstart = \"polling\"";
+    http_2_for_plain_requests: "[transports.tcp]" => "[transports.http]\nhttp = 2";
+    compression_by_a_library: "[transports.websocket]" => "[transports.websocket]\ndeflate = true\nengine = \"tungstenite\"";
+    compression_of_a_stream_of_http_2: "[transports.websocket]" => "[transports.websocket]\ndeflate = true\nhttp = 2";
     a_raw_dialect_over_http: "[transports.long-polling]" => "[transports.long-polling]\ndialect = \"raw\"";
     an_unknown_reference: "name = \"mine\"" => "name = \"mine\"\nreference = \"long-poling\"";
     a_name_with_a_slash: "\"mine\"" => "\"a/b\"";

@@ -58,7 +58,7 @@ fn every_shipped_scenario_makes_a_plan_named_like_its_file() {
         assert!(plan.omitted.is_empty(), "{name}");
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }
 
 #[test]

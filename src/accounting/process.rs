@@ -4,7 +4,7 @@ use super::capture::Capture;
 use super::flows::{Captured, tally};
 use super::namespace;
 use super::report::{CaptureReport, CellCapture};
-use crate::catalog::TransportKind;
+use crate::catalog::{HttpVersion, TransportKind};
 use crate::cluster::{self, Halt, Progress, RunOptions};
 use crate::plan::{Plan, Target, Workload};
 use crate::result::{ScenarioText, Trial};
@@ -27,8 +27,8 @@ pub enum NoCapture {
 
 /// Runs `plan` against its embedded target in a private network, in a child process of `program` (this program), and
 /// captures every packet. Blocks until it is over. Sessions and their connections have to stay until the end of a trial, so
-/// a connect workload and connections that are not kept alive are skipped; and so is TLS, under which a capture can't tell
-/// joining from what follows.
+/// a connect workload and connections that are not kept alive are skipped; so is HTTP/2, whose sessions settle the connection
+/// while they join.
 pub fn capture_run(program: &Path, plan: &Plan) -> Result<CaptureReport, NoCapture> {
     if let Some(reason) = unfit(plan) {
         return Err(NoCapture::Skipped(reason));
@@ -54,7 +54,9 @@ pub fn capture_run(program: &Path, plan: &Plan) -> Result<CaptureReport, NoCaptu
 /// What in this plan the phases of a capture don't fit.
 fn unfit(plan: &Plan) -> Option<String> {
     plan.cells.iter().find_map(|cell| {
+        let is_two = cell.transport.http() == Some(HttpVersion::Two);
         let reason = match (&cell.target, &cell.workload, cell.transport.keeps_alive()) {
+            _ if is_two => "where joining ends by HTTP/2 can't be told from its packets",
             (Target::Url(_), ..) => "its target is elsewhere",
             (_, Workload::Connect { .. }, _) => "its sessions come and go",
             (.., false) => "its connections don't last",

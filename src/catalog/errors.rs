@@ -1,7 +1,7 @@
 //! The classes under which failures are counted.
 
 /// Every class; a status or a close code may follow some of them.
-pub const ERROR_CLASSES: [&str; 25] = [
+pub const ERROR_CLASSES: [&str; 28] = [
     "resolve",
     "refused",
     "unreachable",
@@ -14,12 +14,15 @@ pub const ERROR_CLASSES: [&str; 25] = [
     "upgrade-invalid",
     "bad-accept",
     "bad-subprotocol",
+    "no-extended-connect",
     "join-refused",
     "protocol",
     "too-large",
     "garbage",
     "http-status",
     "http-protocol",
+    "stream-reset",
+    "go-away",
     "truncated",
     "reset",
     "closed-by-target",

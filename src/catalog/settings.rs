@@ -1,8 +1,8 @@
 //! A transport's settings in words, for people: those that differ from the usual.
 
 use super::{
-    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, Start, Tcp, Tls, Transport, Udp,
-    Websocket,
+    Engine, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Identity, Start, Tcp, Tls, Transport,
+    Udp, Websocket,
 };
 
 impl Transport {
@@ -41,6 +41,8 @@ impl Tls {
 fn of_websocket(websocket: &Websocket) -> Vec<(String, String)> {
     words([
         ("engine", Some(websocket.engine).filter(|e| *e != Engine::Native).map(|e| e.to_string())),
+        ("http", version(websocket.http)),
+        ("deflate", websocket.deflate.then(|| "permessage-deflate".to_owned())),
         ("start", Some(websocket.start).filter(|s| *s != Start::Websocket).map(|s| s.to_string())),
         ("fragment", websocket.fragment.map(|size| size.to_string())),
         ("subprotocols", listed(&websocket.subprotocols)),
@@ -59,6 +61,7 @@ fn of_tcp(tcp: &Tcp) -> Vec<(String, String)> {
 
 fn of_http(http: &Http) -> Vec<(String, String)> {
     words([
+        ("http", version(http.http)),
         ("interval", http.interval.map(|span| span.to_string())),
         ("keep-alive", no(http.keep_alive)),
         ("batch", no(http.batch)),
@@ -89,6 +92,10 @@ fn of_identity(identity: &Identity) -> Vec<(String, String)> {
 
 fn words<const N: usize>(all: [(&str, Option<String>); N]) -> Vec<(String, String)> {
     all.into_iter().filter_map(|(name, value)| value.map(|v| (name.to_owned(), v))).collect()
+}
+
+fn version(http: HttpVersion) -> Option<String> {
+    (http != HttpVersion::One).then(|| http.to_string())
 }
 
 fn no(usual: bool) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::palette::NEUTRAL;
 use super::spec::{Align, ChartSpec, Entry, Mark, Panel, Swatch};
 use super::{Inks, axis, label, pair, subtitle};
-use crate::result::{BytesPerMessage, Document};
+use crate::result::{BytesPerMessage, Cell, Document};
 use crate::units::three_digits;
 
 /// How light payload, framing and TCP/IP are.
@@ -35,6 +35,12 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         marks.push(Mark::Text { x: from, y: row as f64, text, align: Align::Left });
         longest = longest.max(from);
     }
+    let has_saved = document.cells.iter().any(|cell| cell.summary().bytes_per_message.saved.is_some());
+    let payload = if has_saved { "payload as it travelled" } else { "payload" };
+    let speaks_tls = |cell: &Cell| cell.trials.iter().any(|trial| trial.outcome.tls.is_some());
+    // Framing is counted above TLS.
+    let below =
+        if document.cells.iter().any(speaks_tls) { "TLS, TCP/IP headers, ACKs" } else { "TCP/IP headers, ACKs" };
     let entry =
         |(label, shade): (&str, f64)| Entry { label: label.to_owned(), swatch: Swatch::Fill(NEUTRAL.lighter(shade)) };
     Some(ChartSpec {
@@ -46,21 +52,21 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
             bands: Vec::new(),
             marks,
         }],
-        legend: ["payload", "framing", "TCP/IP headers, ACKs"].into_iter().zip(SHADES).map(entry).collect(),
+        legend: [payload, "framing", below].into_iter().zip(SHADES).map(entry).collect(),
         height: 80 + 44 * rows.len() as u32,
     })
 }
 
-/// Payload, framing, and what is on the wire beyond both.
+/// Payload as it travelled, framing, and what is on the wire beyond both.
 fn parts(bytes: &BytesPerMessage) -> [Option<f64>; 3] {
-    let below = bytes.payload.zip(bytes.framing).map(|(payload, framing)| payload + framing);
-    [bytes.payload, bytes.framing, bytes.wire.zip(below).map(|(wire, below)| (wire - below).max(0.0))]
+    let below = bytes.above_tcp();
+    [bytes.carried(), bytes.framing, bytes.wire.zip(below).map(|(wire, below)| (wire - below).max(0.0))]
 }
 
 fn title(document: &Document) -> String {
-    let total = |cell: &crate::result::Cell| {
+    let total = |cell: &Cell| {
         let bytes = cell.summary().bytes_per_message;
-        bytes.wire.map(|w| (w, "on the wire")).or(bytes.payload.zip(bytes.framing).map(|(p, f)| (p + f, "above TCP")))
+        bytes.wire.map(|w| (w, "on the wire")).or(bytes.above_tcp().map(|bytes| (bytes, "above TCP")))
     };
     let both = pair(document).and_then(|(a, b)| Some((a, b, total(a)?, total(b)?)));
     match both {

@@ -51,11 +51,16 @@ pub fn spec(document: &Document) -> Option<ChartSpec> {
         label: PHASES[*n].0.to_owned(),
         swatch: Swatch::Fill(NEUTRAL.lighter(shade(place))),
     });
+    // A TCP handshake is answered by the target's system, which emulates nothing.
+    let but = match document.cells.iter().any(|cell| cell.load.delay > 0) {
+        true => "; TCP's emulated round trip is in the phase after it",
+        false => "",
+    };
     Some(ChartSpec {
         title: title(document),
         subtitle: subtitle(document, "Median of each phase, successes only"),
         panels: vec![Panel {
-            x: axis::exactly(&format!("time since the first packet ({})", unit.name), longest / unit.nanos * 1.16),
+            x: axis::exactly(&format!("time since the first packet ({}){but}", unit.name), longest / unit.nanos * 1.16),
             y: axis::rows(rows.iter().map(|(name, ..)| name.clone())),
             bands: Vec::new(),
             marks,

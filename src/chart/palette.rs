@@ -54,6 +54,10 @@ const COLOURS: &[(&str, Rgb)] = &[
     ("http", Rgb(0x8C, 0x51, 0x0A)),
 ];
 
+/// Dashes of a transport's other arms, in their order, and how much lighter they are than the plain one.
+const VARIANTS: [(Dash, f64); 5] =
+    [(Dash::Long, 0.35), (Dash::Short, 0.5), (Dash::Solid, 0.6), (Dash::Short, 0.2), (Dash::Long, 0.65)];
+
 impl Inks {
     /// The arm that is named like its transport is the plain one; the others are variants in their order. Cells of one arm
     /// share its ink.
@@ -90,8 +94,7 @@ impl Ink {
         let colour = COLOURS.iter().find(|(name, _)| *name == transport).map_or(NEUTRAL, |(_, colour)| *colour);
         let (dash, lighter) = match variant {
             0 => (Dash::Solid, 0.0),
-            n if n % 2 == 1 => (Dash::Long, 0.35),
-            _ => (Dash::Short, 0.5),
+            n => VARIANTS[(n - 1) % VARIANTS.len()],
         };
         Ink { colour: colour.lighter(lighter), dash, width: 2.0 }
     }
@@ -144,6 +147,14 @@ mod tests {
         let inks = Inks::of(&document);
         assert_eq!((inks.of_cell(1).hex().as_str(), inks.of_cell(1).dash), ("#0072B2", Dash::Solid));
         assert_eq!((inks.of_cell(0).hex().as_str(), inks.of_cell(0).dash), ("#59A3CD", Dash::Long));
+    }
+
+    #[test]
+    fn six_arms_of_one_transport_are_told_apart() {
+        let inks: Vec<Ink> = (0..6).map(|variant| Ink::of("websocket", variant)).collect();
+        for (at, ink) in inks.iter().enumerate() {
+            assert!(inks[..at].iter().all(|other| other.colour != ink.colour), "{at}");
+        }
     }
 
     #[test]

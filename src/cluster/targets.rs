@@ -6,7 +6,7 @@ use super::cores;
 use super::loss::{Loss, Role};
 use super::trial::{Assignment, GRACE, TrialError, within};
 use super::usage::Meter;
-use crate::catalog::{Pem, Transport, TransportKind};
+use crate::catalog::{Pem, Transport};
 use crate::clock::Nanos;
 use crate::plan::{Embedded, Processes, Workload};
 use crate::result::{TargetFacts, Usage};
@@ -56,10 +56,10 @@ impl Targets {
     }
 
     /// Where worker `worker` finds its target.
-    pub(super) fn url(&self, worker: u32, kind: TransportKind) -> Option<String> {
+    pub(super) fn url(&self, worker: u32, transport: &Transport) -> Option<String> {
         let process = self.of_worker(worker)?;
-        let address = SocketAddr::new(self.listen?, process.ports.of(kind));
-        Some(format!("{}://{address}", kind.scheme(process.certificate.is_some())))
+        let address = SocketAddr::new(self.listen?, process.ports.of(transport));
+        Some(format!("{}://{address}", transport.kind().scheme(process.certificate.is_some())))
     }
 
     /// The certificate by which worker `worker` knows its target, where that speaks TLS.

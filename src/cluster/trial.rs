@@ -130,7 +130,7 @@ fn slices(order: &Assignment, processes: &Processes, targets: &Targets) -> Resul
     let slice = |(worker, core)| {
         let url = match &order.cell.target {
             Target::Url(url) => Some(url.to_string()),
-            Target::Embedded => targets.url(worker, order.cell.transport.kind()),
+            Target::Embedded => targets.url(worker, &order.cell.transport),
         };
         let values = plan::values_of_worker(order.cell, worker, workers);
         let slice = Slice {

@@ -189,6 +189,7 @@ async fn endpoint(slice: &Slice) -> Result<(Endpoint, Nanos), transport::Failure
             Workload::Push { .. } => false,
         },
         outbox_limit: OUTBOX,
+        agreements: transport::Agreements::default(),
         reactor: Reactor::start()?,
         sources: Sources::new(slice.sources.clone()),
     };

@@ -12,6 +12,8 @@ pub struct Request {
     /// `Sec-WebSocket-Key`.
     pub key: String,
     pub subprotocols: Vec<String>,
+    /// `Sec-WebSocket-Extensions`, as it is offered.
+    pub extensions: Option<String>,
 }
 
 /// Why a server's answer is not a WebSocket.
@@ -25,15 +27,18 @@ pub enum Refused {
     Missing(&'static str),
     #[error("the server chose subprotocol {0:?}, which was not offered")]
     Subprotocol(String),
+    #[error("the server chose extension {0:?}, which was not offered")]
+    Extension(String),
     #[error(transparent)]
     Malformed(#[from] CodecError),
 }
 
-/// A server's answer that holds: how many bytes its head took, and the subprotocol it chose.
+/// A server's answer that holds: how many bytes its head took, the subprotocol and the extensions it chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub head_len: usize,
     pub subprotocol: Option<String>,
+    pub extensions: Option<String>,
 }
 
 /// Writes a client's request. `key` is 16 random bytes in base64; `headers` come after the required ones.
@@ -45,6 +50,9 @@ pub fn write_request(host: &str, request: &Request, headers: &[(String, String)]
     );
     if !request.subprotocols.is_empty() {
         head += &format!("Sec-WebSocket-Protocol: {}\r\n", request.subprotocols.join(", "));
+    }
+    if let Some(extensions) = &request.extensions {
+        head += &format!("Sec-WebSocket-Extensions: {extensions}\r\n");
     }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
@@ -72,16 +80,23 @@ pub fn read_request(bytes: &[u8]) -> Result<Option<(Request, usize)>, CodecError
         path: parsed.path.unwrap_or("/").to_owned(),
         key: key.to_owned(),
         subprotocols: tokens(headers, "sec-websocket-protocol").map(str::to_owned).collect(),
+        extensions: all(headers, EXTENSIONS),
     };
     Ok(Some((request, head_len)))
 }
 
 /// Writes the server's 101 to `key`.
 pub fn write_response(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
+    write_response_with(key, subprotocol, None)
+}
+
+/// As [`write_response`], with what is agreed on of the extensions that were offered.
+pub fn write_response_with(key: &str, subprotocol: Option<&str>, extensions: Option<&str>) -> Vec<u8> {
     let chosen = subprotocol.map(|p| format!("Sec-WebSocket-Protocol: {p}\r\n")).unwrap_or_default();
+    let agreed = extensions.map(|e| format!("Sec-WebSocket-Extensions: {e}\r\n")).unwrap_or_default();
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
-         {chosen}\r\n",
+         {chosen}{agreed}\r\n",
         derive_accept_key(key.as_bytes())
     )
     .into_bytes()
@@ -110,9 +125,22 @@ pub fn read_response(bytes: &[u8], request: &Request) -> Result<Option<Accepted>
     }
     let subprotocol = value(headers, "sec-websocket-protocol").map(str::to_owned);
     match &subprotocol {
-        Some(chosen) if !request.subprotocols.contains(chosen) => Err(Refused::Subprotocol(chosen.clone())),
-        _ => Ok(Some(Accepted { head_len, subprotocol })),
+        Some(chosen) if !request.subprotocols.contains(chosen) => return Err(Refused::Subprotocol(chosen.clone())),
+        _ => {}
     }
+    match all(headers, EXTENSIONS) {
+        Some(chosen) if request.extensions.is_none() => Err(Refused::Extension(chosen)),
+        extensions => Ok(Some(Accepted { head_len, subprotocol, extensions })),
+    }
+}
+
+const EXTENSIONS: &str = "sec-websocket-extensions";
+
+/// The values of all headers with that name, as one list (RFC 9110 §5.3).
+fn all(headers: &[httparse::Header], name: &str) -> Option<String> {
+    let named = headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+    let values: Vec<&str> = named.filter_map(|header| std::str::from_utf8(header.value).ok()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
 #[cfg(test)]
@@ -126,6 +154,7 @@ mod tests {
             path: "/chat".into(),
             key: "dGhlIHNhbXBsZSBub25jZQ==".into(),
             subprotocols: vec!["chat".into(), "superchat".into()],
+            extensions: None,
         }
     }
 
@@ -137,7 +166,7 @@ mod tests {
         let answer = write_response(&request().key, Some("chat"));
         assert!(std::str::from_utf8(&answer).unwrap().contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
         let accepted = read_response(&answer, &request()).unwrap().unwrap();
-        assert_eq!(accepted, Accepted { head_len: answer.len(), subprotocol: Some("chat".into()) });
+        assert_eq!(accepted, Accepted { head_len: answer.len(), subprotocol: Some("chat".into()), extensions: None });
         for cut in 0..answer.len() {
             assert_eq!(read_response(&answer[..cut], &request()), Ok(None));
         }
@@ -154,6 +183,8 @@ mod tests {
         let good = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
         let other = refused(&format!("{head}{good}Sec-WebSocket-Protocol: other\r\n\r\n"));
         assert_eq!(other, Refused::Subprotocol("other".into()));
+        let other = refused(&format!("{head}{good}Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: b\r\n\r\n"));
+        assert_eq!(other, Refused::Extension("a, b".into()));
         assert!(matches!(refused("SSH-2.0-OpenSSH\r\n\r\n"), Refused::Malformed(_)));
         let long = format!("HTTP/1.1 101 S\r\nX: {}", "y".repeat(MAX_HEAD));
         assert!(matches!(refused(&long), Refused::Malformed(CodecError::TooLarge { .. })));

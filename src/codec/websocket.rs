@@ -6,7 +6,7 @@
 //! [`Violation`] is answered by a Close with the violation's code (§7.1.7). Behind a Close or a violation the decoder
 //! reports nothing, whatever is pushed.
 //!
-//! One encoder serves all sessions of a worker. A decoder belongs to one session, costs 16 bytes while nothing is half
+//! One encoder serves all sessions of a worker. A decoder belongs to one session, costs 24 bytes while nothing is half
 //! read, and takes its bytes from a buffer that all sessions may share.
 
 use crate::catalog::Format;
@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 mod close;
 mod decoder;
+pub mod deflate;
 mod encoder;
 mod head;
 pub mod mask;

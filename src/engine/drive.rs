@@ -194,6 +194,7 @@ impl Drive {
         self.endpoint.reactor.clear();
         let mut outcome = self.core.borrow_mut().finish(ended_at);
         outcome.traffic = *self.traffic.borrow();
+        outcome.agreed = self.endpoint.agreements.all();
         outcome.tls = self.endpoint.tls.as_ref().map(Tls::handshakes);
         outcome.standstill = self.standstill.total();
         outcome

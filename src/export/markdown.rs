@@ -1,6 +1,8 @@
 //! `summary.md`: the whole answer on one page of text.
 
-use super::view::{ArmView, CapacityRow, CapacityView, ClaimView, DASH, FindingView, LoadRow, ThresholdView, View};
+use super::view::{
+    ArmView, CapacityRow, CapacityView, ClaimView, Connecting, DASH, FindingView, LoadRow, ThresholdView, View,
+};
 use super::{ExportError, File, Options};
 use crate::chart;
 use crate::result::Document;
@@ -99,6 +101,10 @@ fn run(text: &mut String, view: &View, charts: &[(&'static str, String)]) {
     }
     section(text, "Cost");
     *text += &cost_table(&view.arms);
+    if let Some(connecting) = &view.connecting {
+        section(text, "Connecting");
+        *text += &connecting_table(&view.arms, connecting);
+    }
     pictures(text, charts);
     section(text, "The claims");
     *text += &claims_table(&view.claims);
@@ -133,6 +139,8 @@ const HOW_TO_READ: &str = "
 - **Reach** is deliveries ÷ deliveries expected of what was sent; **skipped** is the share of what was due that was never
   sent, and stands in no other figure. **Framing** is what the transport's protocol adds to a payload; **wire** is everything
   from the IP header up. Both directions ÷ messages delivered.
+- **Connecting** has medians of the connects that succeeded; a handshake's bytes are all up to a joined session, TLS's
+  included, and stand in no other figure.
 - An interval comes from the order of the trials' values, never from messages; its coverage is printed with it.
 - By throughput alone long polling can win, since one response carries many messages: compare latency at equal load.
 ";
@@ -210,6 +218,14 @@ fn cost_table(arms: &[ArmView]) -> String {
             std::iter::once(escape(&a.arm)).chain(figures.cloned()).collect()
         }),
     )
+}
+
+/// Medians of successes.
+fn connecting_table(arms: &[ArmView], connecting: &Connecting) -> String {
+    let header: Vec<&str> = std::iter::once("arm").chain(connecting.columns.iter().copied()).collect();
+    let row =
+        |(arm, row): (&ArmView, &Vec<String>)| std::iter::once(arm_name(arm)).chain(row.iter().cloned()).collect();
+    table(&header, arms.iter().zip(&connecting.rows).map(row))
 }
 
 fn claims_table(claims: &[ClaimView]) -> String {

@@ -39,6 +39,9 @@ pub struct Volume {
     pub payload: u64,
     /// What the transport's protocol added above TCP or UDP: frame headers, HTTP heads, pings, empty polls.
     pub framing: u64,
+    /// What compression took off payloads on their way; absent (0) where nothing is compressed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub saved: u64,
     /// Everything from the IP header up. Absent (0, with `wire_known` false) where the system can't tell.
     pub wire: u64,
 }
@@ -129,7 +132,7 @@ adds!(Counters {
     unmatched,
     foreign
 });
-adds!(Volume { messages, payload, framing, wire });
+adds!(Volume { messages, payload, framing, saved, wire });
 adds!(KernelBytes { sent, received, unread });
 adds!(Traffic {
     sent,
@@ -158,6 +161,17 @@ impl Counters {
     }
 }
 
+impl Volume {
+    /// Bytes that payloads took on their way.
+    pub fn carried(&self) -> u64 {
+        self.payload.saturating_sub(self.saved)
+    }
+}
+
+fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 impl Traffic {
     /// Whether the bytes on the wire of every connection are known.
     pub fn wire_complete(&self) -> bool {
@@ -169,7 +183,7 @@ impl Traffic {
     pub fn counted(&self) -> KernelBytes {
         let received = self.handshake.saturating_sub(self.handshake_sent);
         let all =
-            |volume: Volume, handshake: u64| volume.payload.saturating_add(volume.framing).saturating_add(handshake);
+            |volume: Volume, handshake: u64| volume.carried().saturating_add(volume.framing).saturating_add(handshake);
         KernelBytes { sent: all(self.sent, self.handshake_sent), received: all(self.received, received), unread: 0 }
     }
 }

@@ -153,6 +153,10 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Acknowledgements::is_none")]
     pub acknowledgements: Acknowledgements,
     pub traffic: Traffic,
+    /// What sessions agreed on with the target beyond what was asked for, such as the parameters of an extension, and how many
+    /// did.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub agreed: BTreeMap<String, u64>,
     /// Of TLS; absent where none is spoken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Handshakes>,
@@ -176,6 +180,9 @@ impl Outcome {
         self.measure += other.measure;
         for (class, n) in &other.errors {
             *self.errors.entry(class.clone()).or_default() += n;
+        }
+        for (what, n) in &other.agreed {
+            *self.agreed.entry(what.clone()).or_default() += n;
         }
         self.sessions.asked += other.sessions.asked;
         self.sessions.connected += other.sessions.connected;

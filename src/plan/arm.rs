@@ -4,8 +4,8 @@ use super::identity;
 use super::load::{MILLISECOND, within};
 use super::marks::{self, Check, Use, is_header_value};
 use crate::catalog::{
-    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, Identity, Start, TargetUrl, Tcp, Transport,
-    TransportKind, Udp, Websocket,
+    Engine, Format, Framing, HeaderProfile, Http, HttpMethod, HttpRequests, HttpVersion, Identity, Start, TargetUrl,
+    Tcp, Transport, TransportKind, Udp, Websocket,
 };
 use crate::scenario::{self, Arm, At, Named, Place, Problem};
 use crate::units::{ByteSize, Span};
@@ -20,11 +20,14 @@ use TransportKind::{
 type Setting = (&'static str, &'static [TransportKind], fn(&Arm) -> Option<&Place>);
 
 const POLLS_OR_STREAMS: &[TransportKind] = &[LongPolling, ShortPolling, Sse, HttpStreaming];
+const WITH_VERSIONS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming];
 const WITH_HEADERS: &[TransportKind] = &[Ws, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
 const OVER_TCP: &[TransportKind] = &[Ws, TcpKind, LongPolling, ShortPolling, Sse, HttpStreaming, Requests];
 
 const SETTINGS: &[Setting] = &[
     ("engine", &[Ws], |arm| place(&arm.engine)),
+    ("http", WITH_VERSIONS, |arm| place(&arm.http)),
+    ("deflate", &[Ws], |arm| place(&arm.deflate)),
     ("start", &[Ws], |arm| place(&arm.start)),
     ("fragment", &[Ws], |arm| place(&arm.fragment)),
     ("subprotocols", &[Ws], |arm| place(&arm.subprotocols)),
@@ -80,6 +83,8 @@ pub(super) fn kind(name: &At<String>, arm: &Arm, problems: &mut Vec<Problem>) ->
 pub(super) fn transport(kind: TransportKind, arm: &Arm, url: Option<&At<TargetUrl>>, check: &mut Check) -> Transport {
     check_known(kind, arm, check.problems);
     check_values(arm, check);
+    check_version(arm, check.problems);
+    check_deflate(arm, check.problems);
     let mut identity = || identity::build(arm, url.filter(|_| WITH_HEADERS.contains(&kind)), check);
     match kind {
         Ws => Transport::Websocket(websocket(arm, identity())),
@@ -109,10 +114,19 @@ fn nodelay(arm: &Arm) -> bool {
     value(&arm.nodelay, true)
 }
 
+fn http_version(arm: &Arm) -> HttpVersion {
+    arm.http.as_ref().and_then(|http| u64::from(http.value).try_into().ok()).unwrap_or_default()
+}
+
 fn websocket(arm: &Arm, identity: Identity) -> Websocket {
     let subprotocols = arm.subprotocols.iter().flat_map(|list| list.iter());
+    let http = http_version(arm);
+    // Our own engine reads a socket by itself; a stream of HTTP/2 is none.
+    let engine = if http == HttpVersion::Two { Engine::Fastwebsockets } else { Engine::Native };
     Websocket {
-        engine: value(&arm.engine, Engine::Native),
+        engine: value(&arm.engine, engine),
+        http,
+        deflate: value(&arm.deflate, false),
         start: value(&arm.start, Start::Websocket),
         fragment: arm.fragment.as_ref().map(|f| f.value),
         subprotocols: subprotocols.map(|p| p.value.clone()).collect(),
@@ -127,6 +141,7 @@ fn websocket(arm: &Arm, identity: Identity) -> Websocket {
 
 fn http(arm: &Arm, interval: Option<Span>, identity: Identity) -> Http {
     Http {
+        http: http_version(arm),
         keep_alive: value(&arm.keep_alive, true),
         batch: value(&arm.batch, true),
         interval,
@@ -189,6 +204,41 @@ fn check_values(arm: &Arm, check: &mut Check) {
             problems.push(Problem::at(protocol, format!("subprotocol `{}` is offered twice", protocol.value)));
         }
         offered.push(&protocol.value);
+    }
+}
+
+/// What HTTP/2 is, and what can't be asked of it.
+fn check_version(arm: &Arm, problems: &mut Vec<Problem>) {
+    let Some(http) = &arm.http else { return };
+    within(problems, "http", http, |http| (1..=2).contains(http), "1 or 2");
+    if http_version(arm) == HttpVersion::One {
+        return;
+    }
+    if let Some(engine) = arm.engine.as_ref().filter(|engine| engine.value == Engine::Native) {
+        let message = "the native engine reads a socket by itself, and a stream of HTTP/2 is none";
+        let hint = "`fastwebsockets` (the default with `http = 2`) or `tungstenite`";
+        problems.push(Problem::at(engine, message).hint(hint));
+    }
+    if let Some(keep_alive) = arm.keep_alive.as_ref().filter(|keep_alive| !keep_alive.value) {
+        let message = "a session has one connection of HTTP/2 for all that it asks for";
+        problems.push(Problem::at(keep_alive, message).hint("leave `keep_alive` out, or `http = 2`"));
+    }
+    if let Some(start) = arm.start.as_ref().filter(|start| start.value == Start::Polling) {
+        let message = "a session that begins by polling goes over to a connection of its own, and no stream of HTTP/2";
+        problems.push(Problem::at(start, message).hint("leave `start` out, or `http = 2`"));
+    }
+}
+
+/// What can compress.
+fn check_deflate(arm: &Arm, problems: &mut Vec<Problem>) {
+    if !value(&arm.deflate, false) {
+        return;
+    }
+    let two = arm.http.as_ref().filter(|_| http_version(arm) == HttpVersion::Two).map(|http| &http.place);
+    let library = arm.engine.as_ref().filter(|engine| engine.value != Engine::Native).map(|engine| &engine.place);
+    if let Some(place) = two.or(library) {
+        let problem = Problem::new(place, "only the native engine compresses, and it is no stream of HTTP/2");
+        problems.push(problem.hint("leave `deflate` out, or `engine` and `http`"));
     }
 }
 

@@ -145,7 +145,8 @@ impl Arms<'_> {
         }
         let target = self.target(name, kind);
         let dialect = dialect::resolve(&mut transport, name, arm, self.file, self.values, self.problems);
-        let tls = target.as_ref().and_then(|target| tls::of_arm(name, kind, arm, target, self.tls, self.problems));
+        let tls =
+            target.as_ref().and_then(|target| tls::of_arm(name, &transport, arm, target, self.tls, self.problems));
         let (Some(target), Some(load), Some(payload)) = (target, load, payload) else { return };
         arm::check_payload(name, arm, &transport, payload, self.values, self.problems);
         dialect::check_settings(&dialect, self.file, name, &transport, payload, &mut self.check());

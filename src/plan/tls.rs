@@ -1,7 +1,7 @@
 //! `[tls]` resolved: the files that it names are read here, so that workers get what is in them and never where they are.
 
 use super::{Cell, Target};
-use crate::catalog::{ClientCertificate, Pem, PemError, Tls, TransportKind};
+use crate::catalog::{ClientCertificate, HttpVersion, Pem, PemError, Tls, Transport, TransportKind};
 use crate::scenario::{self, Arm, At, Place, Problem};
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
@@ -31,12 +31,13 @@ pub(super) fn read(said: &scenario::Tls, scenario: &str, problems: &mut Vec<Prob
 /// TLS of one arm: whether there is any is its URL's to say, or its own at the embedded target.
 pub(super) fn of_arm(
     name: &At<String>,
-    kind: TransportKind,
+    transport: &Transport,
     arm: &Arm,
     target: &Target,
     whole: &Tls,
     problems: &mut Vec<Problem>,
 ) -> Option<Tls> {
+    let kind = transport.kind();
     // What it says of it has been refused already.
     if kind == TransportKind::Udp {
         return None;
@@ -71,7 +72,12 @@ pub(super) fn of_arm(
         Target::Embedded => Tls::default(),
         Target::Url(_) => whole.clone(),
     };
-    is_spoken.then_some(Tls { resumption: resumption.is_some(), ..trust })
+    // By HTTP/2 there is one thing to agree on alone (RFC 9113 §3.2).
+    let alpn = match transport.http() {
+        Some(HttpVersion::Two) => vec![HttpVersion::Two.alpn().to_owned()],
+        _ => trust.alpn,
+    };
+    is_spoken.then_some(Tls { alpn, resumption: resumption.is_some(), ..trust })
 }
 
 /// That what `said` holds changes nothing, if that is so.
@@ -177,9 +183,13 @@ fn alpn(said: &scenario::Tls, problems: &mut Vec<Problem>) -> Vec<String> {
     let offered = said.alpn.iter().flat_map(|list| list.iter());
     for protocol in offered.clone() {
         match protocol.as_str() {
-            "h2" | "h3" => {
-                let message = format!("`{}` can't be offered: HTTP is spoken as HTTP/1.1 here", protocol.value);
-                problems.push(Problem::at(protocol, message).hint("`http/1.1` is its name"));
+            "h2" => {
+                let problem = Problem::at(protocol, "`h2` is offered by the arms that speak HTTP/2, and by no others");
+                problems.push(problem.hint("leave it out, and write `http = 2` in those arms"));
+            }
+            "h3" => {
+                let problem = Problem::at(protocol, "`h3` can't be offered: HTTP/3 is not spoken here");
+                problems.push(problem.hint("`http/1.1` is the name of HTTP/1.1"));
             }
             name if !(1..=255).contains(&name.len()) => {
                 problems.push(Problem::at(protocol, "an application protocol's name has 1 to 255 bytes"));
@@ -256,7 +266,8 @@ mod tests {
             ("cert = \"one.pem\"", "it holds no key"),
             ("cert = \"garbage.pem\"\nkey = \"other-key.pem\"", "the first certificate in it can't be read"),
             ("server_name = \"https://x\"", "neither a host's name nor an address"),
-            ("alpn = [\"h2\"]", "HTTP/1.1"),
+            ("alpn = [\"h2\"]", "write `http = 2`"),
+            ("alpn = [\"h3\"]", "HTTP/3 is not spoken"),
         ] {
             let told = problem(top);
             assert!(told.contains(said) && told.contains("mine.toml:2:"), "{top}: {told}");
@@ -286,6 +297,14 @@ mod tests {
         let warned = plan(Path::new(""), "", embedded, &flag).unwrap().warnings();
         assert!(warned[0].contains("`--insecure` changes nothing"), "{warned:?}");
         assert!(plan(Path::new(""), "", embedded, &Overrides::default()).unwrap().warnings().is_empty());
+        let by_two =
+            "[transports.sse]\nhttp = 2\ntls = true\n[transports.wss]\ntransport = \"websocket\"\ntls = true\n";
+        let made = plan(Path::new(""), "", by_two, &Overrides::default()).unwrap();
+        let offered = |at: usize| made.cells[at].tls.as_ref().unwrap().alpn.clone();
+        assert_eq!((offered(0), offered(1)), (vec!["h2".to_owned()], vec![]));
+        let at_url = "[transports.sse]\nhttp = 2\n[target.urls]\nsse = \"https://h\"\n";
+        let made = plan(Path::new(""), "[tls]\nalpn = [\"http/1.1\"]\n", at_url, &Overrides::default()).unwrap();
+        assert_eq!(made.cells[0].tls.as_ref().unwrap().alpn, ["h2"], "it is not HTTP/1.1 that is spoken there");
         let url = |arm: &str, url: &str| {
             let arms = format!("[transports.tcp]\n{arm}\n[target.urls]\ntcp = \"{url}\"\n");
             plan(Path::new(""), top, &arms, &Overrides::default())

@@ -331,6 +331,7 @@ fn traffic(workload: &str, arm: usize, expected: u64) -> Traffic {
         payload: messages * 128,
         framing: messages * framing,
         wire: messages * (128 + framing + wire),
+        ..Volume::default()
     };
     let sent = if workload == "push" { 0 } else { RATE * 5 / 4 };
     Traffic {

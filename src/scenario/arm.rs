@@ -17,6 +17,11 @@ pub struct Arm {
     pub dialect: Option<At<DialectKind>>,
     /// websocket: what speaks RFC 6455 at the client. Default: native.
     pub engine: Option<At<Engine>>,
+    /// websocket, long-polling, short-polling, sse and http-streaming: 2 speaks HTTP/2, by which a session has one
+    /// connection for all that it asks for; a WebSocket is a stream of it. Default: 1.
+    pub http: Option<At<u8>>,
+    /// websocket: true compresses messages (permessage-deflate); the build must have it. Default: false.
+    pub deflate: Option<At<bool>>,
     /// websocket: what a session begins by; `polling` needs a dialect that can go over to the WebSocket then. Default:
     /// websocket.
     pub start: Option<At<Start>>,

@@ -24,11 +24,22 @@ trials = 1
 interval = "50ms"
 "#;
 
+/// Beside the system's count alone: what of HTTP/2 is joining can't be told from a capture.
+const TWO: &str = r#"
+[transports.long-polling-h2]
+transport = "long-polling"
+http = 2
+[transports.sse-h2]
+transport = "sse"
+http = 2
+"#;
+const NAMES_OF_TWO: [&str; 2] = ["long-polling-h2", "sse-h2"];
+
 pub fn check(stand: &mut Stand) -> Result<Checks, StandError> {
     let mut checks = Checks::new("accounts");
     let scenario = format!("{SCENARIO}{ARMS}");
-    let document = stand.run(&scenario)?;
-    for name in NAMES.into_iter().chain(["short-polling"]) {
+    let document = stand.run(&format!("{scenario}{TWO}"))?;
+    for name in NAMES.into_iter().chain(["short-polling"]).chain(NAMES_OF_TWO) {
         beside_the_system(&mut checks, name, trial(&document, name)?);
     }
     match stand.capture(&scenario)? {

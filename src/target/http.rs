@@ -15,32 +15,41 @@ use crate::codec::MAX_MESSAGE;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
 
 mod browser;
 mod echo;
 mod poll;
+mod preface;
 mod stream;
+mod tunnel;
 
 use browser::Browser;
 use poll::Poll;
+use preface::{Rewound, is_two};
 use stream::EventStream;
 
 /// hyper's buffers for one connection would otherwise grow to 400 KB, bytes.
 const BUFFER: usize = 16 * 1024;
 /// A polling session that asks for nothing this long is gone.
 const IDLE: Nanos = 60 * SECOND;
+/// Requests that one client may have under way at once on a connection of HTTP/2.
+const MOST_STREAMS: u32 = 64;
 /// How often idle sessions are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// Sessions that may exist at once.
@@ -113,7 +122,15 @@ impl From<Refusal> for Denial {
     }
 }
 
-pub async fn serve(face: Rc<Face>, socket: Socket) -> io::Result<()> {
+/// Serves a client by the HTTP that it begins with: HTTP/2 by prior knowledge (RFC 9113 §3.3), or where TLS agreed on it; or
+/// else HTTP/1.1.
+pub async fn serve(face: Rc<Face>, mut socket: Socket) -> io::Result<()> {
+    let (is_two, early) = is_two(&mut socket).await?;
+    let socket = Rewound::new(early, socket);
+    if is_two { serve_two(face, socket).await } else { serve_one(face, socket).await }
+}
+
+async fn serve_one(face: Rc<Face>, socket: Rewound<Socket>) -> io::Result<()> {
     let service = service_fn(|request| face.serve(request));
     // No timeout on heads: it would also close connections that merely rest between two requests.
     http1::Builder::new()
@@ -123,6 +140,47 @@ pub async fn serve(face: Rc<Face>, socket: Socket) -> io::Result<()> {
         .serve_connection(TokioIo::new(socket), service)
         .await
         .map_err(io::Error::other)
+}
+
+async fn serve_two(face: Rc<Face>, socket: Rewound<Socket>) -> io::Result<()> {
+    let leaving = Rc::new(Notify::new());
+    let left = leaving.clone();
+    let service = service_fn(move |request| {
+        let (face, leaving) = (face.clone(), leaving.clone());
+        async move {
+            if tunnel::is_asked_for(&request) {
+                return Ok(tunnel::answer(&face, request).await);
+            }
+            let response = face.serve(request).await?;
+            // What HTTP/1.1 says by a header is a frame here.
+            if response.headers().get(CONNECTION).is_some_and(|value| value == "close") {
+                leaving.notify_one();
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut builder = http2::Builder::new(OnThisThread);
+    builder.enable_connect_protocol().auto_date_header(false).max_concurrent_streams(MOST_STREAMS);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = left.notified() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    ended.map_err(io::Error::other)
+}
+
+/// Runs what hyper wants to be run beside a connection of HTTP/2.
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for OnThisThread {
+    fn execute(&self, work: F) {
+        drop(spawn_local(work));
+    }
 }
 
 /// Lets polling sessions go that nobody asks for any more.

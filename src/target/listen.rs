@@ -10,6 +10,7 @@ use super::stream::{hang_up, reset};
 use crate::clock::Nanos;
 use crate::reactor::{Handler, Ready, Token, Turn};
 use nix::sys::socket::{SockFlag, accept4, setsockopt, sockopt::RcvBufForce};
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Type};
 use std::cell::Cell;
 use std::future::Future;
@@ -18,6 +19,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::spawn_local;
@@ -62,8 +64,9 @@ pub fn datagrams(bind: IpAddr, port: u16) -> Result<UdpSocket, TargetError> {
     open().map_err(|source| TargetError::Bind { face: "udp", address, source })
 }
 
-/// Accepts for ever; each connection is served by a task of its own, once its handshake has crossed the network.
-pub async fn accept<F, S>(core: Rc<Core>, listener: tokio::net::TcpListener, serve: F)
+/// Accepts for ever; each connection is served by a task of its own, once its handshake has crossed the network. `tls` is spoken
+/// on it, if any is.
+pub async fn accept<F, S>(core: Rc<Core>, listener: tokio::net::TcpListener, tls: Option<Arc<ServerConfig>>, serve: F)
 where
     F: Fn(Rc<Core>, Socket) -> S + Clone + 'static,
     S: Future<Output = io::Result<()>> + 'static,
@@ -75,11 +78,11 @@ where
             continue;
         };
         let welcome = welcome(&core);
-        let (core, serve) = (core.clone(), serve.clone());
+        let (core, tls, serve) = (core.clone(), tls.clone(), serve.clone());
         spawn_local(async move {
             // What broke one connection is that client's affair.
             _ = match welcome {
-                Welcome::Serve => match greet(&core, socket).await {
+                Welcome::Serve => match greet(&core, socket, tls.as_ref()).await {
                     Ok(socket) => serve(core, socket).await,
                     Err(broken) => Err(broken),
                 },
@@ -90,11 +93,11 @@ where
 }
 
 /// A connection once its handshakes have crossed the network: TCP's, and that of TLS where it is spoken.
-async fn greet(core: &Core, socket: TcpStream) -> io::Result<Socket> {
+async fn greet(core: &Core, socket: TcpStream, tls: Option<&Arc<ServerConfig>>) -> io::Result<Socket> {
     core.network.round_trip().await;
-    match &core.tls {
+    match tls {
         None => Ok(Socket::plain(socket)),
-        Some(tls) => Socket::shake_hands(core, socket, &tls.config).await,
+        Some(config) => Socket::shake_hands(core, socket, config).await,
     }
 }
 

@@ -18,7 +18,7 @@
 //!
 //! Everything runs on one thread, so state is shared by `Rc` and `Cell`, and nothing is borrowed across an await.
 
-use crate::catalog::{Engine, Oracle, Pem, TransportKind};
+use crate::catalog::{Engine, HttpVersion, Oracle, Pem, Transport};
 use crate::clock::Nanos;
 use crate::measure::{Histogram, Truth};
 use crate::schedule::Schedule;
@@ -102,12 +102,12 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Where clients of a transport connect.
-    pub fn of(&self, transport: TransportKind) -> u16 {
+    /// Where clients of a transport connect. HTTP/2 is spoken by the HTTP face alone, whatever its streams carry.
+    pub fn of(&self, transport: &Transport) -> u16 {
         match transport {
-            TransportKind::Websocket => self.websocket,
-            TransportKind::Tcp => self.tcp,
-            TransportKind::Udp => self.udp,
+            Transport::Websocket(websocket) if websocket.http == HttpVersion::One => self.websocket,
+            Transport::Tcp(_) => self.tcp,
+            Transport::Udp(_) => self.udp,
             _ => self.http,
         }
     }

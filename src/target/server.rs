@@ -171,14 +171,16 @@ impl Target {
             Engine::Native => Acceptor::<Websocket>::start(&shared, websocket)?,
             Engine::Fastwebsockets | Engine::Tungstenite => {
                 let listener = tokio::net::TcpListener::from_std(websocket)?;
-                spawn_local(listen::accept(core.clone(), listener, websocket::serve));
+                let tls = core.tls.as_ref().map(|tls| tls.config.clone());
+                spawn_local(listen::accept(core.clone(), listener, tls, websocket::serve));
             }
         }
         Acceptor::<Tcp>::start(&shared, tcp)?;
         let face = http::Face::new(core.clone());
         spawn_local(http::reap(face.clone()));
         let http = tokio::net::TcpListener::from_std(http)?;
-        spawn_local(listen::accept(core.clone(), http, move |_, socket| http::serve(face.clone(), socket)));
+        let tls = core.tls.as_ref().map(|tls| tls.http.clone());
+        spawn_local(listen::accept(core.clone(), http, tls, move |_, socket| http::serve(face.clone(), socket)));
         spawn_local(udp::serve(core, udp));
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::outbox::{Item, Message, Outbox};
 use super::place::PlaceName;
 use super::server::Core;
 use super::socket::Socket;
-use super::stream::{CLOSING, linger, write_out};
+use super::stream::{CLOSING, write_out};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::future::Future;
@@ -98,27 +98,36 @@ impl Session {
         });
     }
 
-    /// Starts writing what comes to the outbox.
+    /// Starts writing what comes to the outbox to a socket.
     pub fn start_writing(
         self: &Rc<Self>,
         socket: &Rc<Socket>,
         encode: impl FnMut(Item, &mut Vec<u8>) -> ControlFlow<()> + 'static,
     ) -> JoinHandle<io::Result<()>> {
-        let (session, socket) = (self.clone(), socket.clone());
+        let socket = socket.clone();
+        self.start_writing_by(async move |core, outbox| write_out(core, outbox, &socket, encode).await)
+    }
+
+    /// Starts writing what comes to the outbox by `write`.
+    pub fn start_writing_by(
+        self: &Rc<Self>,
+        write: impl AsyncFnOnce(&Core, &Outbox) -> io::Result<()> + 'static,
+    ) -> JoinHandle<io::Result<()>> {
+        let session = self.clone();
         spawn_local(async move {
-            let written = write_out(&session.core, &session.outbox, &socket, encode).await;
+            let written = write(&session.core, &session.outbox).await;
             session.outbox.abandon();
             written
         })
     }
 
     /// Runs to the end: `reading` until the client's last word (it returns the answer to that, if one is owed), then
-    /// whatever is still to be written.
+    /// whatever is still to be written, and then `lingering`.
     pub async fn run(
         self: Rc<Self>,
-        socket: &Socket,
         reading: impl Future<Output = io::Result<Option<Bytes>>>,
         writing: JoinHandle<io::Result<()>>,
+        lingering: impl Future<Output = io::Result<()>>,
     ) -> io::Result<()> {
         let abort = writing.abort_handle();
         let overdue = async {
@@ -134,7 +143,7 @@ impl Session {
         self.end(answer);
         let done = async {
             _ = writing.await;
-            if read.is_ok() { linger(&self.core, socket).await } else { Ok(()) }
+            if read.is_ok() { lingering.await } else { Ok(()) }
         };
         let ended = timeout(CLOSING, done).await.unwrap_or(Ok(()));
         abort.abort();

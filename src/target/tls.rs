@@ -2,7 +2,7 @@
 
 use super::Tls;
 use super::server::TargetError;
-use crate::catalog::Pem;
+use crate::catalog::{HttpVersion, Pem};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::crypto::ring::{Ticketer, default_provider};
@@ -15,9 +15,14 @@ use std::sync::Arc;
 /// Where it may be found, beside the address that it is bound to.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
+/// What its HTTP face speaks, in the order in which it likes it.
+const HTTP: [HttpVersion; 2] = [HttpVersion::Two, HttpVersion::One];
+
 /// Who the target is to its clients.
 pub struct Identity {
     pub config: Arc<ServerConfig>,
+    /// The same on the port of HTTP, where a client may ask which HTTP is spoken (ALPN, RFC 7301).
+    pub http: Arc<ServerConfig>,
     pub certificate: Pem,
 }
 
@@ -39,7 +44,9 @@ impl Identity {
         } else {
             config.send_tls13_tickets = 0;
         }
-        Ok(Identity { config: Arc::new(config), certificate: Pem::new(cert.pem()) })
+        let mut http = config.clone();
+        http.alpn_protocols = HTTP.map(|http| http.alpn().as_bytes().to_vec()).to_vec();
+        Ok(Identity { config: Arc::new(config), http: Arc::new(http), certificate: Pem::new(cert.pem()) })
     }
 }
 

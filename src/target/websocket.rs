@@ -1,5 +1,5 @@
 //! The WebSocket face: what an upgrade comes to is decided here, once; frames are the engine's affair. Our own engine is on
-//! the reactor; a session of a library has tasks.
+//! the reactor; a session of a library has tasks, and so has one that is a stream of HTTP/2 (`tunnel.rs`).
 
 use super::join::Refusal;
 use super::outbox::Message;
@@ -7,10 +7,11 @@ use super::place::{PlaceName, value};
 use super::server::Core;
 use super::session::Session;
 use super::socket::Socket;
-use super::stream::{HANDSHAKE, read_some, refuse};
+use super::stream::{HANDSHAKE, linger, read_some, refuse};
 use crate::catalog::{BadUpgrade, Engine};
 use crate::codec::CodecError;
 use crate::codec::upgrade::{self, Request};
+use crate::codec::websocket::deflate::Agreed;
 use bytes::Bytes;
 use std::cell::Cell;
 use std::io;
@@ -21,8 +22,10 @@ use tokio::time::timeout;
 mod fast;
 mod native;
 mod tungstenite;
+mod tunnel;
 
 pub use native::Websocket;
+pub use tunnel::enter;
 
 /// What a library makes of the bytes it read.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,12 +41,12 @@ enum Incoming {
 pub async fn serve(core: Rc<Core>, socket: Socket) -> io::Result<()> {
     let Some((request, early)) = timeout(HANDSHAKE, read_head(&core, &socket)).await?? else { return Ok(()) };
     core.network.inbound.cross().await;
-    let (place, accepted) = match accept(&core, request) {
+    let Accepted { place, answer, .. } = match accept(&core, request) {
         Ok(accepted) => accepted,
         Err(refusal) => return refuse(&core, &socket, &refusal).await,
     };
     let closing = place.is_to_close();
-    let session = Session::join(&core, place, accepted.into());
+    let session = Session::join(&core, place, answer.into());
     if !closing {
         let session = Rc::downgrade(&session);
         keep_alive(&core, move |frame| session.upgrade()?.send_unasked(frame));
@@ -57,11 +60,20 @@ pub async fn serve(core: Rc<Core>, socket: Socket) -> io::Result<()> {
         let reader = fast::Reader::new(early, socket.clone(), close_sent.clone());
         (Reader::Fast(reader), session.start_writing(&socket, fast::encoder(close_sent)))
     };
-    session.clone().run(&socket, read(&core, &session, reader), writing).await
+    session.clone().run(read(&core, &session, reader), writing, linger(&core, &socket)).await
 }
 
-/// The place that a client may join by its request, and the answer that says so; or the answer that turns it away.
-fn accept(core: &Core, request: Result<Request, CodecError>) -> Result<(PlaceName, Vec<u8>), Vec<u8>> {
+/// A client that may come in.
+struct Accepted {
+    place: PlaceName,
+    /// What says so.
+    answer: Vec<u8>,
+    /// How its messages are compressed, if they are.
+    deflate: Option<Agreed>,
+}
+
+/// What a client may join by its request; or the answer that turns it away. Only our own engine compresses.
+fn accept(core: &Core, request: Result<Request, CodecError>) -> Result<Accepted, Vec<u8>> {
     let request = request.map_err(|problem| answer("400 Bad Request", &problem.to_string()))?;
     let token = request.path.split_once('?').and_then(|(_, query)| value(query, "token"));
     let place = core.admit(&request.path, token.as_deref()).map_err(|refusal| {
@@ -71,7 +83,12 @@ fn accept(core: &Core, request: Result<Request, CodecError>) -> Result<(PlaceNam
     if let Some(bad) = core.oracle.as_ref().and_then(|oracle| oracle.bad_upgrade()) {
         return Err(bad_answer(bad, &request));
     }
-    Ok((place, upgrade::write_response(&request.key, request.subprotocols.first().map(String::as_str))))
+    let is_native = core.engine == Engine::Native;
+    let deflate = request.extensions.as_deref().filter(|_| is_native).and_then(Agreed::of_offers);
+    let extensions = deflate.map(Agreed::header);
+    let subprotocol = request.subprotocols.first().map(String::as_str);
+    let answer = upgrade::write_response_with(&request.key, subprotocol, extensions.as_deref());
+    Ok(Accepted { place, answer, deflate })
 }
 
 /// Pings a session by `send`, and sends it pongs, if the oracle wants it. An empty control frame is these two bytes

@@ -3,15 +3,13 @@
 //! Both halves and the meter share it by reference count: everything runs on one thread, so nothing locks, and the
 //! kernel's counters are read for the last time while the socket is still open.
 
-use super::io::{Io, Read, Socket, poll_read_with};
+use super::io::{Io, Socket};
 use super::joining::{Handshake, Joined};
 use super::meter::{Direction, Meter};
 use super::tcp_info::{self, TcpCounts, WireBytes};
-use crate::clock::Nanos;
 use crate::measure::{KernelBytes, Traffic};
 use bytes::{Buf, Bytes};
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
 use std::ops::AddAssign;
 use std::pin::Pin;
@@ -32,7 +30,7 @@ struct Inner {
     early: RefCell<Bytes>,
     sent: Cell<u64>,
     received: Cell<u64>,
-    head: Cell<Option<HeadScan>>,
+    head: Cell<Option<Scan>>,
     /// The kernel's count when the session was joined; what came before is its handshake's.
     before: Cell<WireBytes>,
     meter: Rc<Meter>,
@@ -67,8 +65,8 @@ impl Reading {
 impl Reading {
     /// Completes what a session counted of its messages and connections.
     pub fn add_to(&self, traffic: &mut Traffic) {
-        traffic.sent.framing = self.sent.saturating_sub(traffic.sent.payload);
-        traffic.received.framing = self.received.saturating_sub(traffic.received.payload);
+        traffic.sent.framing = self.sent.saturating_sub(traffic.sent.carried());
+        traffic.received.framing = self.received.saturating_sub(traffic.received.carried());
         traffic.sent.wire = self.wire.sent;
         traffic.received.wire = self.wire.received;
         traffic.kernel = (self.wire_known > 0).then_some(self.kernel);
@@ -130,6 +128,11 @@ impl Counted {
         inner.before.set(handshake.before);
     }
 
+    /// The session is joined, by all that was said and heard so far but for the last `early` bytes of it.
+    pub fn joined_but_for(&self, early: u64) {
+        self.joined(self.0.received.get().saturating_sub(early));
+    }
+
     /// The session is joined, by all that was said and heard so far.
     pub fn joined_by_now(&self) {
         self.joined(self.0.received.get());
@@ -137,17 +140,26 @@ impl Counted {
 
     /// From now on, looks for the end of the next HTTP head received.
     pub fn watch_head(&self) {
-        self.0.head.set(Some(HeadScan::default()));
+        self.0.head.set(Some(Scan::Head(HeadScan::default())));
     }
 
-    /// Length of the watched head, or of what came of it, bytes.
+    /// Looks for the end of the first head that comes by HTTP/2, of whose bytes none has been received yet.
+    pub fn watch_frames(&self) {
+        self.0.head.set(Some(Scan::Frames(FrameScan::default())));
+    }
+
+    /// Length of the watched head with all that came before it, or of what came of it, bytes.
     pub fn head_len(&self) -> u64 {
-        self.0.head.get().unwrap_or_default().len
+        match self.0.head.get() {
+            Some(Scan::Head(scan)) => scan.len,
+            Some(Scan::Frames(scan)) => scan.len,
+            None => 0,
+        }
     }
 
-    /// Reads once through the thread's buffer and hands on what came, with the instant at which it was there.
-    pub async fn read_with<T>(&self, mut take: impl FnMut(&[u8], Nanos) -> T) -> io::Result<Read<T>> {
-        poll_fn(|cx| poll_read_with(|into| self.poll_fill(cx, into), &mut take)).await
+    /// Whether the first frame of HTTP/2 was received whole.
+    pub fn has_frame(&self) -> bool {
+        matches!(self.0.head.get(), Some(Scan::Frames(scan)) if scan.is_begun)
     }
 
     fn poll_fill(&self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -231,6 +243,69 @@ impl AsyncWrite for Counted {
     }
 }
 
+/// Looks for the end of a head.
+#[derive(Debug, Clone, Copy)]
+enum Scan {
+    Head(HeadScan),
+    Frames(FrameScan),
+}
+
+impl Scan {
+    fn over(self, bytes: &[u8]) -> Scan {
+        match self {
+            Scan::Head(scan) => Scan::Head(scan.over(bytes)),
+            Scan::Frames(scan) => Scan::Frames(scan.over(bytes)),
+        }
+    }
+}
+
+/// Finds the end of the first header block as frames go by (RFC 9113 §4.1).
+#[derive(Debug, Clone, Copy, Default)]
+struct FrameScan {
+    len: u64,
+    /// The head of the frame that is passing, as far as it has come.
+    head: [u8; FrameScan::HEAD],
+    have: usize,
+    /// What is still to come of the frame's payload.
+    left: usize,
+    /// A frame came whole.
+    is_begun: bool,
+    is_done: bool,
+}
+
+impl FrameScan {
+    const HEAD: usize = 9;
+    const HEADERS: u8 = 1;
+    const CONTINUATION: u8 = 9;
+    const END_HEADERS: u8 = 4;
+
+    fn over(mut self, mut bytes: &[u8]) -> FrameScan {
+        while !bytes.is_empty() && !self.is_done {
+            let due = if self.have < Self::HEAD { Self::HEAD - self.have } else { self.left };
+            let n = due.min(bytes.len());
+            let (these, rest) = bytes.split_at(n);
+            if self.have < Self::HEAD {
+                self.head[self.have..self.have + n].copy_from_slice(these);
+                self.have += n;
+                let [a, b, c, ..] = self.head;
+                self.left = u32::from_be_bytes([0, a, b, c]) as usize;
+            } else {
+                self.left -= n;
+            }
+            self.len += n as u64;
+            bytes = rest;
+            if self.have == Self::HEAD && self.left == 0 {
+                let [_, _, _, kind, flags, ..] = self.head;
+                let is_block = matches!(kind, Self::HEADERS | Self::CONTINUATION);
+                self.is_done = is_block && flags & Self::END_HEADERS != 0;
+                self.is_begun = true;
+                self.have = 0;
+            }
+        }
+        self
+    }
+}
+
 /// Finds the end of an HTTP head as bytes go by.
 #[derive(Debug, Clone, Copy, Default)]
 struct HeadScan {
@@ -266,6 +341,23 @@ mod tests {
         for cut in 0..wire.len() {
             let scan = HeadScan::default().over(&wire[..cut]).over(&wire[cut..]);
             assert_eq!(scan.len, 26, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_header_block_ends_where_its_last_frame_ends() {
+        let frame = |kind: u8, flags: u8, payload: &[u8]| {
+            let len = payload.len() as u32;
+            [&len.to_be_bytes()[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+        };
+        let settings = frame(4, 0, b"");
+        let block = [frame(1, 0, b"first"), frame(9, 4, b"second")].concat();
+        let wire = [settings.clone(), frame(4, 1, b""), block.clone(), frame(0, 1, b"message")].concat();
+        let head = 2 * settings.len() + block.len();
+        for cut in 0..wire.len() {
+            let first = FrameScan::default().over(&wire[..cut]);
+            assert_eq!(first.is_begun, cut >= settings.len());
+            assert_eq!(first.over(&wire[cut..]).len, head as u64, "cut at {cut}");
         }
     }
 }

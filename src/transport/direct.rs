@@ -43,6 +43,11 @@ pub(super) trait Protocol: Sized + 'static {
     /// What the end of the stream means.
     fn ended(&self, decoder: &Self::Decoder, closing: &Closing) -> Ended;
 
+    /// What compression took off payloads sent and received, bytes.
+    fn saved(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
     /// How often the session pings; `None`: never.
     fn ping_every(&self) -> Option<Nanos> {
         None
@@ -424,6 +429,7 @@ impl<P: Protocol> Connection for Handle<P> {
             handshake_sent: session.handshake.asked,
             ..Traffic::default()
         };
+        (traffic.sent.saved, traffic.received.saved) = session.protocol.saved();
         reading.add_to(&mut traffic);
         traffic
     }

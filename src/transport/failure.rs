@@ -1,5 +1,6 @@
 //! What can go wrong on a connection, each its own class; the class names are part of the result's contract.
 
+use super::trunk;
 use crate::codec::CodecError;
 use crate::codec::websocket::Violation;
 use std::borrow::Cow;
@@ -32,6 +33,8 @@ pub enum ErrorClass {
     BadAccept,
     /// A subprotocol was chosen that wasn't offered, or none where the dialect needs one.
     BadSubprotocol,
+    /// The target's HTTP/2 carries no WebSockets (RFC 8441).
+    NoExtendedConnect,
     /// The target refused the join.
     JoinRefused,
     /// A frame broke RFC 6455.
@@ -44,6 +47,10 @@ pub enum ErrorClass {
     HttpStatus(u16),
     /// Not HTTP, or broken HTTP.
     HttpProtocol,
+    /// The target reset a stream of HTTP/2.
+    StreamReset,
+    /// The target took a request of HTTP/2 no more: it is leaving the connection.
+    GoAway,
     /// The connection ended in the middle of a message or a response.
     Truncated,
     /// The connection was reset.
@@ -83,12 +90,15 @@ impl ErrorClass {
             ErrorClass::UpgradeInvalid => "upgrade-invalid",
             ErrorClass::BadAccept => "bad-accept",
             ErrorClass::BadSubprotocol => "bad-subprotocol",
+            ErrorClass::NoExtendedConnect => "no-extended-connect",
             ErrorClass::JoinRefused => "join-refused",
             ErrorClass::Protocol => "protocol",
             ErrorClass::TooLarge => "too-large",
             ErrorClass::Garbage => "garbage",
             ErrorClass::HttpStatus(status) => return format!("http-status-{status}").into(),
             ErrorClass::HttpProtocol => "http-protocol",
+            ErrorClass::StreamReset => "stream-reset",
+            ErrorClass::GoAway => "go-away",
             ErrorClass::Truncated => "truncated",
             ErrorClass::Reset => "reset",
             ErrorClass::ClosedByTarget(Some(code)) => return format!("closed-by-target-{code}").into(),
@@ -135,7 +145,10 @@ pub(super) fn class_of(error: &io::Error) -> ErrorClass {
             io::ErrorKind::TimedOut => ErrorClass::ConnectTimeout,
             io::ErrorKind::UnexpectedEof => ErrorClass::Truncated,
             io::ErrorKind::InvalidData if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => ErrorClass::Tls,
-            _ => ErrorClass::Io,
+            _ => match error.get_ref().and_then(|cause| cause.downcast_ref::<h2::Error>()) {
+                Some(cause) => trunk::classify(cause).class,
+                None => ErrorClass::Io,
+            },
         },
     }
 }
@@ -186,11 +199,14 @@ mod tests {
             UpgradeInvalid,
             BadAccept,
             BadSubprotocol,
+            NoExtendedConnect,
             JoinRefused,
             Protocol,
             TooLarge,
             Garbage,
             HttpProtocol,
+            StreamReset,
+            GoAway,
             Truncated,
             Reset,
             ClosedByTarget(None),

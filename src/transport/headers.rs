@@ -26,7 +26,7 @@ const ENCODING: (&str, &str) = ("Accept-Encoding", "gzip, deflate, br, zstd");
 const LANGUAGE: (&str, &str) = ("Accept-Language", "en-US,en;q=0.9");
 const EVENTS: (&str, &str) = ("Accept", "text/event-stream");
 
-/// The offer of compression is left out: no engine here could keep it.
+/// The offer of compression is left out: it is a setting of its own (`deflate`).
 const UPGRADE: &[(&str, &str)] = &[("Pragma", "no-cache"), ("Cache-Control", "no-cache"), AGENT, ENCODING, LANGUAGE];
 
 const FETCH: &[(&str, &str)] = &[

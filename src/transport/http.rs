@@ -1,4 +1,5 @@
-//! HTTP: one connection receives, by the strategy of the transport, and another publishes by POST.
+//! HTTP: one connection receives, by the strategy of the transport, and another publishes by POST. By HTTP/2 both are
+//! streams of one connection.
 //!
 //! | transport | receives by |
 //! |---|---|
@@ -14,7 +15,7 @@ use super::session::Session;
 use super::speech::Speech;
 use super::tcp::garbage;
 use super::{Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Http, TransportKind};
+use crate::catalog::{Http, HttpVersion, TransportKind};
 use crate::clock::{Nanos, now};
 use crate::codec::CodecError;
 use crate::codec::body::Body;
@@ -22,7 +23,7 @@ use crate::dialect::{HttpFace, Receive, speak};
 use hyper::HeaderMap;
 use hyper::header::{CONNECTION, CONTENT_ENCODING, COOKIE, HOST, HeaderName, HeaderValue, SET_COOKIE};
 use joining::Joining;
-use lane::{Head, Lane};
+use lane::{Head, Lane, Shared};
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
@@ -47,12 +48,16 @@ pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, F
     let purpose = if kind == TransportKind::Sse { Purpose::Events } else { Purpose::Receive };
     let said = Said::new(endpoint, place, settings.headers, &settings.extra_headers, &settings.identity);
     let cookies = settings.identity.cookies.then(Rc::<Jar>::default);
-    let requests = |purpose| Requests::new(endpoint, settings, &said, purpose, cookies.clone());
-    let mut lane = Lane::new(requests(purpose)?, session.meter.clone());
-    let mut posts = Lane::new(requests(Purpose::Publish)?, session.meter.clone());
+    let shared = Shared::default();
+    let lane = |purpose| {
+        let requests = Requests::new(endpoint, settings, &said, purpose, cookies.clone())?;
+        Ok::<_, Failure>(Lane::new(requests, session.meter.clone(), shared.clone()))
+    };
+    let mut posts = lane(Purpose::Publish)?;
+    let mut lane = lane(purpose)?;
     // Both at once, as a browser would: neither waits for the other's round trip.
     let (connected, warmed) = tokio::join!(lane.connect(*deadline), async {
-        match endpoint.publishes && settings.keep_alive {
+        match endpoint.publishes && settings.keep_alive && settings.http == HttpVersion::One {
             true => posts.warm(*deadline).await,
             false => Ok(()),
         }
@@ -75,7 +80,7 @@ pub(super) async fn open(opening: &Opening, settings: &Http) -> Result<Opened, F
     phases.upgrade = Some(joined - connected);
     phases.total = joined - *began;
     let publisher = publish::Publisher::new(face, posts);
-    Ok(Opened { connection: session.clone().run(live(session, strategy, publisher)), phases })
+    Ok(Opened { connection: session.clone().run(live(session, strategy, publisher, shared)), phases })
 }
 
 /// The requests of a session: whoever receives and whoever publishes ask by it in turn.
@@ -87,7 +92,7 @@ enum Strategy {
     Streaming(streaming::Streaming),
 }
 
-async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publisher) -> Ended {
+async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publisher, shared: Shared) -> Ended {
     let receive = async {
         let ended = match strategy {
             Strategy::Polling(polling) => polling.receive().await,
@@ -100,12 +105,16 @@ async fn live(session: Rc<Session>, strategy: Strategy, publisher: publish::Publ
         biased;
         ended = publisher.publish(&session) => ended,
         ended = receive => ended,
+        never = shared.keep_moving() => match never {},
     }
 }
 
-/// What all requests of one connection share.
+/// What all requests of one purpose share.
 struct Requests {
     endpoint: Rc<Endpoint>,
+    http: HttpVersion,
+    /// By HTTP/2: whom it asks, in the place of `Host`.
+    authority: String,
     headers: HeaderMap,
     /// `Cookie`, where the arm has one of its own; and those that the target sets, which both connections share.
     cookie: Option<String>,
@@ -123,18 +132,23 @@ impl Requests {
         cookies: Option<Rc<Jar>>,
     ) -> Result<Requests, Failure> {
         let mut headers = HeaderMap::new();
-        let host = HeaderValue::try_from(&said.host);
-        headers.insert(HOST, host.map_err(|_| not_a_header("Host"))?);
+        if settings.http == HttpVersion::One {
+            let host = HeaderValue::try_from(&said.host);
+            headers.insert(HOST, host.map_err(|_| not_a_header("Host"))?);
+        }
         for (name, value) in &said.headers(purpose) {
             let (name, value) = header(name, value)?;
             headers.append(name, value);
         }
-        if !settings.keep_alive {
+        if settings.http == HttpVersion::Two {
+            // It speaks of the connection by frames (RFC 9113 §8.2.2).
+            headers.remove(CONNECTION);
+        } else if !settings.keep_alive {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let (keep_alive, nodelay) = (settings.keep_alive, settings.nodelay);
-        let cookie = said.cookie.clone();
-        Ok(Requests { endpoint: endpoint.clone(), headers, cookie, cookies, keep_alive, nodelay })
+        let Http { http, keep_alive, nodelay, .. } = *settings;
+        let (authority, cookie) = (said.host.clone(), said.cookie.clone());
+        Ok(Requests { endpoint: endpoint.clone(), http, authority, headers, cookie, cookies, keep_alive, nodelay })
     }
 
     /// The headers of a request for `path`.

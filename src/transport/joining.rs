@@ -10,15 +10,15 @@ use crate::dialect::{Heard, Talk};
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The most that a target may say until a session is joined, bytes: messages may be among it.
 const MOST_ANSWER: usize = 2 * MAX_MESSAGE;
 
-/// A connection being joined.
-pub(super) struct Joining<S> {
-    io: Io<S>,
+/// A connection being joined, or a stream of one.
+pub(super) struct Joining<I> {
+    io: I,
     asked: u64,
     answer: Vec<u8>,
 }
@@ -87,8 +87,8 @@ impl Notes {
     }
 }
 
-impl<S: Socket> Joining<S> {
-    pub fn new(io: Io<S>) -> Joining<S> {
+impl<I: AsyncRead + AsyncWrite + Unpin> Joining<I> {
+    pub fn new(io: I) -> Joining<I> {
         Joining { io, asked: 0, answer: Vec::new() }
     }
 
@@ -165,10 +165,18 @@ impl<S: Socket> Joining<S> {
         }
     }
 
+    /// What came, of which the first `head` bytes were the answer, and what carried it.
+    pub fn into_parts(self, head: usize) -> (I, Vec<u8>) {
+        (self.io, self.answer[head..].to_vec())
+    }
+}
+
+impl<S: Socket> Joining<Io<S>> {
     /// The answer was the first `head` bytes of what came; 0 where nothing was asked.
     pub fn joined(self, head: usize) -> Joined<S> {
-        let early = self.answer[head..].to_vec();
-        let handshake = Handshake::of(&self.io, self.asked, head as u64, early.len() as u64);
-        Joined { io: self.io, early, handshake, former: None }
+        let asked = self.asked;
+        let (io, early) = self.into_parts(head);
+        let handshake = Handshake::of(&io, asked, head as u64, early.len() as u64);
+        Joined { io, early, handshake, former: None }
     }
 }

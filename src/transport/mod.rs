@@ -9,13 +9,15 @@
 //! | tcp | `tcp.rs` |
 //! | udp | `udp.rs` |
 //! | http | `requests.rs` |
-//! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies |
+//! | long-polling, short-polling, sse, http-streaming | `http.rs` and its strategies; by HTTP/2 on `trunk.rs` |
 
 use crate::catalog::{Dialect, Engine, Format, Transport};
 use crate::clock::{Nanos, now};
 use crate::measure::Traffic;
 use crate::reactor::{Reactor, Seat};
 use socket2::SockAddr;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
@@ -43,6 +45,7 @@ mod tcp;
 mod tcp_info;
 mod tickets;
 mod tls;
+mod trunk;
 mod udp;
 mod websocket;
 
@@ -82,8 +85,25 @@ pub struct Endpoint {
     /// Most bytes that may wait to be sent on one session.
     pub outbox_limit: usize,
     pub reactor: Rc<Reactor>,
+    /// What its sessions agreed on with the target.
+    pub agreements: Agreements,
     /// Where connections leave from.
     pub sources: Sources,
+}
+
+/// What sessions agreed on with the target as they joined, beyond what was asked for: the parameters of an extension, and how
+/// many sessions have them.
+#[derive(Debug, Default)]
+pub struct Agreements(RefCell<BTreeMap<String, u64>>);
+
+impl Agreements {
+    fn note(&self, agreed: String) {
+        *self.0.borrow_mut().entry(agreed).or_default() += 1;
+    }
+
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        self.0.borrow().clone()
+    }
 }
 
 /// Instants of a successful connect, as lengths, nanoseconds. `None`: the phase doesn't exist for this transport.

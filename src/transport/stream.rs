@@ -1,13 +1,12 @@
 //! Writing to a byte stream from a session's outbox: what TCP and one of the WebSocket engines share.
 
-use super::counted::Counted;
 use super::queue::{Item, Message, Whose};
 use super::session::Session;
 use crate::clock::{Nanos, now};
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Once a write holds this much, the rest waits for the next, bytes.
 const BATCH: usize = 64 * 1024;
@@ -25,7 +24,7 @@ pub(super) enum CloseBy {
 /// is the reader's to say. `encode` appends an item as it goes over the wire, at the instant of the write.
 pub(super) async fn write(
     session: &Session,
-    mut stream: Counted,
+    mut stream: impl AsyncWrite + Unpin,
     close_by: CloseBy,
     mut encode: impl FnMut(Item, Nanos, &mut Vec<u8>),
 ) -> Infallible {
@@ -56,7 +55,7 @@ pub(super) async fn write(
     }
 }
 
-async fn put(stream: &mut Counted, wire: &[u8], fin: bool) -> io::Result<()> {
+async fn put(stream: &mut (impl AsyncWrite + Unpin), wire: &[u8], fin: bool) -> io::Result<()> {
     stream.write_all(wire).await?;
     stream.flush().await?;
     if fin {

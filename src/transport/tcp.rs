@@ -2,6 +2,7 @@
 
 use super::closing::{Closing, Stop};
 use super::direct::{self, Direct, Outgoing, Protocol};
+use super::io::Io;
 use super::joining::{Joined, Joining, OnUnit, Units};
 use super::net::dial;
 use super::speech::Speech;
@@ -46,7 +47,7 @@ async fn join(
     endpoint: &Endpoint,
     settings: &Tcp,
     place: &Place,
-    mut joining: Joining<Socket>,
+    mut joining: Joining<Io<Socket>>,
     speech: &Speech,
     codec: &mut Option<StreamCodec>,
 ) -> Result<(Joined<Socket>, bool), Failure> {

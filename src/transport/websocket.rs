@@ -1,53 +1,75 @@
-//! WebSocket: one opening handshake for all engines, then one of them: our own on the reactor, or a library's.
+//! WebSocket: one opening handshake for all engines, then one of them: our own on the reactor, or a library's. By HTTP/2 a
+//! session is a stream (`tunnel.rs`), which our own can't read.
 
 use super::closing::{Closing, Stop};
 use super::counted::Counted;
 use super::headers::{Purpose, Said};
-use super::io::{Read, Socket};
+use super::io::{Io, Read, Socket, poll_read_with};
 use super::joining::{Joined, Joining};
 use super::net::{Ground, Runtime, dial};
 use super::session::Session;
 use super::speech::Speech;
 use super::{ConnectPhases, Ended, Endpoint, ErrorClass, Failure, Opened, Opening};
-use crate::catalog::{Engine, Start, Websocket};
+use crate::catalog::{Engine, HttpVersion, Start, Websocket};
 use crate::clock::{Nanos, now};
 use crate::codec::upgrade::{self, Refused, Request, read_response, write_request};
+use crate::codec::websocket::deflate::{self, Agreed, Deflater};
 use crate::codec::websocket::{Decoder, Role};
 use crate::dialect::{Talk, speak};
 use crate::seed;
 use std::convert::Infallible;
-use std::future::pending;
-use std::pin::pin;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 mod fast;
 pub(super) mod native;
 mod polling;
 mod tungstenite;
+mod tunnel;
 
 /// Opens a session of an engine that needs a task.
 pub(super) async fn open(opening: &Opening, settings: &Websocket) -> Result<Opened, Failure> {
+    if settings.http == HttpVersion::Two {
+        return tunnel::open(opening, settings).await;
+    }
     let speech = Speech::new(&opening.endpoint, &opening.place);
     // Whatever joining took came in whole messages: the engine begins behind them.
     let (joined, _, phases) = upgraded(&Runtime, opening, settings, &speech).await?;
     let frames = Frames::new(settings);
     let session = opening.session(speech, Some(settings.close_code));
     let stream = Counted::joined_by(joined, session.meter.clone());
-    let connection = match settings.engine {
-        Engine::Tungstenite => session.clone().run(async move { tungstenite::live(&session, stream, frames).await }),
-        _ => session.clone().run(async move { fast::live(&session, stream, frames).await }),
-    };
+    let connection = session.clone().run(live(session, settings.engine, stream, frames));
     Ok(Opened { connection, phases })
 }
 
-/// Connects, shakes hands, and joins. The decoder is the one that what comes next belongs to.
+/// What a library's engine reads and writes, shared by its two halves.
+trait Bytes: AsyncRead + AsyncWrite + Clone + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Clone + Unpin> Bytes for T {}
+
+async fn live(session: Rc<Session>, engine: Engine, bytes: impl Bytes, frames: Frames) -> Ended {
+    match engine {
+        Engine::Tungstenite => tungstenite::live(&session, bytes, frames).await,
+        _ => fast::live(&session, bytes, frames).await,
+    }
+}
+
+/// What reads and writes a session's messages. The decoder is the one that what comes next belongs to.
+struct Codec {
+    decoder: Decoder,
+    deflater: Deflater,
+}
+
+/// Connects, shakes hands, and joins.
 async fn upgraded<G: Ground>(
     ground: &G,
     opening: &Opening,
     settings: &Websocket,
     speech: &Speech,
-) -> Result<(Joined<G::Socket>, Decoder, ConnectPhases), Failure> {
+) -> Result<(Joined<G::Socket>, Codec, ConnectPhases), Failure> {
     let endpoint = &*opening.endpoint;
     if settings.start == Start::Polling {
         // Boxed, so that those who begin otherwise aren't as large.
@@ -68,8 +90,8 @@ async fn upgraded<G: Ground>(
         total: ended - opening.began,
         ..ConnectPhases::default()
     };
-    let (joining, decoder, head) = joined;
-    Ok((joining.joined(head), decoder, phases))
+    let (joining, codec, head) = joined;
+    Ok((joining.joined(head), codec, phases))
 }
 
 /// Upgrades the connection by a request for `path`, and talks until `talk` says that it is joined, which is up to where in
@@ -79,24 +101,54 @@ async fn shake_hands<S: Socket>(
     settings: &Websocket,
     said: &Said,
     path: String,
-    mut joining: Joining<S>,
+    mut joining: Joining<Io<S>>,
     talk: Option<&dyn Talk>,
-) -> Result<(Joining<S>, Decoder, usize), Failure> {
-    let request = Request { path, key: generate_key(), subprotocols: settings.subprotocols.clone() };
+) -> Result<(Joining<Io<S>>, Codec, usize), Failure> {
+    let request = Request {
+        path,
+        key: generate_key(),
+        subprotocols: settings.subprotocols.clone(),
+        extensions: settings.deflate.then(|| deflate::OFFER.to_owned()),
+    };
     let mut headers = said.headers(Purpose::Upgrade);
     headers.extend(said.cookie.iter().map(|cookie| ("Cookie".to_owned(), cookie.clone())));
     joining.ask(&write_request(&said.host, &request, &headers)).await?;
-    let whole = |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| (to.subprotocol, to.head_len)));
-    let (chosen, mut head) = joining.answer("the answer to the upgrade", whole).await?;
-    if endpoint.dialect.kind().subprotocol().is_some() && !request.subprotocols.is_empty() && chosen.is_none() {
-        let detail = format!("the target chose no subprotocol of {}", request.subprotocols.join(", "));
-        return Err(Failure::new(ErrorClass::BadSubprotocol, detail));
-    }
+    let whole =
+        |answer: &[u8]| Ok(read_response(answer, &request)?.map(|to| ((to.subprotocol, to.extensions), to.head_len)));
+    let ((chosen, extensions), mut head) = joining.answer("the answer to the upgrade", whole).await?;
+    check_chosen(endpoint, settings, chosen.is_some())?;
     let mut decoder = Decoder::new(Role::Client);
+    let mut deflater = Deflater::default();
+    if settings.deflate {
+        let agreed = agreed(extensions)?;
+        endpoint.agreements.note(agreed.header());
+        let inflater;
+        (deflater, inflater) = agreed.for_client();
+        decoder = decoder.inflating(inflater);
+    }
     if let Some(talk) = talk {
         (_, head) = joining.talk(talk, &mut decoder, head).await?;
     }
-    Ok((joining, decoder, head))
+    Ok((joining, Codec { decoder, deflater }, head))
+}
+
+/// A dialect that has a subprotocol needs it to be chosen, if it was offered.
+fn check_chosen(endpoint: &Endpoint, settings: &Websocket, is_chosen: bool) -> Result<(), Failure> {
+    if endpoint.dialect.kind().subprotocol().is_some() && !settings.subprotocols.is_empty() && !is_chosen {
+        let detail = format!("the target chose no subprotocol of {}", settings.subprotocols.join(", "));
+        return Err(Failure::new(ErrorClass::BadSubprotocol, detail));
+    }
+    Ok(())
+}
+
+/// What the target makes of the offer to compress. One that declines isn't what was asked for.
+fn agreed(extensions: Option<String>) -> Result<Agreed, Failure> {
+    let failure = |detail| Failure::new(ErrorClass::UpgradeInvalid, detail);
+    let Some(answer) = extensions else {
+        return Err(failure("the target doesn't compress (permessage-deflate); leave out `deflate`".to_owned()));
+    };
+    Agreed::of_answer(&answer)
+        .ok_or_else(|| failure(format!("the server chose {answer:?}, which is not what was offered")))
 }
 
 impl From<upgrade::Refused> for Failure {
@@ -105,7 +157,7 @@ impl From<upgrade::Refused> for Failure {
             Refused::Status { status } => ErrorClass::UpgradeStatus(*status),
             Refused::Accept { .. } => ErrorClass::BadAccept,
             Refused::Subprotocol(_) => ErrorClass::BadSubprotocol,
-            Refused::Missing(_) | Refused::Malformed(_) => ErrorClass::UpgradeInvalid,
+            Refused::Missing(_) | Refused::Extension(_) | Refused::Malformed(_) => ErrorClass::UpgradeInvalid,
         };
         Failure::new(class, refused.to_string())
     }
@@ -193,12 +245,15 @@ fn without_close(closing: &Closing) -> &'static str {
 }
 
 /// How a session ends whose engine stopped reading.
-async fn end(session: &Session, stream: &Counted, stop: Stop) -> Ended {
+async fn end(session: &Session, stream: &impl Bytes, stop: Stop) -> Ended {
     match stop {
         Stop::Closed(code) => {
             session.target_closes(code);
             // Whatever follows is discarded (RFC 6455 §1.4); some servers reset what they have closed.
-            while let Ok(Read::Bytes(())) = stream.read_with(|_, _| ()).await {}
+            let mut rest = stream.clone();
+            let mut read =
+                async || poll_fn(|cx| poll_read_with(|into| Pin::new(&mut rest).poll_read(cx, into), |_, _| ())).await;
+            while let Ok(Read::Bytes(())) = read().await {}
             session.closing.closed()
         }
         Stop::End => session.closing.cut_off(without_close(&session.closing)),

@@ -162,10 +162,7 @@ fn read(cell: &Cell, summary: &CellSummary, metric: &Metric) -> Result<f64, Stri
         Metric::Rate => summary.delivered_rate,
         Metric::Cpu => summary.cpu_us_per_message.target.map(|micros| micros * 1e3),
         Metric::Memory => summary.rss_per_session.target,
-        Metric::Bytes => {
-            let bytes = summary.bytes_per_message;
-            bytes.payload.zip(bytes.framing).map(|(payload, framing)| payload + framing)
-        }
+        Metric::Bytes => summary.bytes_per_message.above_tcp(),
         Metric::Framing => summary.bytes_per_message.framing,
         Metric::Wire => summary.bytes_per_message.wire,
         Metric::Connections => summary.connections_per_session,

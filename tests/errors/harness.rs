@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,8 +13,9 @@ use wsbench::clock::Nanos;
 use wsbench::codec::upgrade;
 use wsbench::measure::Traffic;
 use wsbench::reactor::Reactor;
+use wsbench::target;
 use wsbench::transport::*;
-use wsbench::units::ByteSize;
+use wsbench::units::{ByteSize, Span};
 
 /// Bound on every wait of a test: only a test that fails gets there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -160,6 +161,7 @@ pub fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
         connect_timeout: Duration::from_millis(500),
         publishes: false,
         outbox_limit: 1 << 20,
+        agreements: Agreements::default(),
         reactor: Reactor::start().unwrap(),
         sources: Sources::default(),
     }
@@ -225,6 +227,61 @@ pub async fn listen_on<F: Future<Output = ()> + 'static>(
     address
 }
 
+/// The ports of an embedded target that lives as long as the test, and its certificate if it speaks TLS.
+pub struct Embedded(target::Ports, Option<Pem>);
+
+impl Embedded {
+    pub fn http(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.0.http).into()
+    }
+
+    pub fn websocket(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.0.websocket).into()
+    }
+
+    /// The endpoint at it over TLS, whose clients offer `alpn`.
+    pub fn over_tls(&self, alpn: &[&str], endpoint: Endpoint) -> Endpoint {
+        let alpn = alpn.iter().map(|name| (*name).to_owned()).collect();
+        let settings = wsbench::catalog::Tls { alpn, ..Default::default() };
+        let tls = wsbench::transport::Tls::new(&settings, "127.0.0.1", self.1.as_ref()).unwrap();
+        Endpoint { tls: Some(tls), ..endpoint }
+    }
+}
+
+/// Starts the embedded target.
+pub fn embedded(engine: Engine) -> Embedded {
+    embedded_as(|usual| target::Config { engine, ..usual })
+}
+
+/// Starts the embedded target, with TLS.
+pub fn embedded_over_tls(engine: Engine) -> Embedded {
+    embedded_as(|usual| target::Config { engine, tls: Some(target::Tls { resumption: false }), ..usual })
+}
+
+/// Starts the embedded target as `change` makes it of the usual one.
+pub fn embedded_as(change: impl FnOnce(target::Config) -> target::Config) -> Embedded {
+    let config = change(target::Config {
+        bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ports: target::Ports::default(),
+        token: Some("t".to_owned()),
+        engine: Engine::Native,
+        delay: Span::ZERO,
+        nodelay: true,
+        hold: Span::from_millis(5_000),
+        echo_self: true,
+        core: None,
+        oracle: Oracle::default(),
+        tls: None,
+    });
+    let target = target::Target::bind(&config).unwrap();
+    let (ports, certificate) = (target.ports(), target.certificate());
+    tokio::task::spawn_local(async move {
+        let (_orders, inbox) = tokio::sync::mpsc::channel(1);
+        target.run(inbox).await.map(drop).unwrap();
+    });
+    Embedded(ports, certificate)
+}
+
 /// An address at which nobody listens.
 pub async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
@@ -252,6 +309,8 @@ pub fn udp() -> Transport {
 pub fn websocket(engine: Engine) -> Websocket {
     Websocket {
         engine,
+        http: HttpVersion::One,
+        deflate: false,
         start: wsbench::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
@@ -266,6 +325,7 @@ pub fn websocket(engine: Engine) -> Websocket {
 
 pub fn http() -> Http {
     Http {
+        http: HttpVersion::One,
         keep_alive: true,
         batch: true,
         interval: None,

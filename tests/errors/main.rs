@@ -3,9 +3,11 @@
 
 mod authority;
 mod brokers;
+mod deflate;
 mod good;
 mod harness;
 mod http;
+mod http2;
 mod hub;
 mod identity;
 mod requests;

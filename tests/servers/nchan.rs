@@ -90,6 +90,44 @@ fn every_way_to_hear_a_channel_delivers_what_nginx_counted() {
 }
 
 #[test]
+fn every_way_that_is_of_http_is_heard_by_http_2() {
+    let Some(server) = Server::start("nchan") else { return };
+    let arms = r#"
+[dialect.nchan]
+publish = "/pub/{room}"
+
+[transports.sse]
+http = 2
+[transports.http-streaming]
+http = 2
+[transports.long-polling]
+http = 2
+[transports.multipart]
+transport = "long-polling"
+http = 2
+[transports.short-polling]
+interval = "20ms"
+http = 2
+
+[target.urls]
+sse = "http://127.0.0.1:PORT2/sse/{room}"
+http-streaming = "http://127.0.0.1:PORT2/raw/{room}"
+long-polling = "http://127.0.0.1:PORT2/lp/{room}"
+multipart = "http://127.0.0.1:PORT2/lpm/{room}"
+short-polling = "http://127.0.0.1:PORT2/poll/{room}"
+"#;
+    let ran = server.run(&chat(arms), &["-q"]).well();
+    let mut sent = 0;
+    for (arm, outcome) in ran.outcomes() {
+        let counters = whole(&ran, &arm);
+        assert_eq!(counters.expected, counters.sent * 5, "{arm}");
+        assert_eq!(outcome.traffic.connections, 20, "{arm}: what a session hears and says goes over one");
+        sent += counters.sent;
+    }
+    assert_eq!(published(&server), sent);
+}
+
+#[test]
 fn one_url_serves_every_transport_by_its_headers() {
     let Some(server) = Server::start("nchan") else { return };
     let arms = r#"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# nginx with the nchan module. Usage: nchan.sh install | installed | start PORT FOLDER
+# nginx with the nchan module. Usage: nchan.sh install | installed | start PORT FOLDER [PORT2], where PORT2 speaks HTTP/2
 set -euo pipefail
 
 MODULE=/usr/lib/nginx/modules/ngx_nchan_module.so
@@ -21,8 +21,9 @@ install() {
 
 # A channel for each name, and a URL for each way to hear it; /pub/NAME publishes. WORKERS: nginx's processes (1).
 start() {
-  local port=$1 folder
+  local port=$1 folder two=
   folder=$(cd "$2" && pwd)
+  [ -z "${3:-}" ] || two="listen 127.0.0.1:$3 http2 backlog=4096;"
   # A worker that isn't root's has to get at its files.
   chmod 755 "$folder"
   cat >"$folder/nginx.conf" <<CONF
@@ -39,7 +40,7 @@ http {
   client_body_buffer_size 64k; client_max_body_size 1m;
   nchan_message_buffer_length 1000; nchan_message_timeout 60s; nchan_subscriber_timeout 25s;
   server {
-    listen 127.0.0.1:$port backlog=4096;
+    listen 127.0.0.1:$port backlog=4096; $two
     location = /status { nchan_stub_status; }
     location ~ ^/pub/([\w-]+)\$ { nchan_publisher http; nchan_channel_id \$1; }
     location ~ ^/ws/([\w-]+)\$ { nchan_pubsub websocket; nchan_channel_id \$1; $NEWEST }
@@ -70,6 +71,6 @@ CONF
 case ${1:-} in
   install) install ;;
   installed) installed ;;
-  start) start "$2" "$3" ;;
-  *) echo "usage: $0 install | installed | start PORT FOLDER" >&2; exit 2 ;;
+  start) start "$2" "$3" "${4:-}" ;;
+  *) echo "usage: $0 install | installed | start PORT FOLDER [PORT2]" >&2; exit 2 ;;
 esac

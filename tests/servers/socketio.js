@@ -1,4 +1,4 @@
-// A server as a Socket.IO application has one: rooms, echo with acknowledgement, and its own counters at /counters.
+// A server as a Socket.IO application has one: rooms, echo with acknowledgement, and its own counters at /counters. At a second port it speaks HTTP/2.
 //
 // `/` takes everyone, `/guarded` those who know the password, `/brief` sends everyone away after half a second.
 const seen = { opened: 0, upgraded: 0, joined: 0, echoed: 0, said: 0, heartbeats: 0, closed: {} };
@@ -56,3 +56,8 @@ brief.on("connection", (socket) => setTimeout(() => socket.disconnect(true), 500
 
 http.keepAliveTimeout = 75000;
 http.listen(Number(process.argv[2]), "127.0.0.1", 4096);
+if (process.argv[3]) {
+  const two = require("http2").createServer();
+  io.attach(two);
+  two.listen(Number(process.argv[3]), "127.0.0.1", 4096);
+}

@@ -108,6 +108,21 @@ fn rooms_are_heard_in_and_publishes_acknowledged_over_every_transport_while_the_
 }
 
 #[test]
+fn a_session_that_polls_by_http_2_has_one_connection() {
+    let Some(server) = Server::start("socketio") else { return };
+    let arm = "[target.urls]\nlong-polling = \"http://127.0.0.1:PORT2/\"\n[transports.long-polling]\nhttp = 2\n";
+    let document = server.run(&format!("{CHAT}{arm}"), &[]).well().document();
+    all_well(&document);
+    let outcome = &cell(&document, "long-polling").trials[0].outcome;
+    assert_eq!(outcome.acknowledgements.matched, outcome.acknowledgements.asked);
+    assert_eq!(outcome.traffic.connections, 20);
+    let (ours, kernel) = (outcome.traffic.counted(), outcome.traffic.kernel.unwrap());
+    assert_eq!((ours.sent, ours.received), (kernel.sent, kernel.received));
+    let seen = seen(&server);
+    assert_eq!((&seen["joined"], &seen["said"]), (&20.into(), &(outcome.warmup.sent + outcome.measure.sent).into()));
+}
+
+#[test]
 fn an_acknowledgement_answers_an_echo() {
     let Some(server) = Server::start("socketio") else { return };
     let document = server.run(&format!("{ECHO}{BY_ACK}{EVERY_ARM}"), &[]).well().document();

@@ -17,10 +17,10 @@ install)
     ;;
 start)
     cd "$3"
-    NODE_PATH=$cache/node_modules exec node "$here/socketio.js" "$2"
+    NODE_PATH=$cache/node_modules exec node "$here/socketio.js" "$2" "${4:-}"
     ;;
 *)
-    echo "usage: $0 install | installed | start PORT FOLDER" >&2
+    echo "usage: $0 install | installed | start PORT FOLDER [PORT2]" >&2
     exit 2
     ;;
 esac

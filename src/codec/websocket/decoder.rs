@@ -1,6 +1,7 @@
 //! Bytes → messages and control frames.
 
 use super::close::read_close;
+use super::deflate::Inflater;
 use super::head::{Control, Head, Kind};
 use super::mask::{self, Mask};
 use super::{Arrival, Role, Violation};
@@ -25,6 +26,7 @@ pub struct Decoder {
     /// A Close or a violation came: what follows is discarded (§1.4, §7.1.7).
     over: bool,
     half_read: Option<Box<HalfRead>>,
+    inflater: Inflater,
 }
 
 /// What is kept from one read to the next.
@@ -40,6 +42,7 @@ struct HalfRead {
 #[derive(Debug)]
 struct Message {
     format: Format,
+    compressed: bool,
     bytes: Vec<u8>,
     /// Length of the part of a text's `bytes` that is whole characters.
     characters: usize,
@@ -57,7 +60,17 @@ type Taken = (usize, ControlFlow<()>);
 impl Decoder {
     /// `role`: of this end.
     pub fn new(role: Role) -> Decoder {
-        Decoder { role, over: false, half_read: None }
+        Decoder { role, over: false, half_read: None, inflater: Inflater::default() }
+    }
+
+    /// Takes compressed messages as well.
+    pub fn inflating(self, inflater: Inflater) -> Decoder {
+        Decoder { inflater, ..self }
+    }
+
+    /// What compression took off all payloads together, bytes.
+    pub fn saved(&self) -> u64 {
+        self.inflater.saved()
     }
 
     /// Takes what was read, in cuts of any size; what it brings goes to `on` in order. Returns how many of the bytes were
@@ -93,7 +106,7 @@ impl Decoder {
             Some(half) => match &mut half.message {
                 Some(message) if message.left > 0 => {
                     let taken = message.extend(bytes)?;
-                    Ok((taken, self.settle(on)))
+                    Ok((taken, self.settle(on)?))
                 }
                 _ if half.start.is_empty() => self.frame(bytes, on),
                 _ => self.complete(bytes, on),
@@ -107,7 +120,7 @@ impl Decoder {
     where
         F: FnMut(Arrival) -> ControlFlow<()>,
     {
-        let Some(head) = Head::read(bytes, self.role)? else { return Ok(self.keep(bytes)) };
+        let Some(head) = Head::read(bytes, self.role, self.inflater.is_on())? else { return Ok(self.keep(bytes)) };
         let end = head.size + head.len;
         let is_whole = end <= bytes.len();
         match head.kind {
@@ -118,6 +131,9 @@ impl Decoder {
                 if let Some(mask) = head.mask {
                     mask::apply(mask, payload);
                 }
+                if head.compressed {
+                    return Ok((end, self.inflate(format, payload, on)?));
+                }
                 if format == Format::Text && std::str::from_utf8(payload).is_err() {
                     return Err(Violation::NotUtf8);
                 }
@@ -125,7 +141,7 @@ impl Decoder {
             }
             Kind::Message(_) | Kind::Continuation => {
                 let taken = self.open(&head)?.extend(&bytes[head.size..])?;
-                Ok((head.size + taken, self.settle(on)))
+                Ok((head.size + taken, self.settle(on)?))
             }
         }
     }
@@ -145,7 +161,7 @@ impl Decoder {
         let mut start = std::mem::take(&mut self.half_read.get_or_insert_default().start);
         for (at, byte) in bytes.iter().enumerate() {
             start.push(*byte);
-            let Some(head) = Head::read(&start, self.role)? else { continue };
+            let Some(head) = Head::read(&start, self.role, self.inflater.is_on())? else { continue };
             match head.kind {
                 Kind::Control(_) if start.len() < head.size + head.len => {}
                 Kind::Control(control) => {
@@ -154,7 +170,7 @@ impl Decoder {
                 }
                 Kind::Message(_) | Kind::Continuation => {
                     let taken = self.open(&head)?.extend(&bytes[at + 1..])?;
-                    return Ok((at + 1 + taken, self.settle(on)));
+                    return Ok((at + 1 + taken, self.settle(on)?));
                 }
             }
         }
@@ -196,7 +212,7 @@ impl Decoder {
             Kind::Message(_) if begun.is_some() => {
                 return Err(Violation::protocol("a new message inside a fragmented one"));
             }
-            Kind::Message(format) => begun.insert(Message::new(format)),
+            Kind::Message(format) => begun.insert(Message::new(format, head.compressed)),
             _ => begun.as_mut().ok_or(Violation::protocol("a continuation of nothing"))?,
         };
         if head.len > MAX_MESSAGE - message.bytes.len() {
@@ -207,16 +223,32 @@ impl Decoder {
     }
 
     /// Hands on the message that has begun, if it is whole.
-    fn settle<F>(&mut self, on: &mut F) -> ControlFlow<()>
+    fn settle<F>(&mut self, on: &mut F) -> Result<ControlFlow<()>, Violation>
     where
         F: FnMut(Arrival) -> ControlFlow<()>,
     {
-        let Some(half) = &mut self.half_read else { return ControlFlow::Continue(()) };
+        let Some(half) = &mut self.half_read else { return Ok(ControlFlow::Continue(())) };
         let Some(message) = half.message.take_if(|message| message.is_whole()) else {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         };
         self.let_go();
-        on(Arrival::Message(message.format, Cow::Owned(message.bytes)))
+        match message.compressed {
+            true => self.inflate(message.format, &message.bytes, on),
+            false => Ok(on(Arrival::Message(message.format, Cow::Owned(message.bytes)))),
+        }
+    }
+
+    /// Hands on what a compressed message carries.
+    #[cold]
+    fn inflate<F>(&mut self, format: Format, bytes: &[u8], on: &mut F) -> Result<ControlFlow<()>, Violation>
+    where
+        F: FnMut(Arrival) -> ControlFlow<()>,
+    {
+        let payload = self.inflater.message(bytes)?;
+        match format {
+            Format::Text if std::str::from_utf8(&payload).is_err() => Err(Violation::NotUtf8),
+            _ => Ok(on(Arrival::Message(format, Cow::Owned(payload)))),
+        }
     }
 
     /// Gives back what is kept for nothing.
@@ -225,13 +257,14 @@ impl Decoder {
     }
 
     fn end(&mut self) {
-        *self = Decoder { over: true, ..Decoder::new(self.role) };
+        self.over = true;
+        self.half_read = None;
     }
 }
 
 impl Message {
-    fn new(format: Format) -> Message {
-        Message { format, bytes: Vec::new(), characters: 0, left: 0, mask: None, fin: false }
+    fn new(format: Format, compressed: bool) -> Message {
+        Message { format, compressed, bytes: Vec::new(), characters: 0, left: 0, mask: None, fin: false }
     }
 
     fn is_whole(&self) -> bool {
@@ -252,7 +285,7 @@ impl Message {
             None => self.bytes.extend_from_slice(&bytes[..n]),
         }
         self.left -= n;
-        if self.format == Format::Text {
+        if self.format == Format::Text && !self.compressed {
             self.check_characters()?;
         }
         Ok(n)
@@ -296,7 +329,7 @@ mod tests {
 
     #[test]
     fn an_idle_decoder_is_small_and_keeps_nothing() {
-        assert_eq!(size_of::<Decoder>(), 16);
+        assert_eq!(size_of::<Decoder>(), 24);
         let mut decoder = Decoder::new(Role::Client);
         assert_eq!(push(&mut decoder, b"\x82\x7F\0\0\0\0\0\x0F\0\0"), Ok(vec![]));
         for _ in 0..14 {

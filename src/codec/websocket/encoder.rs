@@ -1,6 +1,7 @@
 //! Messages and control frames → bytes.
 
-use super::head::{Control, Head, Kind};
+use super::deflate::Deflater;
+use super::head::{COMPRESSED, Control, Head, Kind};
 use super::{LARGEST_CONTROL, Role, mask};
 use crate::catalog::Format;
 use rand::Rng as _;
@@ -37,6 +38,24 @@ impl Encoder {
             rest = more;
         }
         self.frame(kind, true, rest, out);
+    }
+
+    /// As [`message`](Self::message), compressed by `deflater` if that compresses at all.
+    pub fn deflated(
+        &mut self,
+        deflater: &mut Deflater,
+        format: Format,
+        payload: &[u8],
+        fragment: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let (mut carrier, begun) = (Vec::new(), out.len());
+        if deflater.message(payload, &mut carrier) {
+            self.message(format, &carrier, fragment, out);
+            out[begun] |= COMPRESSED;
+        } else {
+            self.message(format, payload, fragment, out);
+        }
     }
 
     /// Appends a Ping; `payload` of at most [`LARGEST_CONTROL`] bytes.

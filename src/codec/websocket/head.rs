@@ -7,6 +7,8 @@ use crate::codec::MAX_MESSAGE;
 
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+/// The first reserved bit: where compression was agreed on, that of a message that is compressed (RFC 7692 §6).
+pub(super) const COMPRESSED: u8 = 0x40;
 const MASKED: u8 = 0x80;
 /// Length codes behind which the length stands in two and in eight bytes.
 const IN_TWO: u8 = 126;
@@ -32,6 +34,8 @@ pub(super) enum Control {
 pub(super) struct Head {
     pub kind: Kind,
     pub fin: bool,
+    /// The message that begins here is compressed.
+    pub compressed: bool,
     pub mask: Option<Mask>,
     /// Of the payload, bytes.
     pub len: usize,
@@ -66,14 +70,20 @@ impl Kind {
 
 impl Head {
     /// Reads the head that `bytes` begin with, and refuses it as soon as it is seen to break the rules; `None`: not whole
-    /// yet. `role`: of this end. A length need not be written in as few bytes as it could be.
+    /// yet. `role`: of this end; `inflates`: it may be sent compressed messages. A length need not be written in as few bytes
+    /// as it could be.
     #[inline]
-    pub fn read(bytes: &[u8], role: Role) -> Result<Option<Head>, Violation> {
+    pub fn read(bytes: &[u8], role: Role, inflates: bool) -> Result<Option<Head>, Violation> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        if first & RESERVED != 0 {
+        let allowed = if inflates { COMPRESSED } else { 0 };
+        if first & RESERVED & !allowed != 0 {
             return Err(Violation::protocol("a frame with a reserved bit"));
         }
         let kind = Kind::of(first & 0x0F)?;
+        let compressed = first & COMPRESSED != 0;
+        if compressed && !matches!(kind, Kind::Message(_)) {
+            return Err(Violation::protocol("a frame that can't begin a compressed message"));
+        }
         let fin = first & FIN != 0;
         let is_control = matches!(kind, Kind::Control(_));
         if is_control && !fin {
@@ -104,10 +114,10 @@ impl Head {
             return Err(Violation::TooLarge);
         }
         if !is_masked {
-            return Ok(Some(Head { kind, fin, mask: None, len, size }));
+            return Ok(Some(Head { kind, fin, compressed, mask: None, len, size }));
         }
         let Some(mask) = bytes[size..].first_chunk() else { return Ok(None) };
-        Ok(Some(Head { kind, fin, mask: Some(*mask), len, size: size + mask.len() }))
+        Ok(Some(Head { kind, fin, compressed, mask: Some(*mask), len, size: size + mask.len() }))
     }
 
     /// Appends the head of a frame.

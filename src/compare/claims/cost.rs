@@ -45,6 +45,10 @@ fn websocket_framing(cell: &Cell) -> Option<String> {
         126..=65_535 => 4,
         _ => 10,
     };
+    // Another framing lies below, or payloads have other lengths on their way.
+    if cell.settings.iter().any(|(key, _)| matches!(key.as_str(), "http" | "deflate")) {
+        return None;
+    }
     let (small, large) = (header(cell.load.payload.0), header(cell.load.payload.1));
     if small != large {
         return None;
@@ -69,8 +73,11 @@ pub fn connections(sides: &Sides) -> Option<Judged> {
     let per_thousand = |t: &Trial| per_message(t, |t| t.connections).map(|n| n * 1000.0);
     let each = |cell| value_of(cell, "connections per client", Unit::Count, per_session);
     let (websocket, polling) = (each(sides.websocket)?, each(sides.polling)?);
-    let keeps_alive = !sides.polling.settings.iter().any(|(k, v)| k == "keep-alive" && v == "no");
-    let (prediction, against) = if keeps_alive {
+    let is_set = |key: &str, value: &str| sides.polling.settings.iter().any(|(k, v)| k == key && v == value);
+    let (prediction, against) = if is_set("http", "2") {
+        let limit = format!("by HTTP/2 {} has one as well: its requests are streams of it", sides.polling.arm);
+        ("WebSocket 1; HTTP/2 1", vec![limit])
+    } else if !is_set("keep-alive", "no") {
         let limit = format!(
             "with keep-alive {} opens {} per client and then no more, however many messages follow",
             sides.polling.arm,
@@ -112,6 +119,9 @@ mod tests {
         cell.load.payload = (126, 128);
         assert!(websocket_framing(cell).unwrap().contains("4.80 B"));
         cell.load.payload = (32, 128);
+        assert_eq!(websocket_framing(cell), None);
+        cell.load.payload = (32, 125);
+        cell.settings.push(("http".to_owned(), "2".to_owned()));
         assert_eq!(websocket_framing(cell), None);
     }
 }

@@ -5,6 +5,7 @@ use crate::measure::Handshakes;
 use crate::result::{BytesPerMessage, Cell, CellSummary, Quantiles, Reached};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Serialize)]
 pub struct ArmView {
@@ -65,7 +66,12 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
     let summary = cell.summary();
     let mut what = vec![cell.transport.clone()];
     what.extend(cell.engine.clone());
-    what.extend(cell.settings.iter().map(|(key, value)| format!("{key} {value}")));
+    let told_already = |key: &str| key == "engine" && cell.engine.is_some();
+    what.extend(
+        cell.settings.iter().filter(|(key, _)| !told_already(key)).map(|(key, value)| format!("{key} {value}")),
+    );
+    let agreed: BTreeSet<&String> = cell.trials.iter().flat_map(|trial| trial.outcome.agreed.keys()).collect();
+    what.extend(agreed.into_iter().map(|agreed| format!("agreed {agreed}")));
     if cell.target != "embedded" {
         what.push(cell.target.clone());
     }
@@ -73,7 +79,8 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         what.push("closed arrival".to_owned());
     }
     let each = |value: Option<f64>, show: fn(f64) -> String| value.map_or(DASH.to_owned(), show);
-    let BytesPerMessage { payload, framing, wire } = summary.bytes_per_message;
+    let BytesPerMessage { payload, framing, saved, wire } = summary.bytes_per_message;
+    let saved = saved.map_or(String::new(), |saved| format!(" (− {} by compression)", three_digits(saved)));
     ArmView {
         arm: cell.arm.clone(),
         what: what.join(", "),
@@ -88,7 +95,7 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         skipped: skipped(&summary),
         counts: counts(&summary),
         errors: summary.errors.clone().into_iter().collect(),
-        bytes: [payload, framing, wire].map(|b| each(b, three_digits)),
+        bytes: [each(payload, three_digits) + &saved, each(framing, three_digits), each(wire, three_digits)],
         connections: each(summary.connections_per_session, three_digits),
         cpu: [summary.cpu_us_per_message.generator, summary.cpu_us_per_message.target].map(|v| each(v, three_digits)),
         memory: memory(&summary),

@@ -9,6 +9,7 @@ use serde::Serialize;
 mod arm;
 mod capacity;
 mod claims;
+mod connecting;
 pub(super) mod facts;
 mod findings;
 
@@ -19,6 +20,7 @@ use findings::findings;
 pub use arm::{ArmView, Percentiles};
 pub use capacity::{CapacityRow, CapacityView, LoadRow};
 pub use claims::ClaimView;
+pub use connecting::Connecting;
 pub use findings::FindingView;
 
 /// Stands for a figure that too few samples support, or that doesn't exist.
@@ -35,6 +37,8 @@ pub struct View {
     /// What no response time can beat, by host.
     pub floors: Vec<String>,
     pub arms: Vec<ArmView>,
+    /// How long connecting took and how many bytes, a row for each arm; nothing where nobody connected.
+    pub connecting: Option<Connecting>,
     /// Of a search for capacity; then every arm above is one at a load.
     pub capacity: Option<CapacityView>,
     pub omitted: Vec<(String, String)>,
@@ -92,6 +96,7 @@ impl View {
             reference: comparison.as_ref().map(|c| c.reference.clone()),
             floors: document.floors_in_words(),
             arms: arms.collect(),
+            connecting: Connecting::of(document),
             capacity: document.capacity.as_ref().map(|capacity| CapacityView::of(document, capacity, &inks)),
             omitted: document.omitted.iter().map(|o| (o.arm.clone(), o.reason.clone())).collect(),
             thresholds: thresholds::check(document).iter().map(ThresholdView::of).collect(),
@@ -144,7 +149,7 @@ fn notices(document: &Document) -> Vec<String> {
     if let Some(delay) = document.cells.iter().map(|c| c.load.delay).max().filter(|d| *d > 0) {
         notices.push(format!(
             "Emulated network: the embedded target holds every message for {} in each direction and charges one round \
-             trip for a connect. These are not the latencies of a real network.",
+             trip for a connect, which shows in the phase after TCP. These are not the latencies of a real network.",
             show_nanos(delay as f64)
         ));
     }

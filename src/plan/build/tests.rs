@@ -54,6 +54,17 @@ fn defaults_are_filled_in() {
 }
 
 #[test]
+fn by_http_2_a_session_takes_one_socket_and_a_websocket_a_library() {
+    let arms = "[transports.sse]\nhttp = 2\n[transports.websocket]\nhttp = 2\n[transports.long-polling]\nhttp = 1";
+    let plan = plain(&format!("{ECHO}{arms}"));
+    let sockets: Vec<u64> = plan.cells.iter().map(|cell| cell.transport.sockets_per_session()).collect();
+    assert_eq!(sockets, [1, 1, 2]);
+    assert_eq!(plan.cells[1].transport.engine(), Some(Engine::Fastwebsockets));
+    assert_eq!(plan.cells[0].transport.settings(), [("http".to_owned(), "2".to_owned())]);
+    assert_eq!(plan.cells[2].transport.settings(), []);
+}
+
+#[test]
 fn plain_requests_post_and_speak_the_targets_dialect_or_none() {
     let plan = plain(&format!("{ECHO}[transports.http]\n[transports.get]\ntransport = \"http\"\nmethod = \"GET\""));
     let of = |at: usize| match &plan.cells[at].transport {

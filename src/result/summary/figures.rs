@@ -231,11 +231,22 @@ impl CountersOfCell {
 }
 
 impl BytesPerMessage {
+    /// Payload as it travelled: compressed where that was asked for.
+    pub fn carried(&self) -> Option<f64> {
+        self.payload.map(|payload| payload - self.saved.unwrap_or(0.0))
+    }
+
+    /// Everything above TCP or UDP.
+    pub fn above_tcp(&self) -> Option<f64> {
+        self.carried().zip(self.framing).map(|(carried, framing)| carried + framing)
+    }
+
     fn of(volume: &Volume, wire_complete: bool) -> BytesPerMessage {
         let each = |bytes: u64| ratio(bytes as f64, volume.messages as f64);
         BytesPerMessage {
             payload: each(volume.payload),
             framing: each(volume.framing),
+            saved: each(volume.saved).filter(|_| volume.saved > 0),
             wire: each(volume.wire).filter(|_| wire_complete),
         }
     }
@@ -407,7 +418,7 @@ mod tests {
 
     #[test]
     fn bytes_are_shared_out_over_what_was_delivered_in_all_phases() {
-        let volume = |messages, payload, framing, wire| Volume { messages, payload, framing, wire };
+        let volume = |messages, payload, framing, wire| Volume { messages, payload, framing, saved: 0, wire };
         let mut cell = testing::document().cells[0].clone();
         cell.trials.truncate(1);
         let outcome = &mut cell.trials[0].outcome;
@@ -421,7 +432,7 @@ mod tests {
             ..Traffic::default()
         };
         let summary = cell.summary();
-        let expected = BytesPerMessage { payload: Some(38.4), framing: Some(3.2), wire: Some(168.0) };
+        let expected = BytesPerMessage { payload: Some(38.4), framing: Some(3.2), saved: None, wire: Some(168.0) };
         assert_eq!(summary.bytes_per_message, expected);
         assert_eq!(summary.bytes_sent_per_message.framing, Some(6.0));
         assert_eq!(summary.bytes_received_per_message.framing, Some(2.0));

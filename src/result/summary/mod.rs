@@ -149,6 +149,9 @@ pub struct Polls {
 pub struct BytesPerMessage {
     pub payload: Option<f64>,
     pub framing: Option<f64>,
+    /// What compression took off the payload; absent where nothing was compressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<f64>,
     /// From the IP header up; `null` unless every connection's bytes are known.
     pub wire: Option<f64>,
 }

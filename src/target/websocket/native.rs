@@ -1,8 +1,9 @@
 //! The engine of our own: `codec::websocket` on the reactor.
 
-use super::{accept, keep_alive};
+use super::{Accepted, accept, keep_alive};
 use crate::codec::CodecError;
 use crate::codec::upgrade::{self, Request};
+use crate::codec::websocket::deflate::{Agreed, Deflater};
 use crate::codec::websocket::{Arrival, Decoder, Encoder, Role};
 use crate::target::direct::{Direct, Heard, Protocol};
 use crate::target::joining::{Entrant, Face};
@@ -10,7 +11,7 @@ use crate::target::outbox::Message;
 use crate::target::outlet::Encode;
 use crate::target::shared::Chunk;
 use bytes::Bytes;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -29,9 +30,9 @@ impl Face for Websocket {
 
     fn enter(entrant: Entrant, asked: Self::Asked) {
         let core = entrant.shared.core.clone();
-        let codec = (Decoder::new(Role::Server), Writer::default());
         match accept(&core, asked) {
-            Ok((place, answer)) => {
+            Ok(Accepted { place, answer, deflate }) => {
+                let codec = codec(deflate);
                 let closing = place.is_to_close();
                 let session = Direct::join(entrant, place, codec, answer.into());
                 if !closing {
@@ -39,7 +40,7 @@ impl Face for Websocket {
                     keep_alive(&core, move |frame| session.upgrade()?.send_unasked(frame));
                 }
             }
-            Err(answer) => Direct::refuse(entrant, codec, answer.into()),
+            Err(answer) => Direct::refuse(entrant, codec(None), answer.into()),
         }
     }
 }
@@ -58,34 +59,42 @@ impl Protocol for Decoder {
                 }
                 Arrival::Ping(payload) => session.answered(written(|encoder, out| encoder.pong(payload, out))),
                 Arrival::Pong(_) => {}
-                Arrival::Close(code) => heard = session.encoder().owed(code),
+                Arrival::Close(code) => heard = Heard::Ends(session.encoder().owed(code)),
             }
             ControlFlow::Continue(())
         });
         match pushed {
             Ok(_) => heard,
-            Err(violation) => session.encoder().owed(Some(violation.close_code())),
+            Err(violation) => Heard::Ends(session.encoder().owed(Some(violation.close_code()))),
         }
     }
+}
+
+/// What reads and writes a session's messages, compressed if that was agreed on.
+fn codec(deflate: Option<Agreed>) -> (Decoder, Writer) {
+    let (deflater, inflater) = deflate.map(Agreed::for_server).unwrap_or_default();
+    let writer = Writer { deflater: RefCell::new(deflater), ..Writer::default() };
+    (Decoder::new(Role::Server).inflating(inflater), writer)
 }
 
 /// Writes frames, and knows whether the one Close that a session sends is written.
 #[derive(Default)]
 pub struct Writer {
     close_sent: Cell<bool>,
+    deflater: RefCell<Deflater>,
 }
 
 impl Writer {
     /// The answer to a client's last word, unless that is itself the answer to ours.
-    fn owed(&self, code: Option<u16>) -> Heard {
+    pub(super) fn owed(&self, code: Option<u16>) -> Option<Bytes> {
         let answered = self.close_sent.replace(true);
-        Heard::Ends((!answered).then(|| written(|encoder, out| encoder.close(code, out))))
+        (!answered).then(|| written(|encoder, out| encoder.close(code, out)))
     }
 }
 
 impl Encode for Writer {
     fn message(&self, message: &Message, out: &mut Vec<u8>) {
-        encoder().message(message.format, &message.payload, usize::MAX, out);
+        encoder().deflated(&mut self.deflater.borrow_mut(), message.format, &message.payload, usize::MAX, out);
     }
 
     fn close(&self, code: u16, out: &mut Vec<u8>) -> ControlFlow<()> {
@@ -101,7 +110,7 @@ fn encoder() -> Encoder {
     Encoder::new(Role::Server)
 }
 
-fn written(write: impl FnOnce(&mut Encoder, &mut Vec<u8>)) -> Bytes {
+pub(super) fn written(write: impl FnOnce(&mut Encoder, &mut Vec<u8>)) -> Bytes {
     let mut out = Vec::new();
     write(&mut encoder(), &mut out);
     out.into()

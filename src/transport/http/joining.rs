@@ -5,7 +5,6 @@ use super::{Face, usable};
 use crate::clock::now;
 use crate::codec::body::{Body, Cut};
 use crate::dialect::Ask;
-use crate::transport::counted::Counted;
 use crate::transport::joining::Notes;
 use crate::transport::session::Session;
 use crate::transport::{ErrorClass, Failure};
@@ -57,9 +56,9 @@ impl<'a> Joining<'a> {
     pub async fn by_streaming(mut self, check: fn(&Head, Cut) -> Result<(), Failure>) -> Result<(Lane, Body), Failure> {
         let ask = self.face.borrow_mut().join();
         let ask = ask.unwrap_or_else(|| self.face.borrow_mut().poll());
-        self.lane.stream().inspect(|stream| stream.watch_head());
+        self.lane.watch_head();
         let head = self.lane.ask(&ask).await.map_err(|lost| lost.failure)?;
-        self.lane.stream().inspect(|stream| stream.joined(stream.head_len()));
+        self.lane.joined();
         let cut = self.understood(&head)?;
         check(&head, cut)?;
         let mut body = Body::new(cut);
@@ -80,10 +79,10 @@ impl<'a> Joining<'a> {
     async fn ask(&mut self, ask: &Ask) -> Result<Cut, Failure> {
         self.was_asked = true;
         self.lane.ready().await?;
-        self.lane.stream().inspect(|stream| stream.watch_head());
+        self.lane.watch_head();
         let head = self.lane.ask(ask).await.map_err(|lost| lost.failure)?;
         if self.session.speech.talk().is_none() {
-            self.lane.stream().inspect(|stream| stream.joined(stream.head_len()));
+            self.lane.joined();
         }
         // A join that is answered well may hold what the dialect needs, however little that is.
         let is_of_use = self.session.speech.talk().is_none() && head.status.is_success();
@@ -129,12 +128,13 @@ impl<'a> Joining<'a> {
 
     /// All that passed was the handshake, if no request that joined has been that already.
     fn is_counted_from_here(&self) {
-        if self.session.speech.talk().is_some() {
-            self.posts.stream().inspect(Counted::joined_by_now);
-        } else if self.was_asked {
-            return;
+        let has_talked = self.session.speech.talk().is_some();
+        if has_talked {
+            self.posts.warmed_by_now();
         }
-        self.lane.stream().inspect(Counted::joined_by_now);
+        if has_talked || !self.was_asked {
+            self.lane.joined_by_now();
+        }
     }
 }
 

@@ -1,50 +1,65 @@
-//! One request at a time on one connection, which is opened when it is needed and kept where that is asked.
-//!
-//! The connection is driven by whoever waits for its answer, not by a task of its own: a message is in the sink's hands
-//! in the same turn of the scheduler in which it was read.
+//! One request at a time, on a connection of its own (`lane/one.rs`) or as a stream of the session's (`lane/two.rs`); the
+//! connection is opened when it is needed and kept where that is asked.
 
 use super::{Requests, header};
+use crate::catalog::HttpVersion;
 use crate::dialect::{self, Ask};
 use crate::transport::counted::Counted;
-use crate::transport::failure::class_of;
 use crate::transport::meter::Meter;
 use crate::transport::net::{Deadline, Runtime, dial};
+use crate::transport::trunk::{self, Trunk};
 use crate::transport::{ConnectPhases, ErrorClass, Failure};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::{HeaderMap, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use std::error::Error;
-use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::{Pin, pin};
+use hyper::{HeaderMap, Request, StatusCode, Uri};
+use one::One;
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
+use tokio::sync::Mutex;
+use two::Two;
 
-/// hyper's buffer would grow to 400 KiB for each connection, bytes.
-const MAX_BUFFER: usize = 16 * 1024;
-/// A body that nobody wants is read to its end up to this size, bytes; beyond it the connection is cheaper to replace.
+mod one;
+mod two;
+
+/// A body that nobody wants is read to its end up to this size, bytes; beyond it the connection is cheaper to replace, and
+/// the stream to reset.
 const MAX_DISCARDED: usize = 64 * 1024;
 
 pub(super) struct Lane {
     requests: Requests,
     meter: Rc<Meter>,
+    /// By HTTP/2: the session's connection.
+    shared: Shared,
     live: Option<Live>,
+    /// By HTTP/2: the request before this was turned away untouched.
+    was_turned_away: bool,
 }
 
-struct Live {
-    sender: SendRequest<Full<Bytes>>,
-    driver: Driver,
-    stream: Counted,
-    body: Option<Incoming>,
-    /// Has it carried a request already, or waited for one? The target may then close it at any moment.
-    is_used: bool,
+/// What requests go out on.
+enum Live {
+    One(Box<One>),
+    Two(Two),
 }
 
-/// The connection while it lasts: one that is over has to be dropped for its sender to hear of it.
-struct Driver(Option<Connection<TokioIo<Counted>, Full<Bytes>>>);
+/// Where the lanes of a session find its one connection of HTTP/2, once one of them has opened it.
+#[derive(Clone, Default)]
+pub(super) struct Shared(Rc<Mutex<Option<Trunk>>>);
+
+impl Shared {
+    /// Moves the connection on while nobody waits for it: pings are answered, and who is told to go hears of it.
+    pub async fn keep_moving(self) -> Infallible {
+        poll_fn(|cx| {
+            if let Ok(open) = self.0.try_lock()
+                && let Some(trunk) = &*open
+            {
+                let _whoever_asks_next_finds_out = trunk.poll(cx);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
 
 /// The head of an answer; its body follows by [`Lane::chunk`].
 pub(super) struct Head {
@@ -68,112 +83,173 @@ impl dialect::Headers for HeaderMap {
 /// A request without an answer.
 pub(super) struct Lost {
     pub failure: Failure,
-    /// Certainly nothing of it was written.
+    /// Certainly nothing of it was written, or at least done (RFC 9113 §8.7).
     pub is_unsent: bool,
-    /// It was lost on a connection that had been used before: the target may have closed it in good faith.
+    /// It was lost on a connection that had been used before, which the target may have closed in good faith; by HTTP/2 only
+    /// where nothing was done about it.
     pub was_reused: bool,
 }
 
+impl Lost {
+    /// It could not even be asked.
+    fn unsent(failure: Failure) -> Lost {
+        Lost { failure, is_unsent: true, was_reused: false }
+    }
+}
+
 impl Lane {
-    pub fn new(requests: Requests, meter: Rc<Meter>) -> Lane {
-        Lane { requests, meter, live: None }
+    pub fn new(requests: Requests, meter: Rc<Meter>, shared: Shared) -> Lane {
+        Lane { requests, meter, shared, live: None, was_turned_away: false }
     }
 
-    /// Opens the connection; how long that took.
+    /// Opens the connection, unless the session's is there already; how long that took.
     pub async fn connect(&mut self, deadline: Deadline) -> Result<ConnectPhases, Failure> {
+        match self.requests.http {
+            HttpVersion::One => {
+                let (stream, phases) = self.dial(deadline).await?;
+                self.live = Some(Live::One(Box::new(One::open(stream).await?)));
+                Ok(phases)
+            }
+            HttpVersion::Two => {
+                let shared = self.shared.clone();
+                // Held over the connect, so that two lanes don't open two.
+                let mut open = shared.0.lock().await;
+                let mut phases = ConnectPhases::default();
+                let trunk = match &*open {
+                    Some(trunk) if trunk.ready().await.is_ok() && !trunk.is_over() => trunk.clone(),
+                    _ => {
+                        *open = None;
+                        let stream;
+                        (stream, phases) = self.dial(deadline).await?;
+                        open.insert(Trunk::open(stream).await?).clone()
+                    }
+                };
+                self.live = Some(Live::Two(Two::new(trunk)));
+                Ok(phases)
+            }
+        }
+    }
+
+    async fn dial(&self, deadline: Deadline) -> Result<(Counted, ConnectPhases), Failure> {
         let dialed = dial(&Runtime, &self.requests.endpoint, self.requests.nodelay, deadline).await?;
-        let stream = Counted::new(dialed.io, self.meter.clone());
-        let io = TokioIo::new(stream.clone());
-        let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await.map_err(classify)?;
-        let driver = Driver(Some(connection));
-        self.live = Some(Live { sender, driver, stream, body: None, is_used: false });
-        Ok(ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() })
+        if self.requests.http == HttpVersion::Two {
+            trunk::agreed(&dialed.io)?;
+        }
+        let phases = ConnectPhases { tcp: Some(dialed.tcp), tls: dialed.tls, ..ConnectPhases::default() };
+        Ok((Counted::new(dialed.io, self.meter.clone()), phases))
     }
 
     /// Opens the connection before there is a request. The target may close it again at any moment, as one that has
     /// been used: what finds it closed then is tried again on a new one.
     pub async fn warm(&mut self, deadline: Deadline) -> Result<(), Failure> {
         self.connect(deadline).await?;
-        if let Some(live) = &mut self.live {
-            live.is_used = true;
+        if let Some(Live::One(one)) = &mut self.live {
+            one.is_used = true;
         }
         Ok(())
     }
 
-    /// The connection as it counts, if there is one.
-    pub fn stream(&self) -> Option<Counted> {
-        self.live.as_ref().map(|live| live.stream.clone())
+    /// From now on, looks for the end of the answer's head. By HTTP/2 that has been done since the connection was opened.
+    pub fn watch_head(&self) {
+        if let Some(Live::One(one)) = &self.live {
+            one.stream.watch_head();
+        }
+    }
+
+    /// The session is joined by the head that was watched: what came before and with it was its handshake.
+    pub fn joined(&self) {
+        self.stream().inspect(|stream| stream.joined(stream.head_len()));
+    }
+
+    /// The session is joined by all that was said and heard so far.
+    pub fn joined_by_now(&self) {
+        self.stream().inspect(|stream| stream.joined_by_now());
+    }
+
+    /// As [`joined_by_now`](Self::joined_by_now), of a connection that no other lane counts: by HTTP/2 there is none.
+    pub fn warmed_by_now(&self) {
+        if self.requests.http == HttpVersion::One {
+            self.joined_by_now();
+        }
+    }
+
+    fn stream(&self) -> Option<&Counted> {
+        match self.live.as_ref()? {
+            Live::One(one) => Some(&one.stream),
+            Live::Two(two) => Some(two.bytes()),
+        }
     }
 
     /// Waits for a connection that can take a request: the one there is, if the target hasn't closed it, or a new one.
     pub async fn ready(&mut self) -> Result<(), Failure> {
-        if let Some(live) = &mut self.live {
-            live.body = None;
-            let ready = live.driver.drive(live.sender.ready()).await;
-            if ready.is_ok() && live.driver.0.is_some() {
-                return Ok(());
-            }
-            self.live = None;
+        let is_ready = match &mut self.live {
+            None => false,
+            Some(Live::One(one)) => one.is_ready().await,
+            Some(Live::Two(two)) => two.is_ready().await,
+        };
+        if is_ready {
+            return Ok(());
         }
+        self.live = None;
         let deadline = Deadline::after(self.requests.endpoint.connect_timeout);
         self.connect(deadline).await.map(|_| ())
     }
 
     /// Sends a request on the connection that [`ready`](Self::ready) found, and waits for the head of its answer.
     pub async fn ask(&mut self, ask: &Ask) -> Result<Head, Lost> {
-        let unsent = |detail: String| Lost {
-            failure: Failure::new(ErrorClass::HttpProtocol, detail),
-            is_unsent: true,
-            was_reused: false,
+        let request = self.request(ask).map_err(Lost::unsent)?;
+        let asked = match &mut self.live {
+            None => Err(Lost::unsent(Failure::new(ErrorClass::HttpProtocol, "there is no connection"))),
+            Some(Live::One(one)) => one.ask(request).await,
+            Some(Live::Two(two)) => two.ask(request).await,
         };
-        let body = Full::new(ask.body.clone());
-        let mut request = match Request::builder().method(ask.method).uri(&ask.path).body(body) {
-            Ok(request) => request,
-            Err(error) => return Err(unsent(format!("{:?} can't be asked for: {error}", ask.path))),
-        };
-        self.requests.write_headers(&ask.path, request.headers_mut());
-        for (name, value) in &ask.headers {
-            match header(name, value) {
-                Ok((name, value)) => drop(request.headers_mut().insert(name, value)),
-                Err(failure) => return Err(unsent(failure.detail)),
-            }
+        if let Ok(head) = &asked {
+            self.requests.keep_cookies(&ask.path, &head.headers);
         }
-        let Some(live) = &mut self.live else { return Err(unsent("there is no connection".to_owned())) };
-        let was_reused = std::mem::replace(&mut live.is_used, true);
-        match live.driver.drive(live.sender.try_send_request(request)).await {
-            Ok(response) => {
-                let (head, body) = response.into_parts();
-                live.body = Some(body);
-                self.requests.keep_cookies(&ask.path, &head.headers);
-                Ok(Head { status: head.status, headers: head.headers })
+        match self.requests.http {
+            HttpVersion::One => {
+                if asked.is_err() {
+                    self.live = None;
+                }
+                asked
             }
-            Err(mut error) => {
-                self.live = None;
-                let is_unsent = error.take_message().is_some();
-                Err(Lost { failure: classify(error.into_error()), is_unsent, was_reused })
-            }
+            HttpVersion::Two => self.turned_away(asked),
         }
     }
 
-    /// The next piece of the body; `None` at its end. After an error the connection is gone.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        let Some(live) = &mut self.live else { return Ok(None) };
-        let Some(body) = &mut live.body else { return Ok(None) };
-        loop {
-            match live.driver.drive(body.frame()).await {
-                None => return Ok(None),
-                Some(Ok(frame)) => {
-                    // Trailers are nobody's message.
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-                Some(Err(error)) => {
-                    self.live = None;
-                    return Err(classify(error));
-                }
-            }
+    /// A stream that broke leaves the connection to the others. What was turned away may be asked again, but only once in a
+    /// row: a target may turn away everything.
+    fn turned_away(&mut self, asked: Result<Head, Lost>) -> Result<Head, Lost> {
+        let is_untouched = asked.as_ref().is_err_and(|lost| lost.is_unsent);
+        let was_turned_away = std::mem::replace(&mut self.was_turned_away, is_untouched);
+        asked.map_err(|lost| Lost { was_reused: is_untouched && !was_turned_away, ..lost })
+    }
+
+    fn request(&self, ask: &Ask) -> Result<Request<Bytes>, Failure> {
+        let uri = self.requests.uri(&ask.path)?;
+        let request = Request::builder().method(ask.method).uri(uri).body(ask.body.clone());
+        let mut request = request.map_err(|error| {
+            Failure::new(ErrorClass::HttpProtocol, format!("{:?} can't be asked for: {error}", ask.path))
+        })?;
+        self.requests.write_headers(&ask.path, request.headers_mut());
+        for (name, value) in &ask.headers {
+            let (name, value) = header(name, value)?;
+            request.headers_mut().insert(name, value);
         }
+        Ok(request)
+    }
+
+    /// The next piece of the body; `None` at its end. After an error it is gone, and with HTTP/1.1 the connection as well.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let chunk = match &mut self.live {
+            None => Ok(None),
+            Some(Live::One(one)) => one.chunk().await,
+            Some(Live::Two(two)) => two.chunk().await,
+        };
+        if chunk.is_err() && matches!(self.live, Some(Live::One(_))) {
+            self.live = None;
+        }
+        chunk
     }
 
     /// Done with the answer: reads what is left of a small body, so that the connection can be used again.
@@ -192,66 +268,25 @@ impl Lane {
 
     /// Waits until the target has closed the connection.
     pub async fn until_closed(&mut self) {
-        if let Some(live) = &mut self.live {
-            live.body = None;
-            let driver = &mut live.driver;
-            poll_fn(|cx| driver.poll(cx)).await;
+        match &mut self.live {
+            None => {}
+            Some(Live::One(one)) => one.until_closed().await,
+            Some(Live::Two(two)) => two.until_closed().await,
         }
         self.live = None;
     }
 }
 
-impl Driver {
-    /// Moves the connection on; ready once it is over. How it ended, whoever waits for an answer hears.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(connection) = &mut self.0 {
-            let _told_to_the_sender = ready!(Pin::new(connection).poll(cx));
-            self.0 = None;
-        }
-        Poll::Ready(())
-    }
-
-    /// Waits for `work`, and moves the connection on meanwhile.
-    async fn drive<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            // First, so that a request is handed over before the connection looks for one.
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(done);
+impl Requests {
+    /// What is asked for, as HTTP/1.1 or HTTP/2 names it.
+    fn uri(&self, path: &str) -> Result<Uri, Failure> {
+        let uri = match self.http {
+            HttpVersion::One => Uri::try_from(path),
+            HttpVersion::Two => {
+                let scheme = if self.endpoint.tls.is_some() { "https" } else { "http" };
+                Uri::try_from(format!("{scheme}://{}{path}", self.authority))
             }
-            let _ = self.poll(cx);
-            work.as_mut().poll(cx)
-        })
-        .await
+        };
+        uri.map_err(|error| Failure::new(ErrorClass::HttpProtocol, format!("{path:?} can't be asked for: {error}")))
     }
-}
-
-/// What kind of failure hyper met.
-fn classify(error: hyper::Error) -> Failure {
-    let class = match io_source(&error) {
-        // So hyper calls a chunk that is none.
-        Some(io) if io.get_ref().is_none_or(|e| !e.is::<rustls::Error>()) && is_malformed(io.kind()) => {
-            ErrorClass::HttpProtocol
-        }
-        Some(io) => class_of(io),
-        None if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => ErrorClass::Truncated,
-        None => ErrorClass::HttpProtocol,
-    };
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    Failure::new(class, format!("{error}{cause}"))
-}
-
-fn is_malformed(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
-}
-
-fn io_source(error: &hyper::Error) -> Option<&io::Error> {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        source = inner.source();
-    }
-    None
 }

@@ -3,7 +3,7 @@
 //!
 //! Its reader isn't cancel-safe, so one future owns it from the handshake to the target's Close or the end of the stream.
 
-use super::{Frames, Pings, end, keep_pinging};
+use super::{Bytes, Frames, Pings, end, keep_pinging};
 use crate::catalog::Format;
 use crate::clock::{Nanos, now};
 use crate::codec::MAX_MESSAGE;
@@ -11,7 +11,6 @@ use crate::codec::frames::Assembler;
 use crate::codec::websocket::{Arrival, Violation};
 use crate::transport::Ended;
 use crate::transport::closing::Stop;
-use crate::transport::counted::Counted;
 use crate::transport::queue::Item;
 use crate::transport::session::Session;
 use crate::transport::stream::{self, CloseBy};
@@ -19,7 +18,7 @@ use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocketError, WebSocketRead
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 
-pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> Ended {
+pub(super) async fn live(session: &Session, stream: impl Bytes, frames: Frames) -> Ended {
     let pings = Pings::default();
     let write = stream::write(session, stream.clone(), CloseBy::Frame, |item, at, wire| {
         encode(item, at, frames, &pings, wire);
@@ -67,7 +66,7 @@ fn append(mut frame: Frame, wire: &mut Vec<u8>) {
     wire.extend_from_slice(&frame.payload);
 }
 
-async fn read(session: &Session, reader: &mut WebSocketRead<Counted>, pings: &Pings) -> Stop {
+async fn read(session: &Session, reader: &mut WebSocketRead<impl Bytes>, pings: &Pings) -> Stop {
     let mut assembler = Assembler::new(Role::Client);
     // Nothing is answered by the engine itself, so there is nothing for it to send.
     let mut obliged = |_: Frame<'static>| -> Ready<Result<(), Infallible>> { ready(Ok(())) };

@@ -1,8 +1,9 @@
 //! The engine of our own: `codec::websocket` on the reactor. Pings and closing are here and in `direct.rs`.
 
-use super::{Frames, Pings, upgraded};
+use super::{Codec, Frames, Pings, upgraded};
 use crate::catalog::{Format, Websocket};
 use crate::clock::Nanos;
+use crate::codec::websocket::deflate::Deflater;
 use crate::codec::websocket::{Arrival, Decoder, Encoder, Role};
 use crate::reactor::Seat;
 use crate::transport::closing::{Closing, Stop};
@@ -11,7 +12,7 @@ use crate::transport::joining::{OnUnit, Units};
 use crate::transport::speech::Speech;
 use crate::transport::stream::CloseBy;
 use crate::transport::{Ended, ErrorClass, Failure, Opened, Opening};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -26,8 +27,13 @@ pub(in crate::transport) async fn open(
     settings: &Websocket,
 ) -> Result<Opened, Failure> {
     let speech = Speech::new(&opening.endpoint, &opening.place);
-    let (joined, decoder, phases) = upgraded(seat, opening, settings, &speech).await?;
-    let native = Native { frames: Frames::new(settings), pings: Pings::default() };
+    let (joined, Codec { decoder, deflater }, phases) = upgraded(seat, opening, settings, &speech).await?;
+    let native = Native {
+        frames: Frames::new(settings),
+        pings: Pings::default(),
+        deflater: RefCell::new(deflater),
+        saved: Cell::default(),
+    };
     let connection = direct::start(seat, opening, joined, speech, native, decoder, Some(settings.close_code));
     Ok(Opened { connection, phases })
 }
@@ -67,6 +73,9 @@ impl Units for Decoder {
 struct Native {
     frames: Frames,
     pings: Pings,
+    deflater: RefCell<Deflater>,
+    /// What compression took off payloads received, bytes.
+    saved: Cell<u64>,
 }
 
 impl Protocol for Native {
@@ -75,7 +84,9 @@ impl Protocol for Native {
 
     fn encode(&self, outgoing: Outgoing, at: Nanos, out: &mut Vec<u8>) {
         ENCODER.with_borrow_mut(|encoder| match outgoing {
-            Outgoing::Message(format, payload) => encoder.message(format, payload, self.frames.fragment, out),
+            Outgoing::Message(format, payload) => {
+                encoder.deflated(&mut self.deflater.borrow_mut(), format, payload, self.frames.fragment, out);
+            }
             Outgoing::Pong(payload) => encoder.pong(payload, out),
             Outgoing::Ping => encoder.ping(&self.pings.send(at), out),
             Outgoing::Close(code) => encoder.close(code, out),
@@ -102,6 +113,7 @@ impl Protocol for Native {
             }
             ControlFlow::Continue(())
         });
+        self.saved.set(decoder.saved());
         if let Some(failure) = failed {
             return Err(Stop::Broken(failure));
         }
@@ -114,6 +126,10 @@ impl Protocol for Native {
 
     fn ended(&self, _: &Decoder, closing: &Closing) -> Ended {
         closing.cut_off(super::without_close(closing))
+    }
+
+    fn saved(&self) -> (u64, u64) {
+        (self.deflater.borrow().saved(), self.saved.get())
     }
 
     fn ping_every(&self) -> Option<Nanos> {

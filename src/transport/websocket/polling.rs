@@ -2,7 +2,7 @@
 //! While it does so a request for messages is held, as a client's is that polls; its answer is waited for before the
 //! WebSocket takes over, so that nothing is lost in between. A session is owed nothing before that.
 
-use super::{Decoder, shake_hands};
+use super::{Codec, shake_hands};
 use crate::catalog::{Format, TransportKind, Websocket};
 use crate::clock::now;
 use crate::codec::body::{Body, Cut};
@@ -11,20 +11,20 @@ use crate::dialect::{Ask, Head, Headers, HttpFace, Receive, Switch, speak};
 use crate::transport::cookies::Jar;
 use crate::transport::counted::Reading;
 use crate::transport::headers::{Purpose, Said};
-use crate::transport::io::Socket;
+use crate::transport::io::{Io, Socket};
 use crate::transport::joining::{Joined, Joining, Notes, Units};
 use crate::transport::net::{Deadline, Ground, dial};
 use crate::transport::speech::Speech;
 use crate::transport::{ConnectPhases, Endpoint, ErrorClass, Failure, Opening, tcp_info};
 use std::pin::pin;
 
-/// Connects and joins by polling, then goes over to a WebSocket. The decoder is the one that what comes next belongs to.
+/// Connects and joins by polling, then goes over to a WebSocket.
 pub(super) async fn upgraded<G: Ground>(
     ground: &G,
     opening: &Opening,
     settings: &Websocket,
     speech: &Speech,
-) -> Result<(Joined<G::Socket>, Decoder, ConnectPhases), Failure> {
+) -> Result<(Joined<G::Socket>, Codec, ConnectPhases), Failure> {
     let (endpoint, deadline) = (&*opening.endpoint, opening.deadline);
     let dialed = dial(ground, endpoint, settings.nodelay, deadline).await?;
     let connected = now();
@@ -38,7 +38,7 @@ pub(super) async fn upgraded<G: Ground>(
     let class = ErrorClass::HandshakeTimeout;
     let (polled, switch) = deadline.bound(ground, class.clone(), "joining by polling", joining).await?;
     let polling = now();
-    let (joined, decoder) = over(ground, deadline, polled, switch).await?;
+    let (joined, codec) = over(ground, deadline, polled, switch).await?;
     let ended = now();
     let phases = ConnectPhases {
         tcp: Some(dialed.tcp),
@@ -47,7 +47,7 @@ pub(super) async fn upgraded<G: Ground>(
         switch: Some(ended - polling),
         total: ended - opening.began,
     };
-    Ok((joined, decoder, phases))
+    Ok((joined, codec, phases))
 }
 
 /// Goes over to the WebSocket.
@@ -56,7 +56,7 @@ async fn over<G: Ground>(
     deadline: Deadline,
     mut polled: Polled<'_, G::Socket>,
     Switch { path, probe, last }: Switch,
-) -> Result<(Joined<G::Socket>, Decoder), Failure> {
+) -> Result<(Joined<G::Socket>, Codec), Failure> {
     let (endpoint, settings) = (polled.endpoint, polled.settings);
     let held = polled.face.poll();
     polled.write(&held).await?;
@@ -65,20 +65,20 @@ async fn over<G: Ground>(
         let mut said = polled.said.clone();
         said.cookie = polled.cookie(&path);
         let shake = shake_hands(endpoint, settings, &said, path, Joining::new(dialed.io), Some(&*probe));
-        let (mut joining, mut decoder, head) = shake.await?;
+        let (mut joining, mut codec, head) = shake.await?;
         ground.turn().await;
         polled.hear().await?;
         ground.turn().await;
         let mut wire = Vec::new();
-        decoder.put(Format::Text, last, &mut wire);
-        polled.notes.said.iter().for_each(|said| decoder.put(Format::Text, said, &mut wire));
+        codec.decoder.put(Format::Text, last, &mut wire);
+        polled.notes.said.iter().for_each(|said| codec.decoder.put(Format::Text, said, &mut wire));
         joining.ask(&wire).await?;
         let mut joined = joining.joined(head);
         let former = polled.http.joined();
         joined.handshake.asked += former.handshake.asked;
         joined.handshake.answered += former.handshake.answered;
         joined.former = Some(Box::new(former.reading()));
-        Ok((joined, decoder))
+        Ok((joined, codec))
     });
     deadline.bound(ground, ErrorClass::HandshakeTimeout, "going over to the WebSocket", switching).await
 }
@@ -99,7 +99,12 @@ struct Polled<'a, S> {
 }
 
 impl<'a, S: Socket> Polled<'a, S> {
-    fn new(opening: &'a Opening, settings: &'a Websocket, speech: &'a Speech, joining: Joining<S>) -> Polled<'a, S> {
+    fn new(
+        opening: &'a Opening,
+        settings: &'a Websocket,
+        speech: &'a Speech,
+        joining: Joining<Io<S>>,
+    ) -> Polled<'a, S> {
         let endpoint = &*opening.endpoint;
         let transport = TransportKind::LongPolling;
         let receive = Receive { transport, batch: true, headers: settings.headers, format: Format::Text };
@@ -208,14 +213,14 @@ impl<'a, S: Socket> Polled<'a, S> {
 
 /// HTTP on one connection.
 struct Http<S> {
-    joining: Joining<S>,
+    joining: Joining<Io<S>>,
     decoder: ResponseDecoder,
     /// How much of what came was read.
     at: usize,
 }
 
 impl<S: Socket> Http<S> {
-    fn new(joining: Joining<S>) -> Http<S> {
+    fn new(joining: Joining<Io<S>>) -> Http<S> {
         Http { joining, decoder: ResponseDecoder::default(), at: 0 }
     }
 

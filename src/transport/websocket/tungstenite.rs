@@ -7,7 +7,6 @@ use crate::clock::now;
 use crate::codec::MAX_MESSAGE;
 use crate::codec::websocket::close_code;
 use crate::transport::closing::Stop;
-use crate::transport::counted::Counted;
 use crate::transport::queue::{Item, Message as Outgoing, Whose};
 use crate::transport::session::Session;
 use crate::transport::{Ended, ErrorClass, Failure};
@@ -25,9 +24,9 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 /// Instead of 128 KiB for each connection, bytes.
 const BUFFER: usize = 8 * 1024;
 
-type Socket = RefCell<WebSocketStream<Counted>>;
+type Socket<S> = RefCell<WebSocketStream<S>>;
 
-pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> Ended {
+pub(super) async fn live<S: super::Bytes>(session: &Session, stream: S, frames: Frames) -> Ended {
     // The write buffer is flushed before it is filled again, so it holds one message at most beyond its threshold.
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
@@ -35,7 +34,7 @@ pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> 
         .max_write_buffer_size(MAX_MESSAGE + 2 * BUFFER)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let socket: Socket =
+    let socket: Socket<S> =
         RefCell::new(WebSocketStream::from_raw_socket(stream.clone(), Role::Client, Some(config)).await);
     let pings = Pings::default();
     tokio::select! {
@@ -46,7 +45,7 @@ pub(super) async fn live(session: &Session, stream: Counted, frames: Frames) -> 
     }
 }
 
-async fn write(session: &Session, socket: &Socket, frames: Frames, pings: &Pings) -> Infallible {
+async fn write(session: &Session, socket: &Socket<impl super::Bytes>, frames: Frames, pings: &Pings) -> Infallible {
     loop {
         if let Err(error) = write_what_waits(session, socket, frames, pings).await {
             session.write_failed(failure(error));
@@ -56,7 +55,12 @@ async fn write(session: &Session, socket: &Socket, frames: Frames, pings: &Pings
 }
 
 /// Waits for an item, writes it and all that wait behind it.
-async fn write_what_waits(session: &Session, socket: &Socket, frames: Frames, pings: &Pings) -> Result<(), Error> {
+async fn write_what_waits(
+    session: &Session,
+    socket: &Socket<impl super::Bytes>,
+    frames: Frames,
+    pings: &Pings,
+) -> Result<(), Error> {
     let first = session.outbox.next().await;
     let closes = match write_items(session, socket, frames, pings, first).await {
         // The engine has answered the target's Close by itself, and takes no more.
@@ -73,7 +77,7 @@ async fn write_what_waits(session: &Session, socket: &Socket, frames: Frames, pi
 /// Hands `first` and all that wait behind it to the engine; true if that ends in a Close.
 async fn write_items(
     session: &Session,
-    socket: &Socket,
+    socket: &Socket<impl super::Bytes>,
     frames: Frames,
     pings: &Pings,
     first: Item,
@@ -98,7 +102,12 @@ async fn write_items(
     Ok(closes)
 }
 
-async fn write_message(session: &Session, socket: &Socket, frames: Frames, message: Outgoing) -> Result<(), Error> {
+async fn write_message(
+    session: &Session,
+    socket: &Socket<impl super::Bytes>,
+    frames: Frames,
+    message: Outgoing,
+) -> Result<(), Error> {
     let data = match message.format {
         Format::Text => Data::Text,
         Format::Binary => Data::Binary,
@@ -122,13 +131,13 @@ async fn write_message(session: &Session, socket: &Socket, frames: Frames, messa
 }
 
 /// Hands one message to the engine when there is room for it; `make` is called right before.
-async fn put(socket: &Socket, make: impl FnOnce() -> Message) -> Result<(), Error> {
+async fn put(socket: &Socket<impl super::Bytes>, make: impl FnOnce() -> Message) -> Result<(), Error> {
     poll_fn(|cx| socket.borrow_mut().poll_ready_unpin(cx)).await?;
     let message = make();
     socket.borrow_mut().start_send_unpin(message)
 }
 
-async fn read(session: &Session, socket: &Socket, pings: &Pings) -> Stop {
+async fn read(session: &Session, socket: &Socket<impl super::Bytes>, pings: &Pings) -> Stop {
     loop {
         let next = poll_fn(|cx| socket.borrow_mut().poll_next_unpin(cx)).await;
         let at = now();

@@ -14,6 +14,8 @@ pub const MS: Nanos = 1_000_000;
 pub fn websocket() -> Transport {
     Transport::Websocket(Websocket {
         engine: Engine::Fastwebsockets,
+        http: crate::catalog::HttpVersion::One,
+        deflate: false,
         start: crate::catalog::Start::Websocket,
         fragment: None,
         subprotocols: Vec::new(),
