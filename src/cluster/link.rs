@@ -1,6 +1,10 @@
-//! What coordinator and worker say to each other. Over a child's pipes it is a JSON line a message.
+//! What coordinator and worker say to each other, wherever the worker is.
+//!
+//! | file | what carries it |
+//! |---|---|
+//! | `child.rs` | the pipes of a child process on this machine: a JSON line a message |
 
-use super::child::{Child, ChildError};
+use super::child::ChildError;
 use crate::catalog::Pem;
 use crate::clock::Nanos;
 use crate::engine::Live;
@@ -10,6 +14,8 @@ use crate::result::{Calibration, Usage};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::Path;
+
+mod child;
 
 /// A worker's share of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,39 +68,57 @@ pub(super) enum FromWorker {
     },
 }
 
-/// A worker on this machine: a child process.
-pub(super) struct Link(Child);
+/// A worker, as its coordinator holds it.
+pub(super) enum Link {
+    Child(child::Worker),
+}
 
 impl Link {
     /// How messages call it.
     pub(super) const NAME: &'static str = "worker";
 
+    /// One on this machine.
     pub(super) fn start(program: &Path) -> Result<Link, ChildError> {
-        Child::start(program, "worker", Link::NAME).map(Link)
+        child::Worker::start(program).map(Link::Child)
     }
 
+    /// Of a process on this machine that lives.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.0.pid()
+        match self {
+            Link::Child(worker) => worker.pid(),
+        }
     }
 
     pub(super) async fn tell(&mut self, message: &ToWorker) -> Result<(), ChildError> {
-        self.0.tell(message).await
+        match self {
+            Link::Child(worker) => worker.tell(message).await,
+        }
     }
 
+    /// The next message; of a worker that is gone, with its last words.
     pub(super) async fn hear(&mut self) -> Result<FromWorker, ChildError> {
-        self.0.hear().await
+        match self.next().await {
+            Ok(message) => Ok(message),
+            Err(error) => Err(self.last_words(error).await),
+        }
     }
 
     /// As [`Link::hear`] without the last words of a worker that is gone. Safe to cancel.
     pub(super) async fn next(&mut self) -> Result<FromWorker, ChildError> {
-        self.0.next().await
+        match self {
+            Link::Child(worker) => worker.next().await,
+        }
     }
 
+    /// The worker said that it can't go on.
     pub(super) fn gave_up(&self, problem: String) -> ChildError {
-        self.0.gave_up(problem)
+        ChildError::GaveUp { name: Link::NAME, detail: problem }
     }
 
+    /// `error` with how the worker ended and what its last words were, if it is gone.
     pub(super) async fn last_words(&mut self, error: ChildError) -> ChildError {
-        self.0.last_words(error).await
+        match self {
+            Link::Child(worker) => worker.last_words(error).await,
+        }
     }
 }
