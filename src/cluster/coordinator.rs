@@ -182,5 +182,7 @@ pub(super) fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration:
         warnings: judgement.warnings,
         failure: tried.failure,
         kernel: tried.kernel,
+        agents: Vec::new(),
+        absent: Vec::new(),
     }
 }

@@ -23,6 +23,7 @@ mod marks;
 mod oracle;
 mod overrides;
 mod processes;
+mod shares;
 mod sources;
 mod thresholds;
 mod tls;
@@ -33,7 +34,8 @@ pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
 pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
-pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker, values_of_worker};
+pub use processes::{MOST_WORKERS, Processes, processes, rate_of_worker, sessions_of_worker, values_of_worker};
+pub use shares::{AgentLimits, FleetShortage, Share, fleet_shortages, sessions_of_share, shares, total};
 pub use sources::sources;
 pub use thresholds::{deliveries, undecidable};
 

@@ -7,6 +7,7 @@ use crate::threshold::Hold;
 use crate::units::show_nanos;
 use serde::{Deserialize, Serialize};
 
+mod agents;
 mod capacity;
 mod certificate;
 mod duet;
@@ -21,6 +22,7 @@ mod summary;
 pub(crate) mod testing;
 mod validity;
 
+pub use agents::{Absent, AgentClock, AgentPart, AgentTraffic};
 pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
 pub use duet::{DuetSide, Half};
@@ -206,6 +208,12 @@ pub struct Trial {
     /// Memory of the system's own for both ends; absent where it could not be read, and in older documents.
     #[serde(default)]
     pub kernel: Option<KernelMemory>,
+    /// Where several machines ran it: the part of each agent, in the order of their workers. `outcome` is the sum of theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentPart>,
+    /// Metrics that were measured, and whose figures mean nothing: neither here nor in any part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absent>,
 }
 
 /// What the system itself took for the connections of both ends: buffers, sockets, tables. It counts for the whole

@@ -231,6 +231,8 @@ fn trial(workload: &str, delay: Nanos, arm: usize, block: u32) -> Trial {
         },
         failure: None,
         kernel: None,
+        agents: Vec::new(),
+        absent: Vec::new(),
     }
 }
 

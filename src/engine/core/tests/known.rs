@@ -81,6 +81,8 @@ fn trial(outcome: Outcome, cell: &crate::result::Cell) -> Trial {
         warnings: judgement.warnings,
         failure: None,
         kernel: None,
+        agents: Vec::new(),
+        absent: Vec::new(),
         outcome,
     }
 }
