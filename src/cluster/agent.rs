@@ -9,7 +9,7 @@
 
 use super::coordinator::Halt;
 use super::host;
-use super::link::FromWorker;
+use super::link::{FromWorker, LinkError};
 use crate::bus::{BusError, Carrier, Conversation, Inbox, Peek, Received, forgotten};
 use crate::clock::{Nanos, SECOND};
 use crate::units::Span;
@@ -104,7 +104,7 @@ pub async fn serve<C: Carrier>(
 }
 
 /// Of its workers; forever, if it has none. Safe to cancel.
-async fn hear(job: &mut Option<Job>) -> (u32, Result<FromWorker, super::child::ChildError>) {
+async fn hear(job: &mut Option<Job>) -> (u32, Result<FromWorker, LinkError>) {
     match job {
         Some(job) => job.hands.hear().await,
         None => std::future::pending().await,
@@ -274,7 +274,7 @@ impl<C: Carrier> Agent<'_, C> {
         }
     }
 
-    async fn bury(&mut self, worker: u32, error: super::child::ChildError) -> String {
+    async fn bury(&mut self, worker: u32, error: LinkError) -> String {
         match &mut self.job {
             Some(job) => job.hands.bury(worker, error).await,
             None => error.to_string(),

@@ -3,6 +3,7 @@
 //! | file | what carries it |
 //! |---|---|
 //! | `child.rs` | the pipes of a child process on this machine: a JSON line a message |
+//! | `agent.rs` | a conversation over the bus with the agent that runs it on another machine |
 
 use super::child::ChildError;
 use crate::catalog::Pem;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::Path;
 
+pub(super) mod agent;
 mod child;
 
 /// A worker's share of one trial.
@@ -37,7 +39,7 @@ pub(super) struct Slice {
     pub core: Option<usize>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum ToWorker {
     /// Measure for this long how late this machine wakes an idle worker on this core, nanoseconds.
     Calibrate { length: Nanos, core: Option<usize> },
@@ -71,6 +73,18 @@ pub(super) enum FromWorker {
 /// A worker, as its coordinator holds it.
 pub(super) enum Link {
     Child(child::Worker),
+    Agent(agent::Worker),
+}
+
+/// A worker that can't be spoken to any more.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    #[error("agent `{agent}`: {words}")]
+    Gone { agent: String, words: String },
+    #[error("agent `{agent}` was lost: {words}")]
+    AgentLost { agent: String, words: String },
 }
 
 impl Link {
@@ -86,17 +100,23 @@ impl Link {
     pub(super) fn pid(&self) -> Option<u32> {
         match self {
             Link::Child(worker) => worker.pid(),
+            Link::Agent(_) => None,
         }
     }
 
-    pub(super) async fn tell(&mut self, message: &ToWorker) -> Result<(), ChildError> {
+    pub(super) async fn begin(&mut self, slice: Slice) -> Result<(), LinkError> {
+        self.tell(ToWorker::Prepare(Box::new(slice))).await
+    }
+
+    pub(super) async fn tell(&mut self, message: ToWorker) -> Result<(), LinkError> {
         match self {
-            Link::Child(worker) => worker.tell(message).await,
+            Link::Child(worker) => Ok(worker.tell(&message).await?),
+            Link::Agent(worker) => worker.tell(message),
         }
     }
 
     /// The next message; of a worker that is gone, with its last words.
-    pub(super) async fn hear(&mut self) -> Result<FromWorker, ChildError> {
+    pub(super) async fn hear(&mut self) -> Result<FromWorker, LinkError> {
         match self.next().await {
             Ok(message) => Ok(message),
             Err(error) => Err(self.last_words(error).await),
@@ -104,21 +124,35 @@ impl Link {
     }
 
     /// As [`Link::hear`] without the last words of a worker that is gone. Safe to cancel.
-    pub(super) async fn next(&mut self) -> Result<FromWorker, ChildError> {
+    pub(super) async fn next(&mut self) -> Result<FromWorker, LinkError> {
         match self {
-            Link::Child(worker) => worker.next().await,
+            Link::Child(worker) => Ok(worker.next().await?),
+            Link::Agent(worker) => worker.next().await,
         }
     }
 
     /// The worker said that it can't go on.
-    pub(super) fn gave_up(&self, problem: String) -> ChildError {
-        ChildError::GaveUp { name: Link::NAME, detail: problem }
+    pub(super) fn gave_up(&self, problem: String) -> LinkError {
+        self.said(ChildError::GaveUp { name: Link::NAME, detail: problem })
+    }
+
+    /// It said nothing where it should have.
+    pub(super) fn hung(&self) -> LinkError {
+        self.said(ChildError::Hung { name: Link::NAME })
+    }
+
+    fn said(&self, error: ChildError) -> LinkError {
+        match self {
+            Link::Child(_) => error.into(),
+            Link::Agent(worker) => LinkError::Gone { agent: worker.agent().to_owned(), words: error.to_string() },
+        }
     }
 
     /// `error` with how the worker ended and what its last words were, if it is gone.
-    pub(super) async fn last_words(&mut self, error: ChildError) -> ChildError {
-        match self {
-            Link::Child(worker) => worker.last_words(error).await,
+    pub(super) async fn last_words(&mut self, error: LinkError) -> LinkError {
+        match (self, error) {
+            (Link::Child(worker), LinkError::Child(error)) => worker.last_words(error).await.into(),
+            (_, error) => error,
         }
     }
 }

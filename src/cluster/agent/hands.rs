@@ -3,9 +3,8 @@
 use super::guard::{Allowance, Load};
 use super::words::Share;
 use crate::clock::Nanos;
-use crate::cluster::child::ChildError;
 use crate::cluster::cores;
-use crate::cluster::link::{FromWorker, Link, ToWorker};
+use crate::cluster::link::{FromWorker, Link, LinkError, ToWorker};
 use crate::plan::MOST_WORKERS;
 use crate::units::show_nanos;
 use futures_util::future::select_all;
@@ -35,8 +34,8 @@ impl Hands {
         *self = Hands::default();
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.workers.len()
+    pub(super) fn is_empty(&self) -> bool {
+        self.workers.is_empty()
     }
 
     pub(super) fn sessions(&self) -> u64 {
@@ -77,7 +76,7 @@ impl Hands {
             ToWorker::Stop => ToWorker::Stop,
         };
         let Some(link) = self.workers.get_mut(&worker) else { return Ok(()) };
-        match tokio::time::timeout(READING, link.tell(&order)).await {
+        match tokio::time::timeout(READING, link.tell(order)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.bury(worker, error).await),
             Err(_) => {
@@ -105,7 +104,7 @@ impl Hands {
     }
 
     /// The next that any of them says, or that it is gone; forever, if there is none. Safe to cancel.
-    pub(super) async fn hear(&mut self) -> (u32, Result<FromWorker, ChildError>) {
+    pub(super) async fn hear(&mut self) -> (u32, Result<FromWorker, LinkError>) {
         let listening = self.workers.iter_mut().map(|(worker, link)| Box::pin(async { (*worker, link.next().await) }));
         let listening: Vec<_> = listening.collect();
         match listening.is_empty() {
@@ -120,7 +119,7 @@ impl Hands {
     }
 
     /// Lets go of a worker that is gone; how it ended.
-    pub(super) async fn bury(&mut self, worker: u32, error: ChildError) -> String {
+    pub(super) async fn bury(&mut self, worker: u32, error: LinkError) -> String {
         match self.workers.remove(&worker) {
             Some(mut link) => link.last_words(error).await.to_string(),
             None => error.to_string(),

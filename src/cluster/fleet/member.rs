@@ -6,7 +6,8 @@ use crate::cluster::agent::words::{FromAgent, ToAgent};
 use crate::cluster::agent::Card;
 use crate::cluster::link::LinkError;
 use crate::cluster::link::agent::Said;
-use std::cell::RefCell;
+use crate::result::Calibration;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use tokio::sync::Notify;
@@ -15,6 +16,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// An agent that was hired, or is to be.
 pub(in crate::cluster) struct Member {
     pub card: Card,
+    /// How late its machine wakes an idle worker.
+    pub calibration: Cell<Option<Calibration>>,
     inner: RefCell<Inner>,
     /// There is something to publish.
     to_send: Rc<Notify>,
@@ -34,7 +37,7 @@ struct Inner {
 impl Member {
     pub(super) fn new(card: Card, conversation: Conversation, to_send: Rc<Notify>) -> Member {
         let inner = Inner { conversation, answer: None, ears: HashMap::new(), clock: None, lost: None };
-        Member { card, inner: RefCell::new(inner), to_send }
+        Member { card, calibration: Cell::default(), inner: RefCell::new(inner), to_send }
     }
 
     pub(in crate::cluster) fn name(&self) -> &str {
