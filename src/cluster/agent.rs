@@ -23,7 +23,7 @@ mod guard;
 mod hands;
 pub(super) mod words;
 
-pub use guard::{Allowance, AllowedTarget, AllowedTargetError};
+pub use guard::{Allowance, AllowedTarget};
 pub use words::{Card, is_prefix};
 
 /// How long a conversation is led on that has come to its end, or to nothing yet.

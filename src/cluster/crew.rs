@@ -1,7 +1,6 @@
 //! The workers of a trial: started together, heard as they speak, summed when they are done. One that dies or hangs is
 //! lost with its sessions; the others go on.
 
-use super::child::ChildError;
 use super::fleet::Fleet;
 use super::link::{FromWorker, Link, LinkError, Slice, ToWorker};
 use super::loss::{Loss, Role};
@@ -42,7 +41,7 @@ pub(super) struct Ready {
 
 impl Crew {
     /// Starts a worker on this machine for each slice. `sessions`: how many each is to open.
-    pub(super) async fn start(program: &Path, slices: Vec<(Slice, u64)>) -> Result<Crew, ChildError> {
+    pub(super) async fn start(program: &Path, slices: Vec<(Slice, u64)>) -> Result<Crew, LinkError> {
         let mut members = Vec::with_capacity(slices.len());
         for (slice, sessions) in slices {
             let mut link = Link::start(program)?;

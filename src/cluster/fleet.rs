@@ -6,13 +6,16 @@
 //! | `member.rs` | one agent: the conversation with it, and who listens to its workers |
 
 use super::agent::Card;
-use super::agent::words::{self, Subjects, ToAgent};
+use super::agent::words::{self, ToAgent};
+use super::cores;
+use super::crew::Part;
 use super::host;
 use super::link::{self, FromWorker, Link, ToWorker};
-use crate::bus::{BusError, Carrier, Conversation, Inbox, Peek, Received, forgotten};
+use super::trial;
+use crate::bus::{BusError, BusTraffic, Carrier, Conversation, Inbox, Offset, Peek, Received, forgotten};
 use crate::clock::{MILLI, Nanos, SECOND};
 use crate::plan::{AgentLimits, Cell, FleetShortage, Processes, Share, shares};
-use crate::result::Calibration;
+use crate::result::{AgentClock, AgentPart, AgentTraffic, Calibration, Usage};
 use futures_util::future::join_all;
 use std::cell::{Cell as StdCell, RefCell};
 use std::collections::BTreeMap;
@@ -65,10 +68,10 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Hires whoever was found: [`Fleet::hired`] waits for their answers.
-    pub(super) fn new<C: Carrier>(found: &Found<C>) -> Fleet {
+    pub(super) fn new<C: Carrier>(carrier: &C, found: &Found) -> Fleet {
         let to_send = Rc::new(Notify::new());
         let hire = |card: &Card| {
-            let conversation = Conversation::new(rand::random(), found.carrier.limit(), found.carrier.now());
+            let conversation = Conversation::new(rand::random(), carrier.limit(), carrier.now());
             let member = Rc::new(Member::new(card.clone(), conversation, to_send.clone()));
             // It fits: it is the first that is said.
             let _ = member.say(&ToAgent::Hire { run: found.run.clone(), grace: GRACE });
@@ -97,9 +100,9 @@ impl Fleet {
     }
 
     /// Carries what is said between the agents and whoever else is at work; never ends.
-    pub(super) async fn attend<C: Carrier>(&self, found: &Found<C>, inbox: &mut C::Inbox) -> Infallible {
+    pub(super) async fn attend<C: Carrier>(&self, carrier: &C, found: &Found, inbox: &mut C::Inbox) -> Infallible {
         loop {
-            if let Err(error) = self.carry(found, inbox).await {
+            if let Err(error) = self.carry(carrier, found, inbox).await {
                 // Nothing will ever come that way again.
                 for member in &self.members {
                     self.lose(member, error.to_string());
@@ -110,8 +113,7 @@ impl Fleet {
         }
     }
 
-    async fn carry<C: Carrier>(&self, found: &Found<C>, inbox: &mut C::Inbox) -> Result<(), BusError> {
-        let carrier = &found.carrier;
+    async fn carry<C: Carrier>(&self, carrier: &C, found: &Found, inbox: &mut C::Inbox) -> Result<(), BusError> {
         let now = carrier.now();
         let mut wake = now + SECOND;
         for member in &self.members {
@@ -129,19 +131,19 @@ impl Fleet {
         let now = carrier.now();
         tokio::select! {
             biased;
-            received = inbox.next() => self.hear(found, &received.ok_or(BusError::Closed)?).await,
+            received = inbox.next() => self.hear(carrier, found, &received.ok_or(BusError::Closed)?).await,
             () = self.to_send.notified() => Ok(()),
             () = tokio::time::sleep(Duration::from_nanos(wake.saturating_sub(now))) => Ok(()),
         }
     }
 
-    async fn hear<C: Carrier>(&self, found: &Found<C>, received: &Received) -> Result<(), BusError> {
+    async fn hear<C: Carrier>(&self, carrier: &C, found: &Found, received: &Received) -> Result<(), BusError> {
         let Ok(peek) = Peek::at(&received.bytes) else { return Ok(()) };
         let member = self.members.iter().find(|member| member.conversation() == peek.conversation);
         match member.filter(|member| member.is_there()) {
             Some(member) => {
                 // Bytes that no agent would send change nothing.
-                let _ = member.heard(&received.bytes, found.carrier.now());
+                let _ = member.heard(&received.bytes, carrier.now());
                 if !member.is_there() {
                     self.note_loss(member);
                 }
@@ -151,7 +153,7 @@ impl Fleet {
             None if !peek.forgotten => {
                 if let Some(id) = found.subjects.sender(&received.subject) {
                     let packet = forgotten(peek.conversation);
-                    found.carrier.publish(&found.subjects.agent(id), packet).await?;
+                    carrier.publish(&found.subjects.agent(id), packet).await?;
                 }
             }
             None => {}
@@ -178,8 +180,14 @@ impl Fleet {
         lost[self.told.replace(lost.len()).min(lost.len())..].to_vec()
     }
 
-    pub(super) fn has_lost_anyone(&self) -> bool {
-        self.members.iter().any(|member| !member.is_there())
+    /// Whether a trial of `cell` may begin: nobody was lost whose loss is to end the run, and whoever is left takes it.
+    pub(super) fn can_go_on(&self, cell: &Cell) -> bool {
+        let is_whole = self.members.iter().all(|member| member.is_there());
+        (is_whole || !trial::ends_with_an_agent(cell)) && self.shares(cell).is_ok()
+    }
+
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.members.iter().map(|member| member.name()).collect()
     }
 
     pub(super) fn member(&self, agent: usize) -> &Rc<Member> {
@@ -196,26 +204,43 @@ impl Fleet {
 
     /// Tells everyone what is theirs of a new trial.
     pub(super) fn begin_trial(&self, shares: &[Share], processes: &Processes) {
-        let here = host::machine();
-        let mut of_machine: BTreeMap<&str, u32> = BTreeMap::new();
-        let seats: Vec<u32> = shares
-            .iter()
-            .map(|share| {
-                let workers = of_machine.entry(&self.members[share.agent].card.machine).or_default();
-                let seat = *workers;
-                *workers += share.workers.len() as u32;
-                seat
-            })
-            .collect();
-        for (share, seat) in shares.iter().zip(seats) {
+        let machines = self.machines(shares, processes);
+        let mut seats: BTreeMap<&str, u32> = BTreeMap::new();
+        for share in shares {
             let member = &self.members[share.agent];
             member.renew();
-            let targets = if member.card.machine == here { processes.targets } else { 0 };
-            let workers = of_machine.get(member.card.machine.as_str()).copied().unwrap_or(0);
-            let share = words::Share { workers: share.workers.clone(), seat, on_machine: (workers, targets) };
+            let machine = member.card.machine.as_str();
+            let next = seats.entry(machine).or_default();
+            let seat = *next;
+            *next += share.workers.len() as u32;
+            let on_machine = machines.get(machine).copied().unwrap_or_default();
+            let share = words::Share { workers: share.workers.clone(), seat, on_machine };
             // Who can't be told is lost, as its workers' links say.
             let _ = member.say(&ToAgent::Share(share));
         }
+    }
+
+    /// The workers and embedded targets that run on each machine.
+    fn machines(&self, shares: &[Share], processes: &Processes) -> BTreeMap<&str, (u32, u32)> {
+        let here = host::machine();
+        let mut machines: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+        for share in shares {
+            let machine = self.members[share.agent].card.machine.as_str();
+            let targets = if machine == here { processes.targets } else { 0 };
+            let (workers, _) = *machines.get(machine).unwrap_or(&(0, 0));
+            machines.insert(machine, (workers + share.workers.len() as u32, targets));
+        }
+        machines
+    }
+
+    /// How many cores all workers share.
+    pub(super) fn cores(&self, shares: &[Share], processes: &Processes) -> u64 {
+        let machines = self.machines(shares, processes);
+        let of = |(machine, (workers, targets)): (&str, (u32, u32))| {
+            let cores = self.members.iter().find(|member| member.card.machine == machine).map_or(1, |m| m.card.cores);
+            cores::shared(workers, targets, cores)
+        };
+        machines.into_iter().map(of).sum::<u64>().max(1)
     }
 
     pub(super) fn worker(&self, agent: usize, number: u32) -> Link {
@@ -259,6 +284,36 @@ impl Fleet {
         all.max_by_key(|calibration| calibration.lateness_p99)
     }
 
+    /// What an agent had of a trial, before which so much had been exchanged with it.
+    pub(super) fn part(&self, agent: usize, part: Part, before: BusTraffic) -> AgentPart {
+        let member = &self.members[agent];
+        let Card { name, id, labels, cores, .. } = member.card.clone();
+        let now = member.traffic();
+        // Of many workers each has a core of its own as long as there are some.
+        let generator = Usage { cores: part.workers.min(cores).max(1), ..part.usage };
+        AgentPart {
+            name,
+            id,
+            labels,
+            cores,
+            workers: part.workers,
+            sessions: part.sessions,
+            clock: member.clocks().map(|(start, end)| clock_of(start, end)),
+            outcome: part.outcome.map(|outcome| outcome.pack()),
+            generator,
+            calibration: member.calibration.get(),
+            bus: AgentTraffic {
+                packets_sent: now.packets_sent - before.packets_sent,
+                packets_received: now.packets_received - before.packets_received,
+                bytes_sent: now.bytes_sent - before.bytes_sent,
+                bytes_received: now.bytes_received - before.bytes_received,
+                resent: now.resent - before.resent,
+                doubled: now.doubled - before.doubled,
+            },
+            lost: member.why_lost(),
+        }
+    }
+
     /// Lets everyone go, and waits a little for them to hear it.
     pub(super) async fn dismiss(&self) {
         for member in &self.members {
@@ -270,6 +325,18 @@ impl Fleet {
             }
         };
         let _ = tokio::time::timeout(PARTING, heard).await;
+    }
+}
+
+/// A schedule goes by the clock as it was known at its start. What is certain to have changed by its end makes that less sure.
+fn clock_of(start: Offset, end: Offset) -> AgentClock {
+    let sure = start.uncertainty.max(end.uncertainty);
+    let drifted = start.offset.abs_diff(end.offset).saturating_sub(start.uncertainty.saturating_add(end.uncertainty));
+    AgentClock {
+        offset: start.offset,
+        uncertainty: sure.saturating_add(drifted),
+        drift_ppm: end.drift_ppm,
+        samples: end.samples,
     }
 }
 

@@ -22,6 +22,12 @@ pub fn host() -> Host {
     }
 }
 
+/// What this machine calls itself.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "agent".to_owned())
+}
+
 /// The range of ephemeral ports where the system doesn't tell it.
 pub(super) const USUAL_PORTS: (u16, u16) = (32768, 60999);
 

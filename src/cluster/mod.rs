@@ -46,11 +46,11 @@ mod worker;
 
 pub use agent::{AgentNews, AgentOptions, Allowance, AllowedTarget, Card, is_prefix, serve};
 pub use capacity::{Goal, SearchProgress, search};
-pub use coordinator::{Halt, Progress, RunError, RunOptions, run};
+pub use coordinator::{Halt, Progress, RunError, RunOptions, run, run_by_agents};
 pub use document::begin as unstarted;
 pub use duet::{Duet, DuetError, DuetOrder, DuetProgress, duet};
 pub use fleet::{FindError, Found, Wanted, find};
-pub use host::{host, raise_open_files_limit};
+pub use host::{host, host_name, raise_open_files_limit};
 pub use keeper::{become_shell, keep};
 pub use server::{Ready, ServerCommand, ServerError};
 pub use worker::work;

@@ -28,14 +28,20 @@ pub struct Wanted {
     pub prefix: String,
 }
 
-/// Agents that can be hired, on their bus.
-pub struct Found<C: Carrier> {
-    pub(super) carrier: C,
+/// Agents that can be hired.
+pub struct Found {
     pub(super) subjects: Subjects,
     pub(super) run: String,
     pub cards: Vec<Card>,
     /// Why others can't be, in words.
     pub left_out: Vec<String>,
+}
+
+impl Found {
+    /// To whatever they say.
+    pub(in crate::cluster) async fn listen<C: Carrier>(&self, carrier: &C) -> Result<C::Inbox, BusError> {
+        carrier.subscribe(&self.subjects.from(&self.run, "*")).await
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +60,7 @@ fn listed(left_out: &[String]) -> String {
 ///
 /// # Errors
 /// If there are too few, with who was there.
-pub async fn find<C: Carrier>(carrier: C, wanted: &Wanted) -> Result<Found<C>, FindError> {
+pub async fn find<C: Carrier>(carrier: &C, wanted: &Wanted) -> Result<Found, FindError> {
     let subjects = Subjects::new(&wanted.prefix);
     let run = format!("{:016x}", rand::random::<u64>());
     let mut answers = carrier.subscribe(&subjects.cards_for(&run)).await?;
@@ -77,7 +83,7 @@ pub async fn find<C: Carrier>(carrier: C, wanted: &Wanted) -> Result<Found<C>, F
         if is_enough {
             let n = wanted.how_many.map_or(fit.len(), |n| n.get() as usize);
             let cards = fit.into_iter().take(n).cloned().collect();
-            return Ok(Found { carrier, subjects, run, cards, left_out });
+            return Ok(Found { subjects, run, cards, left_out });
         }
         if now >= until {
             return Err(too_few(wanted, &fit, left_out));
