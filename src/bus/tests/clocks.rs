@@ -36,7 +36,14 @@ struct Path {
 }
 
 /// A sample every half second from `from` for `length`; `look` is shown each estimate.
-fn watch(clocks: &mut Clocks, truth: Truth, path: Path, seed: u64, (from, length): (Nanos, Nanos), mut look: impl FnMut(Offset)) {
+fn watch(
+    clocks: &mut Clocks,
+    truth: Truth,
+    path: Path,
+    seed: u64,
+    (from, length): (Nanos, Nanos),
+    mut look: impl FnMut(Offset),
+) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut queued = || if random.random_bool(0.5) { 0 } else { random.random_range(0..=path.queue) };
     for n in 0..length / (SECOND / 2) {

@@ -5,16 +5,8 @@ use crate::bus::packet::{Echo, HEADER, Packet, PacketError, Piece, WINDOW};
 use crate::bus::{Conversation, MAX_MESSAGE};
 use proptest::prelude::*;
 
-const PACKET: Packet = Packet {
-    conversation: 1,
-    opens: false,
-    forgotten: false,
-    sent: 5,
-    echo: None,
-    acked: 0,
-    beyond: 0,
-    piece: None,
-};
+const PACKET: Packet =
+    Packet { conversation: 1, opens: false, forgotten: false, sent: 5, echo: None, acked: 0, beyond: 0, piece: None };
 
 fn piece(number: u64, bytes: &[u8]) -> Packet<'_> {
     Packet { piece: Some(Piece { number, is_last: false, bytes }), ..PACKET }

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const AGENTS: usize = 3;
-const MESSAGES: usize = 12;
+const MESSAGES: usize = 10;
 /// How long a lull may last before somebody is given up.
 const GRACE: Nanos = 10 * SECOND;
 
@@ -196,7 +196,7 @@ fn run(plan: &Plan) -> Ran {
     let mut sim = turmoil::Builder::new()
         .rng_seed(plan.seed)
         .simulation_duration(Duration::from_secs(300))
-        .tick_duration(Duration::from_millis(1))
+        .tick_duration(Duration::from_millis(2))
         .min_message_latency(plan.latency.0)
         .max_message_latency(plan.latency.1)
         // A link that fails is whole again for the next datagram but for this share of them.
@@ -264,11 +264,8 @@ fn assert_whole(plan: &Plan, ran: &Ran) {
     // What an agent heard, it heard in order and once.
     for n in 0..AGENTS {
         let name = host(n);
-        let heard: Vec<usize> = ran
-            .trace
-            .iter()
-            .filter_map(|line| line.split_once(&format!("{name} heard "))?.1.parse().ok())
-            .collect();
+        let heard: Vec<usize> =
+            ran.trace.iter().filter_map(|line| line.split_once(&format!("{name} heard "))?.1.parse().ok()).collect();
         let wanted: Vec<usize> = (0..MESSAGES).map(|number| said(n, number).len()).collect();
         assert_eq!(heard, wanted, "agent {n}: {plan:?}");
     }

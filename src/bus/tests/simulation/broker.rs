@@ -42,7 +42,9 @@ impl Broker {
                 _ => {
                     let Some(subject) = rest.split(|byte| *byte == b'\n').next() else { continue };
                     let subject = std::str::from_utf8(subject)?;
-                    for listener in self.listeners.iter().filter(|(pattern, _)| fits(pattern, subject)).flat_map(|l| l.1) {
+                    for listener in
+                        self.listeners.iter().filter(|(pattern, _)| fits(pattern, subject)).flat_map(|l| l.1)
+                    {
                         socket.send_to(&datagram[..length], listener).await?;
                     }
                 }
