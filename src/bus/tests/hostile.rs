@@ -57,6 +57,21 @@ fn pieces_far_ahead_are_refused_and_many_early_ones_are_not_kept() {
 }
 
 #[test]
+fn what_came_twice_or_has_had_its_turn_takes_no_room_from_what_comes_early() {
+    let mut end = Conversation::new(1, 1 << 20, 0);
+    let megabyte = vec![0; 1 << 20];
+    for pair in 0..20 {
+        for _ in 0..20 {
+            end.hear(&piece(2 * pair + 1, &megabyte).write(), 1).unwrap();
+        }
+        assert_eq!(Packet::read(&end.packets(1)[0]).unwrap().beyond, 1, "{pair}");
+        end.hear(&piece(2 * pair, b"").write(), 1).unwrap();
+        assert_eq!(Packet::read(&end.packets(1)[0]).unwrap().acked, 2 * pair + 2);
+    }
+    assert_eq!(end.traffic().doubled, 20 * 19);
+}
+
+#[test]
 fn a_message_without_an_end_ends_the_conversation() {
     let mut end = Conversation::new(1, 1 << 20, 0);
     let bytes = vec![0; 8 << 20];

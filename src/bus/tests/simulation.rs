@@ -196,7 +196,7 @@ fn run(plan: &Plan) -> Ran {
     let mut sim = turmoil::Builder::new()
         .rng_seed(plan.seed)
         .simulation_duration(Duration::from_secs(300))
-        .tick_duration(Duration::from_millis(2))
+        .tick_duration(Duration::from_millis(4))
         .min_message_latency(plan.latency.0)
         .max_message_latency(plan.latency.1)
         // A link that fails is whole again for the next datagram but for this share of them.
