@@ -113,6 +113,12 @@ impl Clocks {
         })
     }
 
+    /// How many bounds are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.most.len() + self.least.len()
+    }
+
     /// All drifts by which every bound can be kept, least and most; `None`: no single one.
     fn drift(&self) -> Option<(f64, f64)> {
         let (mut slowest, mut fastest) = ANY_DRIFT;
