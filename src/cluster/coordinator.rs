@@ -242,6 +242,8 @@ pub(super) fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration:
         target: tried.target.as_ref(),
         load,
         calibration,
+        agents: &[],
+        absent: &[],
     });
     let broken = tried.failure.as_ref().filter(|_| tried.is_broken).map(|failure| Finding {
         code: "broken-off".to_owned(),

@@ -360,3 +360,6 @@ fn too_little(cell: &Cell, agents: &[AgentLimits], intakes: &[Intake]) -> FleetS
         remedy: format!("{}{remedy}{whole}", more.unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests;

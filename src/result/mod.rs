@@ -2,7 +2,7 @@
 //! begins here. Its shape is documented in `docs/result.md`; changes add, and every older version stays readable.
 
 use crate::clock::Nanos;
-use crate::measure::{Histogram, Outcome, Truth};
+use crate::measure::{Histogram, Metric, Outcome, Truth};
 use crate::threshold::Hold;
 use crate::units::show_nanos;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,10 @@ mod summary;
 pub(crate) mod testing;
 mod validity;
 
-pub use agents::{Absent, AgentClock, AgentPart, AgentTraffic};
+pub use agents::LOST as AGENT_LOST;
+pub use agents::{
+    Absent, AgentClock, AgentPart, AgentTraffic, leave_out_one_way, redact_labels, sum_of_agents, worst_calibration,
+};
 pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
 pub use duet::{DuetSide, Half};
@@ -329,6 +332,11 @@ impl Document {
 }
 
 impl Trial {
+    /// Why the figures of `metric` were left out; `None`: they were not.
+    pub fn absence(&self, metric: Metric) -> Option<&str> {
+        self.absent.iter().find(|absent| absent.metric == metric).map(|absent| absent.reason.as_str())
+    }
+
     /// Whether its figures stand: it went to its end, and the generator could be trusted.
     pub fn is_valid(&self) -> bool {
         self.invalid.is_empty() && self.failure.is_none()
