@@ -2,12 +2,15 @@
 
 use super::{Action, Arrived, Core, Entry, Failure, Kind, MOST_ON_BOOKS, Metric, Pacer, SessionId, Unsent};
 use crate::catalog::Closer;
-use crate::clock::Nanos;
+use crate::clock::{MILLI, Nanos};
 use crate::engine::pacer::Due;
 use crate::plan::{FirstMessage, Target, Workload};
 use crate::transport::Place;
 use crate::wire::Tag;
 use crate::workload;
+
+/// How far the clock of a target on another machine may be ahead of what we take it for.
+const CLOCKS_APART: Nanos = 250 * MILLI;
 
 /// Why a scheduled unit was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,14 +178,28 @@ impl Core {
             self.recorder.counters(now).foreign += 1;
             return;
         };
-        if self.stopped && self.window.is_some_and(|w| tag.due >= w.measure_to) {
+        let due = match self.is_sent_by_target() {
+            true => self.due_here(tag.id, now, actions),
+            false => tag.due,
+        };
+        if self.stopped && self.window.is_some_and(|w| due >= w.measure_to) {
             return;
         }
         match self.match_arrival(tag.id, session) {
-            Arrived::Duplicate => self.recorder.counters(tag.due).duplicate += 1,
+            Arrived::Duplicate => self.recorder.counters(due).duplicate += 1,
             Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
             Arrived::Owed(entry) => self.delivered(now, tag.id, session, &entry, actions),
         }
+    }
+
+    /// When an event that the target sent was due by our own clock: the target may go by that of another machine. It is due
+    /// if it is here, even where our clock is a little behind.
+    fn due_here(&mut self, id: u64, now: Nanos, actions: &mut Vec<Action>) -> Nanos {
+        let latest = now.saturating_add(CLOCKS_APART);
+        while let Some(due) = self.pacer.as_mut().and_then(|pacer| pacer.take_early(id, latest)) {
+            self.take(due, now, actions);
+        }
+        self.ledger.get(id).map_or(now, |entry| entry.due)
     }
 
     /// An answer arrived: to which message, the connection or the dialect knows.

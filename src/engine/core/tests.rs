@@ -175,6 +175,34 @@ fn push_at_a_url_is_timed_by_our_own_clock_alone() {
 }
 
 #[test]
+fn events_of_a_target_whose_clock_is_another_belong_to_the_schedule() {
+    let fate = |_: Copy| vec![];
+    let setup = setup(Workload::Push { payload: payload(), topics: 4 }, websocket(), Arrival::Constant);
+    let mut before = World::new(setup.clone(), &fate);
+    before.ramp();
+    let start = before.start;
+    // The target's clock is an hour ahead of ours, and what we take it for is 20 ms behind: events come early.
+    let mut world = World::new(setup, &fate);
+    let schedule = world.core.setup.cell.load.schedule.clone();
+    let mut turns = schedule.turns(4, |_| true);
+    for (id, offset) in (0..).zip(schedule.arrivals()) {
+        let topic = turns.next_sender().unwrap();
+        let tag = Tag { kind: Kind::Event, run: 77, id, due: start + offset + 3_600_000 * MS }.encode().to_vec();
+        let at = (start + offset).saturating_sub(20 * MS);
+        for member in (0..20).filter(|session| session % 4 == topic) {
+            let twice = if id % 10 == 0 { 2 } else { 1 };
+            (0..twice).for_each(|n| world.flying.push(Reverse((at, 2 * id + n, member, tag.clone()))));
+        }
+    }
+    let outcome = world.run(None);
+    let (warmup, measure) = (outcome.warmup, outcome.measure);
+    assert_eq!((measure.delivered, warmup.delivered), (measure.scheduled * 5, warmup.scheduled * 5));
+    assert_eq!((measure.unmatched, warmup.unmatched, measure.foreign), (0, 0, 0));
+    assert_eq!(measure.duplicate + warmup.duplicate, (measure.scheduled + warmup.scheduled).div_ceil(10) * 5);
+    assert_eq!(outcome.histograms.get(Metric::ResponseTime).unwrap().count(), measure.delivered);
+}
+
+#[test]
 fn strays_and_other_runs_are_told_apart() {
     let fate = |_: Copy| vec![MS];
     let mut world = World::new(setup(echo(), websocket(), Arrival::Constant), &fate);
