@@ -175,14 +175,27 @@ impl Core {
             self.recorder.counters(now).foreign += 1;
             return;
         };
-        if self.stopped && self.window.is_some_and(|w| tag.due >= w.measure_to) {
+        let due = self.own_due(&tag);
+        if self.stopped && self.window.is_some_and(|w| due >= w.measure_to) {
             return;
         }
         match self.match_arrival(tag.id, session) {
-            Arrived::Duplicate => self.recorder.counters(tag.due).duplicate += 1,
+            Arrived::Duplicate => self.recorder.counters(due).duplicate += 1,
             Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
             Arrived::Owed(entry) => self.delivered(now, tag.id, session, &entry, actions),
         }
+    }
+
+    /// When a message was due by our own clock. Events of the embedded target bear the instant of its clock, which on another
+    /// machine is another; both follow one schedule, so what one event tells of the two is true of all.
+    fn own_due(&mut self, tag: &Tag) -> Nanos {
+        if !self.is_sent_by_target() {
+            return tag.due;
+        }
+        if let Some(entry) = self.ledger.get(tag.id) {
+            self.behind_target = tag.due.wrapping_sub(entry.due);
+        }
+        tag.due.wrapping_sub(self.behind_target)
     }
 
     /// An answer arrived: to which message, the connection or the dialect knows.
