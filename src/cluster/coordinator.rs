@@ -187,6 +187,7 @@ async fn run_by(
                 progress(Progress::Live { arm: &cell.arm, live });
             })
             .await;
+            tell_losses(fleet, progress);
             is_cut_short |= tried.outcome.interrupted || !tried.losses.is_empty();
             let place = Place { block, place: place as u32, started };
             let facts = &mut document.cells[index as usize];

@@ -178,10 +178,7 @@ impl Core {
             self.recorder.counters(now).foreign += 1;
             return;
         };
-        let due = match self.is_sent_by_target() {
-            true => self.due_here(tag.id, now, actions),
-            false => tag.due,
-        };
+        let due = self.own_due(&tag, now, actions);
         if self.stopped && self.window.is_some_and(|w| due >= w.measure_to) {
             return;
         }
@@ -192,14 +189,21 @@ impl Core {
         }
     }
 
-    /// When an event that the target sent was due by our own clock: the target may go by that of another machine. It is due
-    /// if it is here, even where our clock is a little behind.
-    fn due_here(&mut self, id: u64, now: Nanos, actions: &mut Vec<Action>) -> Nanos {
+    /// When a message was due by our own clock. Events of the embedded target bear the instant of its clock, which on another
+    /// machine is another; both follow one schedule, so what one event tells of the two is true of all. And an event that is
+    /// here is due, even where our clock is a little behind.
+    fn own_due(&mut self, tag: &Tag, now: Nanos, actions: &mut Vec<Action>) -> Nanos {
+        if !self.is_sent_by_target() {
+            return tag.due;
+        }
         let latest = now.saturating_add(CLOCKS_APART);
-        while let Some(due) = self.pacer.as_mut().and_then(|pacer| pacer.take_early(id, latest)) {
+        while let Some(due) = self.pacer.as_mut().and_then(|pacer| pacer.take_early(tag.id, latest)) {
             self.take(due, now, actions);
         }
-        self.ledger.get(id).map_or(now, |entry| entry.due)
+        if let Some(entry) = self.ledger.get(tag.id) {
+            self.behind_target = tag.due.wrapping_sub(entry.due);
+        }
+        tag.due.wrapping_sub(self.behind_target)
     }
 
     /// An answer arrived: to which message, the connection or the dialect knows.
