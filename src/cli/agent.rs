@@ -11,7 +11,9 @@ use tokio::sync::watch;
 pub(super) fn agent(args: &AgentArgs) -> anyhow::Result<Exit> {
     let name = args.name.clone().unwrap_or_else(cluster::host_name);
     let Some(nats) = args.nats.options(&format!("wsbench agent {name}")) else {
-        say::err("error: an agent needs a bus\n  = help: name its server with `--nats nats://HOST:4222`, or WSBENCH_NATS_URL");
+        say::err(
+            "error: an agent needs a bus\n  = help: name its server with `--nats nats://HOST:4222`, or WSBENCH_NATS_URL",
+        );
         return Ok(Exit::Usage);
     };
     let options = AgentOptions {

@@ -26,12 +26,18 @@ pub(super) fn find(args: &FleetArgs, runtime: &Runtime) -> anyhow::Result<Result
     let nats = args.nats.options("wsbench run");
     let (nats, agents) = match (nats, args.agents) {
         (None, None) if args.advertise.is_some() || !args.label.is_empty() => {
-            return wrong("--advertise and --label are for runs by agents", "say how many with `--agents N --nats URL`");
+            return wrong(
+                "--advertise and --label are for runs by agents",
+                "say how many with `--agents N --nats URL`",
+            );
         }
         // A bus may be named by the environment for other commands.
         (_, None) => return Ok(Ok(None)),
         (None, Some(_)) => {
-            return wrong("--agents needs a bus", "name its server with `--nats nats://HOST:4222`, or WSBENCH_NATS_URL");
+            return wrong(
+                "--agents needs a bus",
+                "name its server with `--nats nats://HOST:4222`, or WSBENCH_NATS_URL",
+            );
         }
         (Some(nats), Some(agents)) => (nats, agents),
     };

@@ -14,7 +14,8 @@ use anyhow::Context;
 use std::path::Path;
 use tokio::sync::watch;
 
-pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: RunArgs) -> anyhow::Result<Exit> {
+    args.plan.has_agents = args.fleet.agents.is_some();
     let mut read = match scenario::read(&args.plan, args.no_charts, args.color.on_stderr()) {
         Ok(read) => read,
         Err(exit) => return Ok(exit),

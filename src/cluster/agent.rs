@@ -52,17 +52,29 @@ pub struct AgentOptions {
 pub enum AgentNews<'a> {
     /// It is there and free.
     Waiting(&'a Card),
-    Hired { run: &'a str },
+    Hired {
+        run: &'a str,
+    },
     /// Someone else wanted it meanwhile.
-    Wanted { run: &'a str },
+    Wanted {
+        run: &'a str,
+    },
     /// The first order of a trial for it: so many workers are its part.
-    Share { workers: u32 },
+    Share {
+        workers: u32,
+    },
     /// All of its workers of this trial are done.
-    Done { sessions: u64 },
+    Done {
+        sessions: u64,
+    },
     /// Something was not done, and why.
-    Refused { problem: &'a str },
+    Refused {
+        problem: &'a str,
+    },
     /// It is free again, and why.
-    Released { why: &'a str },
+    Released {
+        why: &'a str,
+    },
 }
 
 /// The life of an agent: until `halt`, or until the bus can't be used any more.
@@ -288,9 +300,7 @@ impl<C: Carrier> Agent<'_, C> {
         let Some(job) = &self.job else { return Ok(()) };
         let silent = job.conversation.silent_for(now);
         match () {
-            () if job.conversation.is_forgotten() => {
-                self.release("its coordinator had given it up", news).await
-            }
+            () if job.conversation.is_forgotten() => self.release("its coordinator had given it up", news).await,
             () if silent > job.grace => {
                 let grace = Span(Duration::from_nanos(job.grace));
                 self.release(&format!("nothing was heard of its coordinator for {grace}"), news).await

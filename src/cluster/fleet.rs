@@ -12,9 +12,9 @@ use super::crew::Part;
 use super::host;
 use super::link::{self, FromWorker, Link, ToWorker};
 use crate::bus::{BusError, BusTraffic, Carrier, Conversation, Inbox, Offset, Peek, Received, forgotten};
+use crate::catalog::AgentLoss;
 use crate::clock::{MILLI, Nanos, SECOND};
 use crate::plan::{AgentLimits, Cell, FleetShortage, Processes, Share, shares};
-use crate::catalog::AgentLoss;
 use crate::result::{AgentClock, AgentPart, AgentTraffic, Calibration, Usage, redact_labels, worst_calibration};
 use futures_util::future::join_all;
 use std::cell::{Cell as StdCell, RefCell};
@@ -122,7 +122,8 @@ impl Fleet {
                 self.note_loss(member);
             }
             if member.wake_at(GRACE, now) <= now {
-                let (to, reply) = (found.subjects.agent(&member.card.id), found.subjects.from(&found.run, &member.card.id));
+                let (to, reply) =
+                    (found.subjects.agent(&member.card.id), found.subjects.from(&found.run, &member.card.id));
                 for packet in member.packets(now) {
                     carrier.ask(&to, &reply, packet).await?;
                 }

@@ -13,11 +13,11 @@ use super::loss::Loss;
 use super::sockets;
 use super::targets::Targets;
 use super::usage::Meter;
+use crate::bus::BusTraffic;
 use crate::catalog::{Dialect, TargetUrl};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
 use crate::measure::{Held, HistogramError, Outcome};
-use crate::bus::BusTraffic;
 use crate::plan::{self, Cell, Embedded, FleetShortage, Processes, Share, Target, Workload};
 use crate::result::{AgentPart, KernelMemory, TargetFacts, Usage, sum_of_agents};
 use std::path::Path;
@@ -270,10 +270,7 @@ impl Running<'_> {
                 Event::Look => self.kernel.look(),
                 Event::Over => {}
             }
-            if self.crew.has_lost_agent()
-                && !self.is_ending()
-                && self.order.fleet.is_some_and(Fleet::ends_by_a_loss)
-            {
+            if self.crew.has_lost_agent() && !self.is_ending() && self.order.fleet.is_some_and(Fleet::ends_by_a_loss) {
                 self.is_given_up = true;
                 deadline = self.stop().await;
             }

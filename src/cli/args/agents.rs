@@ -21,7 +21,13 @@ pub(in crate::cli) struct NatsArgs {
     #[arg(long, value_name = "NAME", env = "WSBENCH_NATS_USER", requires = "nats")]
     pub nats_user: Option<String>,
     /// Its password; better in the environment, where lists of processes don't show it
-    #[arg(long, value_name = "PASSWORD", env = "WSBENCH_NATS_PASSWORD", hide_env_values = true, requires = "nats_user")]
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "WSBENCH_NATS_PASSWORD",
+        hide_env_values = true,
+        requires = "nats_user"
+    )]
     pub nats_password: Option<String>,
     /// NATS token
     #[arg(long, value_name = "TOKEN", env = "WSBENCH_NATS_TOKEN", hide_env_values = true, requires = "nats")]

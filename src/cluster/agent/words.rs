@@ -93,12 +93,22 @@ pub(in crate::cluster) struct Share {
 pub(in crate::cluster) enum FromAgent {
     Hired,
     /// It won't, and why.
-    Refused { problem: String },
-    Worker { worker: u32, said: FromWorker },
+    Refused {
+        problem: String,
+    },
+    Worker {
+        worker: u32,
+        said: FromWorker,
+    },
     /// A worker ended before it was done; how, and its last words.
-    WorkerGone { worker: u32, words: String },
+    WorkerGone {
+        worker: u32,
+        words: String,
+    },
     /// It ends, and why.
-    Bye { words: String },
+    Bye {
+        words: String,
+    },
 }
 
 /// The names of subjects.
@@ -158,7 +168,8 @@ impl Card {
     pub(in crate::cluster) fn read(bytes: &[u8]) -> Option<Card> {
         let card: Card = serde_json::from_slice(bytes).ok()?;
         let labels = card.labels.iter().flat_map(|(key, value)| [key, value]);
-        let is_short = [&card.name, &card.version, &card.machine].into_iter().chain(labels).all(|t| t.len() <= LONGEST_WORD);
+        let is_short =
+            [&card.name, &card.version, &card.machine].into_iter().chain(labels).all(|t| t.len() <= LONGEST_WORD);
         (is_word(&card.id) && is_short && card.labels.len() <= MOST_LABELS).then_some(card)
     }
 }

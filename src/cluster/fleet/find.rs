@@ -1,7 +1,7 @@
 //! Finding agents: everyone is asked, and those are chosen that can work for this run.
 
 use crate::bus::{BusError, Carrier, Inbox, Received};
-use crate::clock::{Nanos, SECOND, MILLI};
+use crate::clock::{MILLI, Nanos, SECOND};
 use crate::cluster::agent::Card;
 use crate::cluster::agent::words::{PROTOCOL, State, Subjects, Who};
 use std::collections::BTreeMap;
@@ -172,7 +172,12 @@ mod tests {
         let cards: BTreeMap<String, Card> = cards.into_iter().map(|card| (card.id.clone(), card)).collect();
         let (fit, left_out) = sorted(&cards, &[("zone".to_owned(), "eu".to_owned())]);
         assert_eq!(fit.iter().map(|card| card.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
-        for words in ["`old`: it is of version 0.0.1", "`new`: it is of", "`busy`: it works", "`plain`: it hasn't the label zone=eu"] {
+        for words in [
+            "`old`: it is of version 0.0.1",
+            "`new`: it is of",
+            "`busy`: it works",
+            "`plain`: it hasn't the label zone=eu",
+        ] {
             assert!(left_out.iter().any(|why| why.contains(words)), "{words}: {left_out:?}");
         }
         assert_eq!(sorted(&cards, &[]).0.len(), 3);

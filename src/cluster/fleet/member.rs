@@ -2,8 +2,8 @@
 
 use crate::bus::{BusTraffic, Conversation, Offset, PacketError};
 use crate::clock::Nanos;
-use crate::cluster::agent::words::{FromAgent, ToAgent};
 use crate::cluster::agent::Card;
+use crate::cluster::agent::words::{FromAgent, ToAgent};
 use crate::cluster::link::LinkError;
 use crate::cluster::link::agent::Said;
 use crate::result::Calibration;
@@ -162,7 +162,9 @@ impl Member {
             return false;
         }
         let words = match () {
-            () if inner.conversation.is_forgotten() => "it knows nothing of this run any more: it was started anew".to_owned(),
+            () if inner.conversation.is_forgotten() => {
+                "it knows nothing of this run any more: it was started anew".to_owned()
+            }
             () if inner.conversation.silent_for(now) > grace => {
                 let silent = crate::units::show_nanos(grace as f64);
                 format!("nothing was heard of it for {silent}")

@@ -175,7 +175,6 @@ fn push_at_a_url_is_timed_by_our_own_clock_alone() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn events_of_a_target_whose_clock_is_another_belong_to_the_schedule() {
     let fate = |_: Copy| vec![];
     let setup = setup(Workload::Push { payload: payload(), topics: 4 }, websocket(), Arrival::Constant);
@@ -236,7 +235,6 @@ fn an_embedded_target_may_push_by_the_clock_of_another_machine() {
             (outcome.measure.duplicate, outcome.measure.unmatched, outcome.measure.delivered + outcome.measure.late);
         assert_eq!(counters, (1, 0, 2), "{ahead}");
     }
->>>>>>> parts
 }
 
 #[test]
