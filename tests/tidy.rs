@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("seed", &[]),
     ("values", &[]),
     ("clock", &[]),
+    ("bus", &["clock"]),
     ("catalog", &["units"]),
     ("wire", &["catalog", "clock", "seed", "units"]),
     ("schedule", &["catalog", "clock", "seed", "units"]),
@@ -46,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
+            "bus",
             "catalog",
             "clock",
             "engine",

@@ -220,13 +220,14 @@ impl Hunt<'_> {
             token: &self.token,
             interval: self.plan.output.interval.nanos(),
             keeper: None,
+            fleet: None,
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |_| ()).await;
         self.is_cut_short |= tried.outcome.interrupted || !tried.losses.is_empty();
         let at = self.slot(cell);
         let place = Place { block: round, place, started };
         let facts = &mut self.document.cells[at];
-        let trial: Trial = coordinator::judged(tried, &place, &facts.load, self.document.calibration.as_ref());
+        let trial: Trial = coordinator::judged(tried, &place, facts, self.document.calibration.as_ref());
         series.add(self.goal.slo.judge(facts, &trial));
         facts.trials.push(trial);
     }

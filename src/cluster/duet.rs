@@ -224,6 +224,7 @@ impl Running<'_> {
             token: &self.token,
             interval: plan.output.interval.nanos(),
             keeper: self.servers[half as usize].as_ref().and_then(Server::keeper),
+            fleet: None,
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |live| {
             progress(DuetProgress::Run(half, Progress::Live { arm: &name, live }));
@@ -231,7 +232,7 @@ impl Running<'_> {
         .await;
         let document = &mut self.documents[half as usize];
         let facts = &mut document.cells[index];
-        let trial: Trial = coordinator::judged(tried, &place, &facts.load, document.calibration.as_ref());
+        let trial: Trial = coordinator::judged(tried, &place, facts, document.calibration.as_ref());
         facts.trials.push(trial.clone());
         document::touch(document);
         progress(DuetProgress::Run(half, Progress::TrialEnded { arm: &name, trial: &trial, document }));

@@ -2,6 +2,7 @@
 //! there is passed over, unless `WSBENCH_SERVERS` is set (as in `.ci/run`), which makes all of them a must; `none` passes over
 //! all of them.
 
+mod bus;
 mod custom;
 mod harness;
 mod mosquitto;

@@ -12,6 +12,7 @@ mod claims;
 mod connecting;
 pub(super) mod facts;
 mod findings;
+mod fleet;
 
 use arm::{arm_view, reach};
 use claims::claim_view;
@@ -22,6 +23,7 @@ pub use capacity::{CapacityRow, CapacityView, LoadRow};
 pub use claims::ClaimView;
 pub use connecting::Connecting;
 pub use findings::FindingView;
+pub use fleet::FleetView;
 
 /// Stands for a figure that too few samples support, or that doesn't exist.
 pub const DASH: &str = "–";
@@ -51,6 +53,8 @@ pub struct View {
     pub invalid: Vec<FindingView>,
     pub warnings: Vec<FindingView>,
     pub failures: Vec<FindingView>,
+    /// The machines that ran it, if there were several.
+    pub fleet: Option<FleetView>,
     /// What was asked for, and where it ran: name and value.
     pub facts: Vec<(&'static str, String)>,
     pub host: Vec<(&'static str, String)>,
@@ -111,6 +115,7 @@ impl View {
                 };
                 trial.failure.iter().map(finding).collect()
             }),
+            fleet: FleetView::of(&document.fleet()),
             facts: facts::of_run(document),
             host: facts::of_host(document),
         }
@@ -141,7 +146,7 @@ fn until_then(trial: &Trial) -> &'static str {
 fn notices(document: &Document) -> Vec<String> {
     let mut notices = Vec::new();
     if document.partial {
-        notices.push("Partial: the run was interrupted, or went on without a process that it lost; trials are missing or cut short.".to_owned());
+        notices.push("Partial: the run was interrupted, or went on without a process or an agent that it lost; trials are missing or cut short.".to_owned());
     }
     if let Some(why) = &document.aborted {
         notices.push(format!("Aborted: {why}; no further trial was started. What was measured until then is whole."));
