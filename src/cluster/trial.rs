@@ -246,9 +246,9 @@ impl Running<'_> {
                 _ = look.tick() => Event::Look,
             };
             match event {
-                Event::Worker(_, FromWorker::Failed { problem }) if is_ramping => {
+                Event::Worker(index, FromWorker::Failed { problem }) if is_ramping => {
                     // What one can't do at all, no other can.
-                    return Err(TrialError::Reported(problem));
+                    return Err(TrialError::Reported(self.crew.told_by(index, problem)));
                 }
                 Event::Worker(index, message) => self.heard(index, message, live).await,
                 Event::WorkerGone(index, error) => self.crew.lose(index, error).await,
