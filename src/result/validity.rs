@@ -141,14 +141,11 @@ fn agents_lost(e: &Evidence) -> Option<Finding> {
 }
 
 fn left_out(e: &Evidence) -> Option<Finding> {
-    let words = |absent: &Absent| format!("{}: {}", absent.metric.name(), absent.reason);
-    let absent: Vec<String> = e.absent.iter().map(words).collect();
-    if absent.is_empty() {
-        return None;
-    }
+    let reason = &e.absent.first()?.reason;
+    let metrics: Vec<&str> = e.absent.iter().map(|absent| absent.metric.name()).collect();
     finding(
         "left-out",
-        format!("figures were left out: {}", absent.join("; ")),
+        format!("no figures of {}: {reason}", metrics.join(" and ")),
         "measure round trips (echo, chat), which need one clock alone, or bring the bus nearer to agents and coordinator: \
          the round trips over it say how well clocks are known",
     )
