@@ -150,6 +150,14 @@ impl Crew {
         self.losses.iter().any(|loss| loss.role == Role::Agent)
     }
 
+    /// What a worker said, and where it was said if that isn't here.
+    pub(super) fn told_by(&self, index: usize, problem: String) -> String {
+        match &self.members[index].link {
+            Some(Link::Agent(worker)) => format!("agent `{}`: {problem}", worker.agent()),
+            _ => problem,
+        }
+    }
+
     /// A worker said that it can't go on.
     pub(super) async fn gave_up(&mut self, index: usize, problem: String) {
         let Some(link) = &self.members[index].link else { return };

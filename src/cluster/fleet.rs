@@ -27,6 +27,9 @@ use tokio::sync::Notify;
 mod find;
 mod member;
 
+#[cfg(test)]
+mod tests;
+
 pub use find::{FindError, Found, Wanted, find};
 pub(super) use member::Member;
 

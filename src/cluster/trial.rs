@@ -9,7 +9,7 @@ use super::host;
 use super::kernel;
 use super::kin;
 use super::link::{FromWorker, Link, LinkError, Slice, ToWorker};
-use super::loss::Loss;
+use super::loss::{Loss, Role};
 use super::sockets;
 use super::targets::Targets;
 use super::usage::Meter;
@@ -246,9 +246,9 @@ impl Running<'_> {
                 _ = look.tick() => Event::Look,
             };
             match event {
-                Event::Worker(_, FromWorker::Failed { problem }) if is_ramping => {
+                Event::Worker(index, FromWorker::Failed { problem }) if is_ramping => {
                     // What one can't do at all, no other can.
-                    return Err(TrialError::Reported(problem));
+                    return Err(TrialError::Reported(self.crew.told_by(index, problem)));
                 }
                 Event::Worker(index, message) => self.heard(index, message, live).await,
                 Event::WorkerGone(index, error) => self.crew.lose(index, error).await,
@@ -379,8 +379,11 @@ impl Running<'_> {
         // What the system took here is the target's alone, if the generator is elsewhere.
         let kernel = self.kernel.seen().filter(|_| self.order.fleet.is_none());
         let mut losses = self.crew.losses;
+        let are_all_lost = losses.len() == self.processes.workers as usize;
         let failure = match losses.first() {
-            Some(first) if losses.len() == self.processes.workers as usize => Some(first.words.clone()),
+            // Nothing failed that was tried: the machines are gone.
+            Some(_) if are_all_lost && losses.iter().all(|loss| loss.role == Role::Agent) => None,
+            Some(first) if are_all_lost => Some(first.words.clone()),
             _ => (is_deserted && !is_interrupted).then(|| deserted(&outcome)),
         };
         losses.append(&mut self.targets.losses);
