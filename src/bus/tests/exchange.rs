@@ -183,6 +183,17 @@ fn a_quiet_end_is_heard_every_half_second() {
 }
 
 #[test]
+fn the_peers_clock_is_known_well_within_a_second() {
+    let mut pair = Pair::new(1024, FINE, 1);
+    pair.run(SECOND / 2);
+    for end in &pair.ends {
+        let offset = end.offset().unwrap();
+        assert!(offset.samples >= 8, "{offset:?}");
+        assert!(offset.uncertainty <= 2 * MILLI, "{offset:?}");
+    }
+}
+
+#[test]
 fn silence_grows_until_the_peer_is_heard_again_and_nothing_is_lost_by_it() {
     let mut pair = Pair::new(1024, FINE, 1);
     pair.run(5 * SECOND);
