@@ -118,9 +118,7 @@ impl Conversation {
             let held = packet.sent.saturating_sub(echo.heard);
             self.outgoing.note_round(now.saturating_sub(echo.sent).saturating_sub(held));
         }
-        if self.echo.is_none_or(|echo| echo.sent <= packet.sent) {
-            self.echo = Some(Echo { sent: packet.sent, heard: now });
-        }
+        self.echo = Some(Echo { sent: packet.sent, heard: now });
     }
 
     /// What to publish now, in this order.
