@@ -23,18 +23,17 @@ impl Server {
     /// Starts `NAME.sh start PORT FOLDER PORT2 PORT3`, which becomes the server, and waits until it listens at the first port.
     /// `None`: it isn't installed, and nobody asks for it.
     pub fn start(name: &str) -> Option<Server> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"));
-        let asked = std::env::var("WSBENCH_SERVERS").unwrap_or_default();
-        let is_there = || Command::new("bash").arg(&script).arg("installed").status().is_ok_and(|s| s.success());
-        if asked == "none" || !is_there() {
-            assert!(matches!(asked.as_str(), "" | "none"), "{name} isn't installed: {} install", script.display());
-            eprintln!("{name} is passed over");
+        if !is_there(name) {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
         let [port, more @ ..] = free_ports();
         let mut command = Command::new("bash");
-        command.arg(&script).args(["start", &port.to_string()]).arg(folder.path()).args(more.map(|p| p.to_string()));
+        command
+            .arg(script(name))
+            .args(["start", &port.to_string()])
+            .arg(folder.path())
+            .args(more.map(|p| p.to_string()));
         let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut server = Server { process: command.spawn().unwrap(), folder, port, more };
@@ -117,8 +116,24 @@ impl Ran {
     }
 }
 
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/{name}.sh"))
+}
+
+/// Whether a server is installed and may be used; not being installed is a failure where all of them are asked for.
+pub fn is_there(name: &str) -> bool {
+    let asked = std::env::var("WSBENCH_SERVERS").unwrap_or_default();
+    let is_installed = || Command::new("bash").arg(script(name)).arg("installed").status().is_ok_and(|s| s.success());
+    if asked != "none" && is_installed() {
+        return true;
+    }
+    assert!(matches!(asked.as_str(), "" | "none"), "{name} isn't installed: {} install", script(name).display());
+    eprintln!("{name} is passed over");
+    false
+}
+
 /// Held together, so that none of them is another.
-fn free_ports() -> [u16; 3] {
+pub fn free_ports() -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
