@@ -104,8 +104,11 @@ impl Bus {
     /// `wsbench run` of a scenario over `agents` of them.
     pub fn begin_run(&self, scenario: &str, agents: &str, more: &[&str]) -> Running {
         let mut command = wsbench("run", self.port, "coordinator", COORDINATORS_PASSWORD);
-        // Starting them may take a while on a machine that does a lot else. A flag that comes later counts.
-        command.args(["--agents", agents, "--wait", "60s"]).args(more);
+        command.args(["--agents", agents]).args(more);
+        if !more.contains(&"--wait") {
+            // Starting them may take a while on a machine that does a lot else.
+            command.args(["--wait", "60s"]);
+        }
         self.begin_command(command, scenario)
     }
 
