@@ -62,8 +62,8 @@ class Fleet:
         self.folder.cleanup()
 
     def start(self, command, env, name):
-        log = open(self.path / f"{name}.log", "w")
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        said, log = open(self.path / f"{name}.out", "w"), open(self.path / f"{name}.log", "w")
+        process = subprocess.Popen(command, env=env, stdout=said, stderr=log, stdin=subprocess.DEVNULL)
         self.processes.append(process)
         return process
 

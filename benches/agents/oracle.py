@@ -88,7 +88,7 @@ def main():
             name = f"there-{next(number)}"
             run, _ = fleet.begin_run(SCENARIO, name, ["--quiet", "--format", "json"])
             run.wait(300)
-            return run.returncode, (fleet.path / f"{name}.log").read_text()
+            return run.returncode, (fleet.path / f"{name}.out").read_text()
 
         for _ in range(given.rounds):
             rows.append((tried(here), tried(there)))
