@@ -9,6 +9,7 @@ compile_error!(
 );
 
 pub mod accounting;
+pub mod bus;
 pub mod catalog;
 pub mod chart;
 pub mod cli;

@@ -92,6 +92,7 @@ mistakes! {
     an_unknown_workload: "[workload.chat]" => "[workload.chatt]";
     two_targets: "[load]" => "[target.embedded]\n[target.urls]\n[load]";
     an_unknown_arrival: "rate = \"500/s\"" => "rate = \"500/s\"\narrival = \"poison\"";
+    an_unknown_answer_to_a_lost_agent: "rate = \"500/s\"" => "rate = \"500/s\"\non_agent_loss = \"contine\"";
     duration_beside_stages: "duration = \"1s\"" => "duration = \"1s\"\nstages = [{ to = \"1k/s\", over = \"1s\" }]";
     a_stage_without_its_length: "duration = \"1s\"" => "stages = [{ to = \"1k/s\" }]";
     a_window_without_length: "duration = \"1s\"" => "duration = \"0s\"";

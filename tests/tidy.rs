@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("seed", &[]),
     ("values", &[]),
     ("clock", &[]),
+    ("bus", &["clock"]),
     ("catalog", &["units"]),
     ("wire", &["catalog", "clock", "seed", "units"]),
     ("schedule", &["catalog", "clock", "seed", "units"]),

@@ -120,6 +120,22 @@ kinds! {
 }
 
 kinds! {
+    /// What becomes of a run that loses an agent.
+    AgentLoss {
+        /// The trial ends in order, and the run with it.
+        Abort = "abort",
+        /// The others go on, and later trials are shared out to those who are left.
+        Continue = "continue",
+    }
+}
+
+impl Default for AgentLoss {
+    fn default() -> AgentLoss {
+        AgentLoss::Abort
+    }
+}
+
+kinds! {
     /// What a search for capacity raises.
     Dimension { Rate = "rate", Sessions = "sessions" }
 }

@@ -1,9 +1,11 @@
 //! What can be typed. Every flag of `run` has a `WSBENCH_*` mirror; a flag beats the environment, which beats the file.
 
+mod agents;
 mod compare;
 mod duet;
 mod history;
 
+pub(super) use agents::{AgentArgs, FleetArgs};
 pub(super) use compare::{CompareArgs, JudgeArgs};
 pub(super) use duet::{DuetArgs, UrlFlag};
 pub(super) use history::HistoryArgs;
@@ -75,6 +77,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Redraw everything from a saved result
     Report(ReportArgs),
+    /// Wait on a machine for coordinators elsewhere, and run sessions for them
+    Agent(Box<AgentArgs>),
     /// Start the reference target alone, for pointing other tools at it
     Serve(ServeArgs),
     /// Test the instrument on this machine against targets whose answer is known; under three minutes
@@ -140,6 +144,8 @@ pub(super) struct RunArgs {
     pub save_baseline: Option<baseline::Name>,
     #[command(flatten, next_help_heading = "Baselines")]
     pub judge: JudgeArgs,
+    #[command(flatten, next_help_heading = "Many machines")]
+    pub fleet: FleetArgs,
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -151,12 +157,13 @@ Examples:
   wsbench run scenarios/smoke.toml --export junit=junit.xml --export github-summary=\"$GITHUB_STEP_SUMMARY\"
   wsbench run scenarios/echo.toml --trials 10 --save-baseline main
   wsbench run scenarios/echo.toml --trials 10 --baseline main
+  wsbench run scenarios/chat.toml --nats nats://10.0.0.1:4222 --agents 3
 
 Ctrl-C once ends the run in order and saves what was measured; twice ends it at once.
 Exit codes: 0 done, 1 could not be done, 2 command line wrong, 94 not comparable with the baseline
 (nothing was run), 95 the generator was the bottleneck, 96 regression against the baseline,
 97 inconclusive (with --strict), 99 a threshold was broken or could not be measured, 104 scenario
-invalid, 105 interrupted, or a process of the run was lost. Proxy variables are ignored.";
+invalid, 105 interrupted, or a process or an agent of the run was lost. Proxy variables are ignored.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = CAPACITY_EXAMPLES)]

@@ -41,6 +41,8 @@ impl Display {
 
     pub(super) fn show(&mut self, progress: &Progress) {
         match progress {
+            Progress::Hired { agents } => self.say(&hired(agents)),
+            Progress::AgentLost { agent, why } => self.note(&format!("agent `{agent}` was lost: {why}")),
             Progress::Calibrating => self.say("measuring how late this machine wakes an idle process"),
             Progress::TrialStarted { arm, number, of } => {
                 (self.number, self.of, self.last) = (*number, *of, (0, clock::now()));
@@ -134,4 +136,15 @@ impl Display {
             self.note(&format!("[{}/{}] {arm}: {verdict}", self.number, self.of));
         }
     }
+}
+
+/// Agents that are named.
+const NAMED: usize = 10;
+
+fn hired(agents: &[&str]) -> String {
+    let mut names: Vec<String> = agents.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+    if agents.len() > NAMED {
+        names.push(format!("{} more", agents.len() - NAMED));
+    }
+    format!("hired {}", names.join(", "))
 }

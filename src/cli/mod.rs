@@ -1,5 +1,6 @@
 //! Arguments, live progress, exit codes. The only place that prints.
 
+mod agent;
 mod args;
 mod baseline;
 mod capacity;
@@ -8,6 +9,7 @@ mod compare;
 mod duet;
 mod exit;
 mod export;
+mod fleet;
 mod history;
 mod init;
 mod live;
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::History(args) => history::history(&args),
         Command::Check(check) => check::check(&check),
         Command::Report(report) => report::report(&report),
+        Command::Agent(args) => agent::agent(&args),
         Command::Serve(serve) => serve::serve(&serve),
         Command::Init { path } => init::init(&path).map_err(Into::into),
         Command::Selftest(args) => selftest::selftest(&args),

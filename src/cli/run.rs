@@ -3,9 +3,10 @@
 use super::args::{Format, RunArgs};
 use super::baseline::{self, Baseline};
 use super::exit::Exit;
+use super::fleet::Agents;
 use super::live::Display;
 use super::scenario::{self, Read};
-use super::{compare, export, say, signals, summary, write};
+use super::{compare, export, fleet, say, signals, summary, write};
 use crate::cluster::{self, Halt, Progress, RunOptions};
 use crate::plan;
 use crate::result::{Document, redact_arguments};
@@ -14,13 +15,22 @@ use std::path::Path;
 use tokio::sync::watch;
 
 pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
-    let read = match scenario::read(&args.plan, args.no_charts, args.color.on_stderr()) {
+    let mut read = match scenario::read(&args.plan, args.no_charts, args.color.on_stderr()) {
         Ok(read) => read,
         Err(exit) => return Ok(exit),
     };
-    let shortages = plan::shortages(&read.plan, &scenario::limits());
-    if !shortages.is_empty() {
-        shortages.iter().for_each(|shortage| say::err(&format!("error: {shortage}")));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let agents = match fleet::find(&args.fleet, &runtime)? {
+        Ok(agents) => agents,
+        Err(exit) => return Ok(exit),
+    };
+    fleet::advertise(&mut read.plan, args.fleet.advertise);
+    let problems: Vec<String> = match &agents {
+        None => plan::shortages(&read.plan, &scenario::limits()).iter().map(plan::Shortage::to_string).collect(),
+        Some(agents) => fleet::problems(&read.plan, agents, &scenario::limits()),
+    };
+    if !problems.is_empty() {
+        problems.iter().for_each(|problem| say::err(&format!("error: {problem}")));
         return Ok(Exit::Failed);
     }
     read.plan.warnings().iter().for_each(|why| say::err(&format!("warning: {why}")));
@@ -38,8 +48,7 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let dir = args.out.clone().unwrap_or_else(|| write::default_dir(&read.plan.name));
     write::prepare(&dir)?;
     export::check(&args.export.export)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let document = runtime.block_on(measure(&read, &options, args.quiet, &dir))?;
+    let document = runtime.block_on(measure(&read, &options, agents.as_ref(), args.quiet, &dir))?;
     let written = write::save(&document, &dir)
         .and_then(|()| write::render(&document, &dir, read.plan.output.charts))
         .and_then(|()| export::write(&document, &args.export.export));
@@ -90,7 +99,13 @@ fn options(read: &Read) -> anyhow::Result<RunOptions> {
 }
 
 /// Measures; saves after each trial, so that nothing that was measured is ever lost.
-async fn measure(read: &Read, options: &RunOptions, is_quiet: bool, dir: &Path) -> anyhow::Result<Document> {
+async fn measure(
+    read: &Read,
+    options: &RunOptions,
+    agents: Option<&Agents>,
+    is_quiet: bool,
+    dir: &Path,
+) -> anyhow::Result<Document> {
     let (want, wanted) = watch::channel(false);
     let mut display = Display::new(&read.plan, is_quiet);
     signals::watch(want, "saves what was measured")?;
@@ -109,7 +124,11 @@ async fn measure(read: &Read, options: &RunOptions, is_quiet: bool, dir: &Path) 
             unsaved = failed;
         }
     };
-    let document = cluster::run(&read.plan, options, Halt::new(wanted), &mut progress).await?;
+    let (plan, halt) = (&read.plan, Halt::new(wanted));
+    let document = match agents {
+        None => cluster::run(plan, options, halt, &mut progress).await,
+        Some(agents) => cluster::run_by_agents(&agents.nats, &agents.found, plan, options, halt, &mut progress).await,
+    };
     display.finish();
-    Ok(document)
+    Ok(document?)
 }

@@ -1,7 +1,7 @@
 //! The table that a run ends with.
 
 use super::exit::did_nothing;
-use crate::result::{ArmCapacity, Capacity, Cell, CellSummary, Document, End, Finding};
+use crate::result::{AgentSummary, ArmCapacity, Capacity, Cell, CellSummary, Document, End, Finding, agent_table};
 use crate::units::{show_bytes, show_nanos};
 use crate::verdict::thresholds;
 use comfy_table::{CellAlignment, Table, presets};
@@ -21,6 +21,7 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     if document.capacity.is_none() {
         text += &memory(&document.summary());
     }
+    text += &agents(document);
     text += &labels(document);
     for omitted in &document.omitted {
         text += &format!("not run: {}: {}\n", omitted.arm, omitted.reason);
@@ -32,7 +33,7 @@ pub(super) fn text(document: &Document, dir: &Path) -> String {
     }
     if document.partial {
         text +=
-            "\nPARTIAL: the run was interrupted, or lost a process of its own; what was measured is in the report\n";
+            "\nPARTIAL: the run was interrupted, or lost a process or an agent; what was measured is in the report\n";
     }
     text += &format!("\n{}\n", dir.join("report.html").display());
     text
@@ -93,6 +94,41 @@ fn row(cell: &CellSummary) -> Vec<String> {
         errors.to_string(),
         format!("{}/{}", cell.valid, cell.trials),
     ]
+}
+
+/// Agents that the terminal shows.
+const AGENTS: usize = 12;
+
+/// The machines that ran it: those that were lost first, then those of the worst known clocks.
+fn agents(document: &Document) -> String {
+    let mut fleet = document.fleet();
+    if fleet.is_empty() {
+        return String::new();
+    }
+    let more = fleet.len().saturating_sub(AGENTS);
+    if more > 0 {
+        let worst = |agent: &AgentSummary| (agent.losses, agent.clock.map_or(u64::MAX, |clock| clock.uncertainty));
+        fleet.sort_by_key(|agent| std::cmp::Reverse(worst(agent)));
+        fleet.truncate(AGENTS);
+    }
+    let (columns, rows) = agent_table(&fleet);
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(columns.iter().map(|column| column.name));
+    for row in rows {
+        table.add_row(row);
+    }
+    for (column, facts) in table.column_iter_mut().zip(&columns) {
+        if facts.is_number {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text: String = String::from("\n");
+    text += &table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
+    if more > 0 {
+        text += &format!("and {more} more, in summary.md\n");
+    }
+    text
 }
 
 /// Every threshold with what was measured.
@@ -181,4 +217,35 @@ fn labels(document: &Document) -> String {
         text += &format!("emulated network: {} each way\n", show_nanos(delay as f64));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::testing;
+
+    #[test]
+    fn agents_are_a_table_of_which_the_worst_come_first_if_they_are_many() {
+        assert_eq!(agents(&testing::document()), "");
+        let mut document = testing::fleet();
+        let text = agents(&document);
+        let names: Vec<&str> = text.lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(names, ["eu-1", "eu-2", "<b>us</b>|1"]);
+        assert!(text.contains("−1200 s ± 30.0 µs") && text.contains("in 2 of 6 trials: nothing was heard"), "{text}");
+        let trial = &mut document.cells[0].trials[0];
+        let first = trial.agents[0].clone();
+        trial.agents.extend((0..40).map(|n| {
+            let clock = first.clock.map(|clock| crate::result::AgentClock { uncertainty: n, ..clock });
+            crate::result::AgentPart {
+                id: format!("more-{n}"),
+                name: format!("\u{1b}[2Jmore-{n}"),
+                clock,
+                ..first.clone()
+            }
+        }));
+        let text = agents(&document);
+        assert!(text.ends_with("and 31 more, in summary.md\n") && !text.contains('\u{1b}'), "{text}");
+        let names: Vec<&str> = text.lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(names[..3], ["<b>us</b>|1", "eu-2", "eu-1"], "{text}");
+    }
 }

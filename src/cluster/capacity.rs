@@ -220,6 +220,7 @@ impl Hunt<'_> {
             token: &self.token,
             interval: self.plan.output.interval.nanos(),
             keeper: None,
+            fleet: None,
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |_| ()).await;
         self.is_cut_short |= tried.outcome.interrupted || !tried.losses.is_empty();

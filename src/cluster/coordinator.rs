@@ -2,9 +2,11 @@
 
 use super::child::ChildError;
 use super::document;
+use super::fleet::{Fleet, FleetError, Found};
 use super::loss;
 use super::ping;
 use super::trial::{self, Assignment, Tried};
+use crate::bus::Carrier;
 use crate::clock::{self, Nanos};
 use crate::engine::Live;
 use crate::plan::{Plan, Target};
@@ -28,6 +30,15 @@ pub struct RunOptions {
 /// What happens while a run goes on.
 #[derive(Debug)]
 pub enum Progress<'a> {
+    /// The names of the agents that work for this run.
+    Hired {
+        agents: Vec<&'a str>,
+    },
+    /// One of them was given up, and why.
+    AgentLost {
+        agent: &'a str,
+        why: &'a str,
+    },
     Calibrating,
     TrialStarted {
         arm: &'a str,
@@ -69,21 +80,78 @@ impl Halt {
 
 /// A run that couldn't begin.
 #[derive(Debug, thiserror::Error)]
-#[error("the run could not begin: {0}")]
-pub struct RunError(#[from] ChildError);
+pub enum RunError {
+    #[error("the run could not begin: {0}")]
+    Child(#[from] ChildError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+}
 
 /// Runs `plan` to its end or to `halt`; tells `progress` what happens. The document is complete in either case.
 pub async fn run(
     plan: &Plan,
     options: &RunOptions,
+    halt: Halt,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Document, RunError> {
+    run_by(plan, options, None, halt, progress).await
+}
+
+/// As [`run`], by the workers of agents that were found.
+pub async fn run_by_agents<C: Carrier>(
+    carrier: &C,
+    found: &Found,
+    plan: &Plan,
+    options: &RunOptions,
     mut halt: Halt,
     progress: &mut dyn FnMut(Progress),
+) -> Result<Document, RunError> {
+    let mut inbox = found.listen(carrier).await.map_err(FleetError::from)?;
+    let fleet = Fleet::new(carrier, found);
+    let work = async {
+        let hired = tokio::select! {
+            hired = fleet.hired() => hired,
+            // What follows knows that it is to end.
+            () = halt.wait() => Ok(()),
+        };
+        let ran = match hired {
+            Ok(()) => {
+                progress(Progress::Hired { agents: fleet.names() });
+                run_by(plan, options, Some(&fleet), halt, progress).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        fleet.dismiss().await;
+        ran
+    };
+    tokio::select! {
+        biased;
+        ran = work => ran,
+        never = fleet.attend(carrier, found, &mut inbox) => match never {},
+    }
+}
+
+async fn run_by(
+    plan: &Plan,
+    options: &RunOptions,
+    fleet: Option<&Fleet>,
+    mut halt: Halt,
+    progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Document, RunError> {
     let began = clock::now();
     let mut document = document::begin(plan, options);
     progress(Progress::Calibrating);
-    document.calibration = trial::calibrate(&options.program).await.ok();
-    document.network_floor = floors(plan, &halt).await;
+    match fleet {
+        None => {
+            document.calibration = trial::calibrate(&options.program).await.ok();
+            document.network_floor = floors(plan, &halt).await;
+        }
+        // From here to the target is another way than theirs.
+        Some(fleet) => {
+            fleet.calibrate().await;
+            document.calibration = fleet.worst_calibration();
+        }
+    }
     let of = plan.trials * plan.cells.len() as u32;
     let token = format!("{:016x}", rand::random::<u64>());
     let mut number = 0;
@@ -93,12 +161,13 @@ pub async fn run(
     'run: for block in 0..plan.trials {
         let order = seed::shuffled(seed::mix(plan.seed, u64::from(block)), plan.cells.len());
         for (place, index) in order.into_iter().enumerate() {
-            if halt.is_wanted() {
+            let cell = &plan.cells[index as usize];
+            tell_losses(fleet, progress);
+            if halt.is_wanted() || fleet.is_some_and(|fleet| !fleet.can_go_on(cell)) {
                 is_cut_short = true;
-                break;
+                break 'run;
             }
             number += 1;
-            let cell = &plan.cells[index as usize];
             progress(Progress::TrialStarted { arm: &cell.arm, number, of });
             let started = clock::now() - began;
             let assignment = Assignment {
@@ -109,8 +178,10 @@ pub async fn run(
                 token: &token,
                 interval: plan.output.interval.nanos(),
                 keeper: None,
+                fleet,
             };
             let tried = trial::attempt(&assignment, &mut halt, &mut |live| {
+                tell_losses(fleet, progress);
                 progress(Progress::Live { arm: &cell.arm, live });
             })
             .await;
@@ -129,6 +200,12 @@ pub async fn run(
     }
     document.partial = is_cut_short;
     Ok(document)
+}
+
+fn tell_losses(fleet: Option<&Fleet>, progress: &mut dyn FnMut(Progress<'_>)) {
+    for (agent, why) in fleet.map(Fleet::take_losses).unwrap_or_default() {
+        progress(Progress::AgentLost { agent: &agent, why: &why });
+    }
 }
 
 /// The floor of the network for each host that a target is on.
@@ -165,6 +242,8 @@ pub(super) fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration:
         target: tried.target.as_ref(),
         load,
         calibration,
+        agents: &[],
+        absent: &[],
     });
     let broken = tried.failure.as_ref().filter(|_| tried.is_broken).map(|failure| Finding {
         code: "broken-off".to_owned(),
@@ -182,5 +261,7 @@ pub(super) fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration:
         warnings: judgement.warnings,
         failure: tried.failure,
         kernel: tried.kernel,
+        agents: tried.agents,
+        absent: Vec::new(),
     }
 }

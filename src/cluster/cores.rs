@@ -56,6 +56,13 @@ pub(super) fn used(cores: &[Option<usize>]) -> u64 {
     bound.len().max(1) as u64
 }
 
+/// How many cores so many workers share on a machine of so many, which [`workers`] of it would say.
+pub(super) fn shared(n: u32, targets: u32, cores: u64) -> u64 {
+    let theirs = (cores / 2).min(targets.max(1).into());
+    let own = if is_crowd(n, targets, cores as usize) { cores } else { cores - theirs };
+    own.min(n.into()).max(1)
+}
+
 /// Binds this process to `core`. Where the system refuses, it runs wherever: lateness will say if that hurt.
 pub(super) fn bind(core: Option<usize>) {
     let mut set = CpuSet::new();
@@ -83,6 +90,7 @@ mod tests {
     fn processes_take_turns_over_their_cores() {
         assert_eq!(turns(5, &[4, 6]), [Some(4), Some(6), Some(4), Some(6), Some(4)]);
         assert_eq!(turns(2, &[]), [None, None]);
+        assert_eq!((shared(5, 1, 2), shared(5, 1, 8), shared(50, 1, 2), shared(3, 0, 1)), (1, 5, 2, 1));
         assert_eq!((used(&turns(5, &[4, 6])), used(&turns(1, &[4, 6])), used(&[None, None])), (2, 1, 1));
     }
 }

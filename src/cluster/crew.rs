@@ -1,12 +1,13 @@
 //! The workers of a trial: started together, heard as they speak, summed when they are done. One that dies or hangs is
 //! lost with its sessions; the others go on.
 
-use super::child::ChildError;
-use super::link::{FromWorker, Link, Slice, ToWorker};
+use super::fleet::Fleet;
+use super::link::{FromWorker, Link, LinkError, Slice, ToWorker};
 use super::loss::{Loss, Role};
 use crate::clock::{self, Nanos};
 use crate::engine::Live;
 use crate::measure::{HistogramError, Outcome};
+use crate::plan::Share;
 use crate::result::Usage;
 use crate::schedule::Phase;
 use futures_util::future::select_all;
@@ -21,6 +22,8 @@ pub(super) struct Crew {
 struct Member {
     /// `None` once it is done or lost.
     link: Option<Link>,
+    /// Which of the fleet runs it; `None`: this machine.
+    agent: Option<usize>,
     /// That it is to open.
     sessions: u64,
     heard: Nanos,
@@ -37,21 +40,38 @@ pub(super) struct Ready {
 }
 
 impl Crew {
-    /// Starts a worker for each slice. `sessions`: how many each is to open.
-    pub(super) async fn start(program: &Path, slices: Vec<(Slice, u64)>) -> Result<Crew, ChildError> {
+    /// Starts a worker on this machine for each slice. `sessions`: how many each is to open.
+    pub(super) async fn start(program: &Path, slices: Vec<(Slice, u64)>) -> Result<Crew, LinkError> {
         let mut members = Vec::with_capacity(slices.len());
         for (slice, sessions) in slices {
             let mut link = Link::start(program)?;
-            link.tell(&ToWorker::Prepare(Box::new(slice))).await?;
-            let heard = clock::now();
-            members.push(Member { link: Some(link), sessions, heard, ready: None, live: None, done: None });
+            link.begin(slice).await?;
+            members.push(Member::new(link, None, sessions));
         }
         Ok(Crew { members, losses: Vec::new() })
     }
 
+    /// Has the agents of `fleet` start them, by their shares. Who can't be told is lost.
+    pub(super) async fn hire(fleet: &Fleet, shares: &[Share], slices: Vec<(Slice, u64)>) -> Crew {
+        let mut crew = Crew { members: Vec::with_capacity(slices.len()), losses: Vec::new() };
+        let agents = shares.iter().flat_map(|share| share.workers.clone().map(|_| share.agent));
+        let mut untold = Vec::new();
+        for (agent, (slice, sessions)) in agents.zip(slices) {
+            let mut link = fleet.worker(agent, slice.worker);
+            if let Err(error) = link.begin(slice).await {
+                untold.push((crew.members.len(), error));
+            }
+            crew.members.push(Member::new(link, Some(agent), sessions));
+        }
+        for (index, error) in untold {
+            crew.lose(index, error).await;
+        }
+        crew
+    }
+
     /// What the next worker that says anything says, and which it is; a worker that has died is lost in passing. `None`:
     /// nobody is left to hear. Safe to cancel.
-    pub(super) async fn hear(&mut self) -> Option<Result<(usize, FromWorker), (usize, ChildError)>> {
+    pub(super) async fn hear(&mut self) -> Option<Result<(usize, FromWorker), (usize, LinkError)>> {
         let listening = self.members.iter_mut().enumerate().filter_map(|(index, member)| {
             let link = member.link.as_mut()?;
             Some(Box::pin(async move {
@@ -107,20 +127,27 @@ impl Crew {
     pub(super) async fn tell(&mut self, message: &ToWorker) {
         for index in 0..self.members.len() {
             let Some(link) = self.members[index].link.as_mut() else { continue };
-            if let Err(error) = link.tell(message).await {
+            if let Err(error) = link.tell(message.clone()).await {
                 self.lose(index, error).await;
             }
         }
     }
 
     /// Gives a worker up, with its sessions and what it said last.
-    pub(super) async fn lose(&mut self, index: usize, error: ChildError) {
+    pub(super) async fn lose(&mut self, index: usize, error: LinkError) {
         let of = self.members.len() as u32;
         let member = &mut self.members[index];
         let Some(mut link) = member.link.take() else { return };
-        let words = link.last_words(error).await.to_string();
+        let error = link.last_words(error).await;
         member.live = None;
-        self.losses.push(Loss { role: Role::Worker, index: index as u32, of, sessions: member.sessions, words });
+        let role = if matches!(error, LinkError::AgentLost { .. }) { Role::Agent } else { Role::Worker };
+        let words = error.to_string();
+        self.losses.push(Loss { role, index: index as u32, of, sessions: member.sessions, words });
+    }
+
+    /// Whether an agent was lost with workers of this trial.
+    pub(super) fn has_lost_agent(&self) -> bool {
+        self.losses.iter().any(|loss| loss.role == Role::Agent)
     }
 
     /// A worker said that it can't go on.
@@ -148,27 +175,92 @@ impl Crew {
     async fn lose_hung(&mut self, is_hung: impl Fn(&Member) -> bool) {
         for index in 0..self.members.len() {
             if is_hung(&self.members[index]) {
-                self.lose(index, ChildError::Hung { name: Link::NAME }).await;
+                let Some(link) = &self.members[index].link else { continue };
+                let error = link.hung();
+                self.lose(index, error).await;
             }
         }
     }
 
-    /// What all of them measured, in the order of their numbers. The sessions of lost workers were asked for, and failed.
-    pub(super) fn merged(&mut self) -> Result<(Outcome, Usage), HistogramError> {
-        let mut done = self.members.iter_mut().filter_map(|member| member.done.take());
-        let (mut outcome, mut usage) = match done.next() {
-            Some((outcome, usage)) => (*outcome, usage),
-            None => (Outcome { order_tracked: true, ..Outcome::default() }, Usage::default()),
-        };
-        for (other, others) in done {
-            outcome.merge(&other)?;
-            usage.merge(&others);
+    /// What all of them measured, in the order of their numbers; the whole is the sum of the parts. The sessions of lost
+    /// workers were asked for, and failed. `finish` completes what a part measured, of which so many connections were held.
+    pub(super) fn merged(&mut self, finish: impl Fn(&mut Outcome, u64)) -> Result<Summed, HistogramError> {
+        let mut parts: Vec<Part> = Vec::new();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            if parts.last().is_none_or(|part| part.agent != member.agent) {
+                parts.push(Part { agent: member.agent, ..Part::default() });
+            }
+            let Some(part) = parts.last_mut() else { continue };
+            part.workers += 1;
+            part.sessions += member.sessions;
+            part.held += member.ready.map_or(0, |ready| ready.connections);
+            if let Some((outcome, usage)) = member.done.take() {
+                part.add(*outcome, &usage)?;
+            }
+            part.losses.extend(self.losses.iter().filter(|loss| loss.index == index as u32).cloned());
         }
-        for loss in &self.losses {
-            outcome.sessions.asked += loss.sessions;
-            *outcome.errors.entry(loss.role.code().to_owned()).or_default() += loss.sessions;
+        let mut whole: Option<Outcome> = None;
+        let mut usage = Usage::default();
+        for part in &mut parts {
+            usage.merge(&part.usage);
+            let Some(outcome) = &mut part.outcome else { continue };
+            finish(outcome, part.held);
+            part.losses.drain(..).for_each(|loss| loss.count_in(outcome));
+            match &mut whole {
+                Some(whole) => whole.merge(outcome)?,
+                None => whole = Some(outcome.clone()),
+            }
         }
-        Ok((outcome, usage))
+        let mut whole = whole.unwrap_or_else(|| {
+            let mut nothing = Outcome { order_tracked: true, ..Outcome::default() };
+            finish(&mut nothing, 0);
+            nothing
+        });
+        // Nothing is left of their part that they could be counted in.
+        parts.iter().flat_map(|part| &part.losses).for_each(|loss| loss.count_in(&mut whole));
+        Ok(Summed { outcome: whole, usage, parts })
+    }
+}
+
+/// What a crew measured.
+pub(super) struct Summed {
+    pub outcome: Outcome,
+    pub usage: Usage,
+    /// By machine.
+    pub parts: Vec<Part>,
+}
+
+/// What the workers of one machine measured.
+#[derive(Default)]
+pub(super) struct Part {
+    /// Which of the fleet; `None`: this machine.
+    pub agent: Option<usize>,
+    pub workers: u64,
+    pub sessions: u64,
+    /// `None`: nobody was left to say.
+    pub outcome: Option<Outcome>,
+    pub usage: Usage,
+    held: u64,
+    losses: Vec<Loss>,
+}
+
+impl Part {
+    fn add(&mut self, outcome: Outcome, usage: &Usage) -> Result<(), HistogramError> {
+        match &mut self.outcome {
+            Some(mine) => {
+                self.usage.merge(usage);
+                mine.merge(&outcome)?;
+            }
+            None => (self.outcome, self.usage) = (Some(outcome), *usage),
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn new(link: Link, agent: Option<usize>, sessions: u64) -> Member {
+        let heard = clock::now();
+        Member { link: Some(link), agent, sessions, heard, ready: None, live: None, done: None }
     }
 }
 

@@ -224,6 +224,7 @@ impl Running<'_> {
             token: &self.token,
             interval: plan.output.interval.nanos(),
             keeper: self.servers[half as usize].as_ref().and_then(Server::keeper),
+            fleet: None,
         };
         let tried = trial::attempt(&assignment, &mut self.halt, &mut |live| {
             progress(DuetProgress::Run(half, Progress::Live { arm: &name, live }));

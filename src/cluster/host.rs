@@ -22,6 +22,22 @@ pub fn host() -> Host {
     }
 }
 
+/// What this machine calls itself.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "agent".to_owned())
+}
+
+/// The range of ephemeral ports where the system doesn't tell it.
+pub(super) const USUAL_PORTS: (u16, u16) = (32768, 60999);
+
+/// The same for all processes that share this kernel since it was started, and this network.
+pub(super) fn machine() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let network = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
+    format!("{}/{}", boot.trim(), network.display())
+}
+
 /// Files that a process may hold open.
 pub(super) fn open_files_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit};

@@ -1,6 +1,11 @@
-//! What coordinator and worker say to each other. Over a child's pipes it is a JSON line a message.
+//! What coordinator and worker say to each other, wherever the worker is.
+//!
+//! | file | what carries it |
+//! |---|---|
+//! | `child.rs` | the pipes of a child process on this machine: a JSON line a message |
+//! | `agent.rs` | a conversation over the bus with the agent that runs it on another machine |
 
-use super::child::{Child, ChildError};
+use super::child::ChildError;
 use crate::catalog::Pem;
 use crate::clock::Nanos;
 use crate::engine::Live;
@@ -10,6 +15,9 @@ use crate::result::{Calibration, Usage};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::Path;
+
+pub(super) mod agent;
+mod child;
 
 /// A worker's share of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +39,7 @@ pub(super) struct Slice {
     pub core: Option<usize>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum ToWorker {
     /// Measure for this long how late this machine wakes an idle worker on this core, nanoseconds.
     Calibrate { length: Nanos, core: Option<usize> },
@@ -62,39 +70,89 @@ pub(super) enum FromWorker {
     },
 }
 
-/// A worker on this machine: a child process.
-pub(super) struct Link(Child);
+/// A worker, as its coordinator holds it.
+pub(super) enum Link {
+    Child(child::Worker),
+    Agent(agent::Worker),
+}
+
+/// A worker that can't be spoken to any more.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    #[error("agent `{agent}`: {words}")]
+    Gone { agent: String, words: String },
+    #[error("agent `{agent}` was lost: {words}")]
+    AgentLost { agent: String, words: String },
+}
 
 impl Link {
     /// How messages call it.
     pub(super) const NAME: &'static str = "worker";
 
+    /// One on this machine.
     pub(super) fn start(program: &Path) -> Result<Link, ChildError> {
-        Child::start(program, "worker", Link::NAME).map(Link)
+        child::Worker::start(program).map(Link::Child)
     }
 
+    /// Of a process on this machine that lives.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.0.pid()
+        match self {
+            Link::Child(worker) => worker.pid(),
+            Link::Agent(_) => None,
+        }
     }
 
-    pub(super) async fn tell(&mut self, message: &ToWorker) -> Result<(), ChildError> {
-        self.0.tell(message).await
+    pub(super) async fn begin(&mut self, slice: Slice) -> Result<(), LinkError> {
+        self.tell(ToWorker::Prepare(Box::new(slice))).await
     }
 
-    pub(super) async fn hear(&mut self) -> Result<FromWorker, ChildError> {
-        self.0.hear().await
+    pub(super) async fn tell(&mut self, message: ToWorker) -> Result<(), LinkError> {
+        match self {
+            Link::Child(worker) => Ok(worker.tell(&message).await?),
+            Link::Agent(worker) => worker.tell(message),
+        }
+    }
+
+    /// The next message; of a worker that is gone, with its last words.
+    pub(super) async fn hear(&mut self) -> Result<FromWorker, LinkError> {
+        match self.next().await {
+            Ok(message) => Ok(message),
+            Err(error) => Err(self.last_words(error).await),
+        }
     }
 
     /// As [`Link::hear`] without the last words of a worker that is gone. Safe to cancel.
-    pub(super) async fn next(&mut self) -> Result<FromWorker, ChildError> {
-        self.0.next().await
+    pub(super) async fn next(&mut self) -> Result<FromWorker, LinkError> {
+        match self {
+            Link::Child(worker) => Ok(worker.next().await?),
+            Link::Agent(worker) => worker.next().await,
+        }
     }
 
-    pub(super) fn gave_up(&self, problem: String) -> ChildError {
-        self.0.gave_up(problem)
+    /// The worker said that it can't go on.
+    pub(super) fn gave_up(&self, problem: String) -> LinkError {
+        self.said(ChildError::GaveUp { name: Link::NAME, detail: problem })
     }
 
-    pub(super) async fn last_words(&mut self, error: ChildError) -> ChildError {
-        self.0.last_words(error).await
+    /// It said nothing where it should have.
+    pub(super) fn hung(&self) -> LinkError {
+        self.said(ChildError::Hung { name: Link::NAME })
+    }
+
+    fn said(&self, error: ChildError) -> LinkError {
+        match self {
+            Link::Child(_) => error.into(),
+            Link::Agent(worker) => LinkError::Gone { agent: worker.agent().to_owned(), words: error.to_string() },
+        }
+    }
+
+    /// `error` with how the worker ended and what its last words were, if it is gone.
+    pub(super) async fn last_words(&mut self, error: LinkError) -> LinkError {
+        match (self, error) {
+            (Link::Child(worker), LinkError::Child(error)) => worker.last_words(error).await.into(),
+            (_, error) => error,
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! Processes that didn't see their trial to its end: the others went on without them, and the trial can't be trusted.
 
+use crate::measure::Outcome;
 use crate::result::Finding;
 
 /// What a process was there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Worker,
+    /// A worker that went with its agent.
+    Agent,
     Target,
 }
 
@@ -22,24 +25,33 @@ pub(super) struct Loss {
     pub words: String,
 }
 
+impl Loss {
+    /// Its sessions were asked for, and failed.
+    pub(super) fn count_in(&self, outcome: &mut Outcome) {
+        outcome.sessions.asked += self.sessions;
+        *outcome.errors.entry(self.role.code().to_owned()).or_default() += self.sessions;
+    }
+}
+
 impl Role {
     /// Of the finding; a lost worker's sessions count as errors of this class.
     pub(super) fn code(self) -> &'static str {
         match self {
             Role::Worker => "worker-died",
+            Role::Agent => "agent-lost",
             Role::Target => "target-died",
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Role::Worker => "worker",
+            Role::Worker | Role::Agent => "worker",
             Role::Target => "embedded target",
         }
     }
 }
 
-/// What a reader must know of the losses: one finding for each kind of process.
+/// What a reader must know of the losses: one finding for each kind of process. Agents are told of by their parts.
 pub(super) fn findings(losses: &[Loss]) -> Vec<Finding> {
     [Role::Worker, Role::Target].into_iter().filter_map(|role| finding(role, losses)).collect()
 }

@@ -3,21 +3,23 @@
 use super::child::ChildError;
 use super::coordinator::Halt;
 use super::cores;
-use super::crew::{Crew, Ready};
+use super::crew::{Crew, Part, Ready};
+use super::fleet::{self, Fleet};
 use super::host;
 use super::kernel;
 use super::kin;
-use super::link::{FromWorker, Link, Slice, ToWorker};
+use super::link::{FromWorker, Link, LinkError, Slice, ToWorker};
 use super::loss::Loss;
 use super::sockets;
 use super::targets::Targets;
 use super::usage::Meter;
+use crate::bus::BusTraffic;
 use crate::catalog::{Dialect, TargetUrl};
 use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
 use crate::measure::{Held, HistogramError, Outcome};
-use crate::plan::{self, Cell, Embedded, Processes, Target, Workload};
-use crate::result::{KernelMemory, TargetFacts, Usage};
+use crate::plan::{self, Cell, Embedded, FleetShortage, Processes, Share, Target, Workload};
+use crate::result::{AgentPart, KernelMemory, TargetFacts, Usage};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,6 +46,8 @@ pub(super) struct Assignment<'a> {
     /// The process below which the server stands that a command started, and whose usage is taken; `None`: nothing is known
     /// of it.
     pub keeper: Option<u32>,
+    /// Who runs the workers; `None`: this machine.
+    pub fleet: Option<&'a Fleet>,
 }
 
 /// What came of it.
@@ -58,12 +62,18 @@ pub(super) struct Tried {
     pub is_broken: bool,
     /// Processes that the others went on without.
     pub losses: Vec<Loss>,
+    /// What each agent had of it.
+    pub agents: Vec<AgentPart>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TrialError {
     #[error(transparent)]
     Child(#[from] ChildError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Fleet(#[from] FleetShortage),
     #[error("{0}")]
     Reported(String),
     #[error(transparent)]
@@ -72,7 +82,11 @@ pub(super) enum TrialError {
 
 /// Runs it. Never fails: what stopped it is in [`Tried::failure`].
 pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)) -> Tried {
-    match run(order, halt, live).await {
+    let tried = run(order, halt, live).await;
+    if let Some(fleet) = order.fleet {
+        fleet.end_trial();
+    }
+    match tried {
         Ok(tried) => tried,
         Err(error) => Tried {
             outcome: Outcome { order_tracked: true, ..Outcome::default() },
@@ -82,6 +96,7 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
             failure: Some(error.to_string()),
             is_broken: true,
             losses: Vec::new(),
+            agents: Vec::new(),
         },
     }
 }
@@ -89,7 +104,12 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
 async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)) -> Result<Tried, TrialError> {
     let (cell, token) = with_token_of_url(order);
     let order = &Assignment { cell: &cell, token: &token, ..*order };
-    let processes = plan::processes(order.cell, host::open_files_limit());
+    let descriptors = host::open_files_limit();
+    let shares = order.fleet.map(|fleet| fleet.shares(order.cell)).transpose()?;
+    let processes = match &shares {
+        None => plan::processes(order.cell, descriptors),
+        Some(shares) => Processes::of_fleet(order.cell, plan::total(shares), descriptors),
+    };
     let targets = match (&order.cell.target, order.embedded) {
         (Target::Embedded, Some(embedded)) => Targets::start(order, embedded, &processes).await?,
         (Target::Embedded, None) => return Err(TrialError::Reported("the plan has no embedded target".into())),
@@ -100,8 +120,29 @@ async fn run(order: &Assignment<'_>, halt: &mut Halt, live: &mut dyn FnMut(Live)
     let slices = slices(order, &processes, &targets)?;
     let urls = slices.iter().filter_map(|(slice, _)| slice.url.parse().ok());
     let ports = urls.filter(|url: &TargetUrl| url.socket.is_none()).map(|url| url.port).collect();
-    let crew = Crew::start(order.program, slices).await?;
-    let mut trial = Running { order, processes, ports, crew, targets, kernel, server, held: None, is_halted: false };
+    let (crew, before) = match (order.fleet, &shares) {
+        (Some(fleet), Some(shares)) => {
+            let before = shares.iter().map(|share| fleet.member(share.agent).traffic()).collect();
+            fleet.begin_trial(shares, &processes);
+            (Crew::hire(fleet, shares, slices).await, before)
+        }
+        _ => (Crew::start(order.program, slices).await?, Vec::new()),
+    };
+    let shares = shares.unwrap_or_default();
+    let mut trial = Running {
+        order,
+        processes,
+        ports,
+        crew,
+        targets,
+        kernel,
+        server,
+        held: None,
+        is_halted: false,
+        is_given_up: false,
+        shares,
+        before,
+    };
     let is_deserted = trial.drive(halt, live).await?;
     trial.finish(is_deserted).await
 }
@@ -127,7 +168,7 @@ fn with_token_of_url(order: &Assignment) -> (Cell, String) {
 fn slices(order: &Assignment, processes: &Processes, targets: &Targets) -> Result<Vec<(Slice, u64)>, TrialError> {
     let workers = processes.workers;
     let cores = cores::workers(workers, processes.targets);
-    let slice = |(worker, core)| {
+    let slice = |(worker, core): (u32, Option<usize>)| {
         let url = match &order.cell.target {
             Target::Url(url) => Some(url.to_string()),
             Target::Embedded => targets.url(worker, order.cell.transport.kind()),
@@ -143,7 +184,8 @@ fn slices(order: &Assignment, processes: &Processes, targets: &Targets) -> Resul
             worker,
             workers,
             sources: plan::sources(order.cell, worker, workers),
-            core,
+            // Agents know their own.
+            core: core.filter(|_| order.fleet.is_none()),
         };
         Ok((slice, plan::sessions_of_worker(order.cell, worker, workers)))
     };
@@ -163,12 +205,17 @@ struct Running<'a> {
     server: Option<Meter>,
     held: Option<Held>,
     is_halted: bool,
+    /// An agent was lost, and that is to end it.
+    is_given_up: bool,
+    /// Of the fleet, and what each had exchanged before with us, in the same order; empty where the workers are here.
+    shares: Vec<Share>,
+    before: Vec<BusTraffic>,
 }
 
 /// What may happen next.
 enum Event {
     Worker(usize, FromWorker),
-    WorkerGone(usize, ChildError),
+    WorkerGone(usize, LinkError),
     TargetGone(usize, ChildError),
     Halted,
     Overdue,
@@ -180,7 +227,7 @@ impl Running<'_> {
     /// From the ramp to the last worker's outcome; true if nobody was there once all had been tried.
     async fn drive(&mut self, halt: &mut Halt, live: &mut dyn FnMut(Live)) -> Result<bool, TrialError> {
         let began = clock::now();
-        let ramp = ramp_time(self.order.cell) + GRACE;
+        let ramp = ramp_time(self.order.cell) + GRACE + self.patience();
         let mut deadline = after(ramp);
         let (mut is_ramping, mut is_deserted) = (true, false);
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -208,13 +255,12 @@ impl Running<'_> {
                 Event::TargetGone(index, error) => self.targets.lose(index, error).await,
                 Event::Halted => {
                     self.is_halted = true;
-                    self.crew.tell(&ToWorker::Stop).await;
-                    deadline = after(self.order.cell.load.drain.0 + self.grace());
+                    deadline = self.stop().await;
                 }
                 Event::Overdue => {
                     let now = clock::now();
                     let is_slow = now < began.saturating_add(nanos(ramp * SLOWEST_RAMP));
-                    match (is_ramping && !self.is_halted, is_slow) {
+                    match (is_ramping && !self.is_ending(), is_slow) {
                         (true, true) => self.crew.lose_silent(now.saturating_sub(nanos(GRACE))).await,
                         (true, false) => self.crew.lose_unready().await,
                         (false, _) => self.crew.lose_all().await,
@@ -224,7 +270,11 @@ impl Running<'_> {
                 Event::Look => self.kernel.look(),
                 Event::Over => {}
             }
-            let ready = self.crew.all_ready().filter(|_| is_ramping && !self.is_halted && !self.crew.is_over());
+            if self.crew.has_lost_agent() && !self.is_ending() && ends_with_an_agent(self.order.cell) {
+                self.is_given_up = true;
+                deadline = self.stop().await;
+            }
+            let ready = self.crew.all_ready().filter(|_| is_ramping && !self.is_ending() && !self.crew.is_over());
             if let Some(ready) = ready {
                 is_ramping = false;
                 is_deserted = !self.begin(ready).await;
@@ -233,6 +283,17 @@ impl Running<'_> {
             }
         }
         Ok(is_deserted)
+    }
+
+    /// Whether it is being ended before its time.
+    fn is_ending(&self) -> bool {
+        self.is_halted || self.is_given_up
+    }
+
+    /// Has everyone who is left drain and report; by when they must have.
+    async fn stop(&mut self) -> Nanos {
+        self.crew.tell(&ToWorker::Stop).await;
+        after(self.order.cell.load.drain.0 + self.grace())
     }
 
     async fn heard(&mut self, index: usize, message: FromWorker, live: &mut dyn FnMut(Live)) {
@@ -254,7 +315,8 @@ impl Running<'_> {
             // Read here and not in the workers, whose memory is measured.
             let kernel = sockets::connected(&self.crew.pids(), &self.ports, self.order.cell.transport.kind());
             // Those of Unix sockets are in other tables.
-            let kernel = kernel.filter(|_| self.crew.losses.is_empty() && !self.order.cell.target.is_unix());
+            let is_whole = self.crew.losses.is_empty() && self.order.fleet.is_none();
+            let kernel = kernel.filter(|_| is_whole && !self.order.cell.target.is_unix());
             self.held = Some(Held { counted: ready.connections, kernel });
         }
         if ready.open == 0 && is_ramped {
@@ -265,7 +327,8 @@ impl Running<'_> {
             server.start();
         }
         let others = u64::from(self.processes.workers + self.processes.targets).saturating_sub(2);
-        let at = clock::now() + REST + REST_EACH * others;
+        let lead = self.order.fleet.map_or(0, Fleet::lead);
+        let at = clock::now() + lead + REST + REST_EACH * others;
         self.targets.begin(self.order, &self.processes, at).await;
         self.crew.tell(&ToWorker::Start { at }).await;
         true
@@ -273,7 +336,13 @@ impl Running<'_> {
 
     /// What a worker may take beyond what was planned, the closing of its sessions included.
     fn grace(&self) -> Duration {
-        GRACE + CLOSING * self.order.cell.load.sessions
+        GRACE + self.patience() + CLOSING * self.order.cell.load.sessions
+    }
+
+    /// And beyond that, where it is over a bus that it says when it is done.
+    fn patience(&self) -> Duration {
+        let fleet = self.order.fleet.map_or(0, |fleet| fleet::GRACE + fleet.lead());
+        Duration::from_nanos(fleet)
     }
 
     /// Stops the targets and sums what everyone saw.
@@ -281,23 +350,52 @@ impl Running<'_> {
         self.kernel.look();
         let usage = self.server.as_ref().and_then(Meter::read_whole);
         let target = self.targets.stop().await?.or_else(|| usage.map(of_server));
-        let workers = cores::workers(self.processes.workers, self.processes.targets);
-        let (mut outcome, mut generator) = self.crew.merged()?;
-        generator.cores = cores::used(&workers);
+        let is_interrupted = self.is_ending();
+        let holds = self.held.is_some();
         // That nobody was there isn't an interrupt, although it was ended like one.
-        outcome.interrupted = self.is_halted;
-        outcome.sessions.held = self.held;
+        let finish = |outcome: &mut Outcome, counted| {
+            outcome.interrupted = is_interrupted;
+            outcome.sessions.held = holds.then_some(Held { counted, kernel: None });
+        };
+        let summed = self.crew.merged(finish)?;
+        let (mut outcome, mut generator) = (summed.outcome, summed.usage);
+        let agents = self.parts(summed.parts);
+        match self.order.fleet {
+            Some(fleet) => generator.cores = fleet.cores(&self.shares, &self.processes),
+            None => {
+                outcome.sessions.held = self.held;
+                generator.cores = cores::used(&cores::workers(self.processes.workers, self.processes.targets));
+            }
+        }
         let counters = outcome.measure;
         let is_deserted =
             is_deserted || outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
+        // What the system took here is the target's alone, if the generator is elsewhere.
+        let kernel = self.kernel.seen().filter(|_| self.order.fleet.is_none());
         let mut losses = self.crew.losses;
         let failure = match losses.first() {
             Some(first) if losses.len() == self.processes.workers as usize => Some(first.words.clone()),
-            _ => (is_deserted && !self.is_halted).then(|| deserted(&outcome)),
+            _ => (is_deserted && !is_interrupted).then(|| deserted(&outcome)),
         };
         losses.append(&mut self.targets.losses);
-        Ok(Tried { outcome, generator, target, kernel: self.kernel.seen(), failure, is_broken: false, losses })
+        Ok(Tried { outcome, generator, target, kernel, failure, is_broken: false, losses, agents })
     }
+
+    /// What each agent had of it.
+    fn parts(&self, parts: Vec<Part>) -> Vec<AgentPart> {
+        let Some(fleet) = self.order.fleet else { return Vec::new() };
+        let of = |part: Part| {
+            let agent = part.agent?;
+            let place = self.shares.iter().position(|share| share.agent == agent)?;
+            Some(fleet.part(agent, part, self.before.get(place).copied().unwrap_or_default()))
+        };
+        parts.into_iter().filter_map(of).collect()
+    }
+}
+
+/// Whether a trial ends when an agent is lost.
+pub(super) fn ends_with_an_agent(_: &Cell) -> bool {
+    true
 }
 
 /// Nothing but its usage is known of a server that a command started, and it may run on every core.
@@ -336,14 +434,14 @@ fn planned(cell: &Cell) -> Duration {
     cell.load.warmup.0 + cell.load.duration.0 + cell.load.drain.0
 }
 
-pub(super) async fn within<T>(
+pub(super) async fn within<T, E: From<ChildError>>(
     time: Duration,
     who: &'static str,
-    answer: impl Future<Output = Result<T, ChildError>>,
-) -> Result<T, ChildError> {
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     match tokio::time::timeout(time, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(ChildError::Hung { name: who }),
+        Err(_) => Err(ChildError::Hung { name: who }.into()),
     }
 }
 
@@ -351,7 +449,7 @@ pub(super) async fn within<T>(
 pub(super) async fn calibrate(program: &Path) -> Result<crate::result::Calibration, TrialError> {
     let mut worker = Link::start(program)?;
     let core = cores::workers(1, 1).into_iter().next().flatten();
-    worker.tell(&ToWorker::Calibrate { length: SECOND, core }).await?;
+    worker.tell(ToWorker::Calibrate { length: SECOND, core }).await?;
     match within(GRACE, Link::NAME, worker.hear()).await? {
         FromWorker::Calibrated(calibration) => Ok(calibration),
         _ => Err(TrialError::Child(ChildError::Hung { name: Link::NAME })),

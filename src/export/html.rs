@@ -80,6 +80,21 @@ mod tests {
     }
 
     #[test]
+    fn agents_are_shown_to_whom_there_are_some_and_are_escaped() {
+        let page = rendered(&testing::fleet());
+        let (_, agents) = page.split_once("<h2>Agents</h2>").unwrap();
+        assert_eq!(page.matches("<h4>Agents</h4>").count(), 2, "and of each arm");
+        assert!(!page.contains("<script") && !page.contains("<b>us"), "names and labels come from outside");
+        for words in
+            ["&lt;b&gt;us", "zone=eu", "−1200 s ± 30.0 µs", "in 2 of 6 trials: nothing was heard of it for 10.0 s"]
+        {
+            assert!(agents.contains(words), "{words}: {agents}");
+        }
+        assert!(page.contains("1 of 3 agents were lost"), "and what is lost is on top");
+        assert!(!rendered(&testing::document()).contains("Agents"));
+    }
+
+    #[test]
     fn a_search_shows_its_findings_and_what_spoilt_trials_only_to_who_asks() {
         let mut document = testing::capacity();
         document.capacity.as_mut().unwrap().arms[0].failed.as_mut().unwrap().why = "<script>".into();

@@ -1,6 +1,8 @@
 //! `summary.md`: the whole answer on one page of text.
 
-use super::view::{ArmView, CapacityRow, CapacityView, ClaimView, DASH, FindingView, LoadRow, ThresholdView, View};
+use super::view::{
+    ArmView, CapacityRow, CapacityView, ClaimView, DASH, FindingView, FleetView, LoadRow, ThresholdView, View,
+};
 use super::{ExportError, File, Options};
 use crate::chart;
 use crate::result::Document;
@@ -32,6 +34,11 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     section(&mut text, "Counts");
     text += &counts_table(&view.arms);
     omissions(&mut text, view);
+    if let Some(fleet) = &view.fleet {
+        section(&mut text, "Agents");
+        text += &fleet_table(fleet);
+        paragraph(&mut text, ABOUT_AGENTS);
+    }
     section(&mut text, "What ran, and where");
     text += &table(&["", ""], view.facts.iter().chain(&view.host).map(|(k, v)| vec![escape(k), escape(v)]));
     section(&mut text, "How to read this");
@@ -58,6 +65,9 @@ pub(super) fn job_summary(document: &Document) -> String {
     let mut counts = counts_table(&view.arms);
     omissions(&mut counts, &view);
     folded(&mut text, "Counts", &counts);
+    if let Some(fleet) = &view.fleet {
+        folded(&mut text, "Agents", &fleet_table(fleet));
+    }
     let facts = view.facts.iter().chain(&view.host).map(|(k, v)| vec![escape(k), escape(v)]);
     folded(&mut text, "What ran, and where", &table(&["", ""], facts));
     text
@@ -268,6 +278,15 @@ fn counts_table(arms: &[ArmView]) -> String {
     )
 }
 
+const ABOUT_AGENTS: &str = "**Clock** is the agent's minus the coordinator's, as badly known as it ever was in this run: the \
+true offset is within ±. Only figures that one clock begins and another ends rest on it. The parts of each agent are in \
+result.json, under each trial's agents; the figures above are of their sum.";
+
+fn fleet_table(fleet: &FleetView) -> String {
+    let header: Vec<&str> = fleet.columns.iter().map(|column| column.name).collect();
+    table(&header, fleet.rows.iter().map(|row| row.iter().map(|words| escape(words)).collect()))
+}
+
 fn omissions(text: &mut String, view: &View) {
     for (arm, reason) in &view.omitted {
         paragraph(text, &format!("Left out: {}. {}.", escape(arm), escape(reason)));
@@ -331,6 +350,20 @@ mod tests {
         assert!(!text.contains("## The claims") && !text.contains("## Cost"), "{text}");
         let (search, _) = text.split_once("\n## Counts").unwrap();
         insta::assert_snapshot!(search);
+    }
+
+    #[test]
+    fn agents_have_a_table_of_their_own() {
+        let text = page(&View::of(&testing::fleet()), &[]);
+        let (_, agents) = text.split_once("\n## Agents\n").unwrap();
+        let (agents, _) = agents.split_once("\n## ").unwrap();
+        insta::assert_snapshot!(agents);
+        assert!(text.contains("| machines | 3 agents; "), "{text}");
+        assert!(
+            !page(&View::of(&testing::document()), &[]).contains("gents"),
+            "where there are none, nothing speaks of them"
+        );
+        assert!(job_summary(&testing::fleet()).contains("<summary>Agents</summary>"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The flat summary as JSON, for scripts.
 
-use crate::result::{ArmCapacity, Capacity, Cell, CellSummary, Document, Kept, Slo};
+use crate::result::{AgentSummary, ArmCapacity, Capacity, Cell, CellSummary, Document, Kept, Slo};
 use crate::verdict::thresholds::{self, Checked};
 use serde::Serialize;
 
@@ -37,6 +37,9 @@ struct ArmSummary<'a> {
     summary: CellSummary,
     /// Those that are about this arm.
     thresholds: Vec<&'a Checked>,
+    /// Where several machines ran it: each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    agents: Vec<AgentSummary>,
 }
 
 /// With the names of `docs/result.md`, indented, ending in a line feed: an array of cells, or of a search for capacity an
@@ -53,7 +56,8 @@ pub fn summary_json(document: &Document) -> String {
 
 fn arms<'a>(document: &Document, checked: &'a [Checked]) -> Vec<ArmSummary<'a>> {
     let of = |arm: &str| checked.iter().filter(|row| row.arm == arm).collect();
-    document.summary().into_iter().map(|summary| ArmSummary { thresholds: of(&summary.arm), summary }).collect()
+    let arm = |cell: &Cell| ArmSummary { thresholds: of(&cell.arm), agents: cell.agents(), summary: cell.summary() };
+    document.cells.iter().map(arm).collect()
 }
 
 fn findings<'a>(document: &'a Document, capacity: &'a Capacity) -> Findings<'a> {
@@ -73,6 +77,16 @@ fn findings<'a>(document: &'a Document, capacity: &'a Capacity) -> Findings<'a> 
 mod tests {
     use super::*;
     use crate::result::testing;
+
+    #[test]
+    fn agents_are_told_where_there_are_some() {
+        let value: serde_json::Value = serde_json::from_str(&summary_json(&testing::fleet())).unwrap();
+        let agent = &value[0]["agents"][2];
+        assert_eq!((&agent["name"], &agent["losses"]), (&"<b>us</b>|1".into(), &1.into()));
+        assert!(agent["response_time"]["p50"].is_u64() && agent["clock"]["uncertainty"].is_u64(), "{agent}");
+        let alone: serde_json::Value = serde_json::from_str(&summary_json(&testing::document())).unwrap();
+        assert!(alone[0].get("agents").is_none() && alone[0].get("absent").is_none());
+    }
 
     #[test]
     fn the_findings_of_a_search_have_every_name() {

@@ -10,12 +10,12 @@ pub struct Handshakes {
     pub whole: u64,
     /// That took up an earlier session.
     pub resumed: u64,
-    /// What they agreed on; one entry, unless targets behind one address differ.
+    /// What they agreed on; one entry, unless targets behind one address differ. In the order of its words.
     pub agreed: Vec<Agreed>,
 }
 
 /// What handshakes agreed on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Agreed {
     /// Such as `TLS 1.3`.
@@ -47,7 +47,11 @@ impl Handshakes {
         let key = |agreed: &Agreed| (agreed.version.clone(), agreed.cipher_suite.clone(), agreed.alpn.clone());
         match self.agreed.iter_mut().find(|agreed| key(agreed) == key(more)) {
             Some(agreed) => agreed.handshakes = agreed.handshakes.saturating_add(more.handshakes),
-            None => self.agreed.push(more.clone()),
+            None => {
+                self.agreed.push(more.clone());
+                // Whoever came first: the sum of several doesn't depend on their order.
+                self.agreed.sort_unstable();
+            }
         }
     }
 

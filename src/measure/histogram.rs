@@ -127,6 +127,12 @@ pub struct Packed {
     overflow: u64,
 }
 
+impl Default for Packed {
+    fn default() -> Packed {
+        Histogram::default().pack()
+    }
+}
+
 impl Packed {
     /// Fails on anything that isn't such a histogram: a result file may have been edited by hand.
     pub fn unpack(&self) -> Result<Histogram, HistogramError> {

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
+/// Saturates: the counts of a result that was edited by hand may be anything.
+fn add(mine: &mut u64, other: u64) {
+    *mine = mine.saturating_add(other);
+}
+
 /// What a histogram holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,10 +48,49 @@ pub enum Metric {
     MessagesPerPoll,
 }
 
-/// One histogram for each metric that has samples.
+impl Metric {
+    /// As people and thresholds call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::ResponseTime => "response-time",
+            Metric::ServiceTime => "service-time",
+            Metric::SendLateness => "send-lateness",
+            Metric::Queueing => "queueing",
+            Metric::LastReceipt => "last-receipt",
+            Metric::Resolve => "resolve",
+            Metric::Tcp => "tcp",
+            Metric::Tls => "tls",
+            Metric::Upgrade => "upgrade",
+            Metric::Switch => "switch",
+            Metric::Connect => "connect",
+            Metric::FirstMessage => "first-message",
+            Metric::Close => "close",
+            Metric::Ping => "ping",
+            Metric::PollGap => "poll-gap",
+            Metric::MessagesPerPoll => "messages-per-poll",
+        }
+    }
+}
+
+/// One histogram for each metric that has samples; packed where they only rest.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Histograms(BTreeMap<Metric, Histogram>);
+pub struct Histograms<H = Histogram>(BTreeMap<Metric, H>);
+
+impl<H> Histograms<H> {
+    /// Takes a metric out.
+    pub fn remove(&mut self, metric: Metric) -> Option<H> {
+        self.0.remove(&metric)
+    }
+}
+
+impl Histograms<Packed> {
+    /// `None`: without samples. Fails on what is no histogram.
+    pub fn unpacked(&self, metric: Metric) -> Result<Option<Histogram>, HistogramError> {
+        let histogram = self.0.get(&metric).map(Packed::unpack).transpose()?;
+        Ok(histogram.filter(|h| !h.is_empty()))
+    }
+}
 
 impl Histograms {
     pub fn record(&mut self, metric: Metric, value: u64) {
@@ -138,10 +182,12 @@ pub struct Interval {
 }
 
 /// Everything that was measured. The histograms hold samples of the measure phase only, by due instant.
+///
+/// `Outcome<Packed>` is the same at rest, a few KB in place of 216 KB a histogram; as JSON they are the same.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Outcome {
-    pub histograms: Histograms,
+pub struct Outcome<H = Histogram> {
+    pub histograms: Histograms<H>,
     pub warmup: Counters,
     pub measure: Counters,
     /// Ascending by start; workers slice time at the same instants.
@@ -168,18 +214,53 @@ pub struct Outcome {
     pub order_tracked: bool,
 }
 
+impl<H> Outcome<H> {
+    /// The same with other histograms.
+    fn with<G>(&self, histograms: Histograms<G>) -> Outcome<G> {
+        Outcome {
+            histograms,
+            warmup: self.warmup,
+            measure: self.measure,
+            intervals: self.intervals.clone(),
+            errors: self.errors.clone(),
+            sessions: self.sessions,
+            acknowledgements: self.acknowledgements,
+            traffic: self.traffic,
+            tls: self.tls.clone(),
+            standstill: self.standstill,
+            skipped_by_generator: self.skipped_by_generator,
+            measured: self.measured,
+            interrupted: self.interrupted,
+            order_tracked: self.order_tracked,
+        }
+    }
+}
+
+impl Outcome<Packed> {
+    /// Fails on a histogram that can't be read.
+    pub fn unpack(&self) -> Result<Outcome, HistogramError> {
+        let unpacked = |(metric, packed): (&Metric, &Packed)| Ok((*metric, packed.unpack()?));
+        Ok(self.with(Histograms(self.histograms.0.iter().map(unpacked).collect::<Result<_, HistogramError>>()?)))
+    }
+}
+
 impl Outcome {
-    /// Adds another worker's share. Fails only on a histogram that can't be read.
+    pub fn pack(&self) -> Outcome<Packed> {
+        self.with(Histograms(self.histograms.0.iter().map(|(metric, h)| (*metric, h.pack())).collect()))
+    }
+
+    /// Adds another worker's share; in whatever order shares are added, the sum is the same bit for bit. Fails only on a
+    /// histogram that can't be read.
     pub fn merge(&mut self, other: &Outcome) -> Result<(), HistogramError> {
         self.histograms.merge(&other.histograms);
         self.warmup += other.warmup;
         self.measure += other.measure;
         for (class, n) in &other.errors {
-            *self.errors.entry(class.clone()).or_default() += n;
+            add(self.errors.entry(class.clone()).or_default(), *n);
         }
-        self.sessions.asked += other.sessions.asked;
-        self.sessions.connected += other.sessions.connected;
-        self.sessions.peak += other.sessions.peak;
+        add(&mut self.sessions.asked, other.sessions.asked);
+        add(&mut self.sessions.connected, other.sessions.connected);
+        add(&mut self.sessions.peak, other.sessions.peak);
         self.sessions.held = match (self.sessions.held, other.sessions.held) {
             (Some(mine), Some(other)) => Some(mine.with(other)),
             (mine, other) => mine.or(other),
@@ -190,7 +271,7 @@ impl Outcome {
             self.tls.get_or_insert_default().merge(other);
         }
         self.standstill = self.standstill.max(other.standstill);
-        self.skipped_by_generator += other.skipped_by_generator;
+        add(&mut self.skipped_by_generator, other.skipped_by_generator);
         self.measured = self.measured.max(other.measured);
         self.interrupted |= other.interrupted;
         self.order_tracked &= other.order_tracked;
@@ -204,9 +285,11 @@ impl Outcome {
                 Ok(at) => {
                     let mine = &mut self.intervals[at];
                     mine.length = mine.length.max(other.length);
-                    mine.sent += other.sent;
-                    mine.delivered += other.delivered;
-                    mine.errors += other.errors;
+                    // Who heard of an interrupt later measured for longer.
+                    mine.phase = mine.phase.min(other.phase);
+                    add(&mut mine.sent, other.sent);
+                    add(&mut mine.delivered, other.delivered);
+                    add(&mut mine.errors, other.errors);
                     let mut both = mine.response_time.unpack()?;
                     both.merge(&other.response_time.unpack()?);
                     mine.response_time = both.pack();
@@ -214,5 +297,135 @@ impl Outcome {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{Agreed, KernelBytes, Volume};
+    use proptest::prelude::*;
+
+    /// An outcome of which every field is drawn.
+    fn outcome(n: &[u64]) -> Outcome {
+        let n = |at: usize| n[at % n.len()] % (1 << 40);
+        let counters = |at: usize| Counters {
+            scheduled: n(at),
+            sent: n(at + 1),
+            skipped: n(at + 2),
+            expected: n(at + 3),
+            delivered: n(at + 4),
+            late: n(at + 5),
+            lost: n(at + 6),
+            unfinished: n(at + 7),
+            duplicate: n(at + 8),
+            reordered: n(at + 9),
+            unmatched: n(at + 10),
+            foreign: n(at + 11),
+        };
+        let volume = |at: usize| Volume { messages: n(at), payload: n(at + 1), framing: n(at + 2), wire: n(at + 3) };
+        let histogram = |at: usize| {
+            let mut histogram = Histogram::default();
+            (0..1 + n(at) % 5).for_each(|k| histogram.record(n(at + k as usize)));
+            histogram
+        };
+        let is = |at: usize| n(at).is_multiple_of(2);
+        let metrics = [Metric::ResponseTime, Metric::SendLateness, Metric::Connect, Metric::MessagesPerPoll];
+        let phases = [Phase::Warmup, Phase::Measure, Phase::Drain];
+        let interval = |k: u64| Interval {
+            start: k * 1000,
+            length: 1 + n(k as usize) % 1000,
+            phase: phases[n(k as usize + 1) as usize % 3],
+            sent: n(k as usize + 2),
+            delivered: n(k as usize + 3),
+            errors: n(k as usize + 4),
+            response_time: histogram(k as usize + 5).pack(),
+        };
+        let agreed = |at: usize| Agreed {
+            version: format!("TLS 1.{}", n(at) % 3),
+            cipher_suite: format!("TLS_{}", n(at + 1) % 3),
+            alpn: is(at + 2).then(|| "a".to_owned()),
+            handshakes: n(at + 3),
+        };
+        let mut tls = Handshakes { whole: n(3), resumed: n(4), agreed: Vec::new() };
+        (0..n(5) % 3)
+            .for_each(|at| tls.merge(&Handshakes { agreed: vec![agreed(at as usize)], ..Handshakes::default() }));
+        Outcome {
+            histograms: Histograms(
+                metrics.into_iter().enumerate().filter(|(at, _)| is(*at)).map(|(at, m)| (m, histogram(at))).collect(),
+            ),
+            warmup: counters(0),
+            measure: counters(3),
+            intervals: (0..3).filter(|k| is(*k as usize)).map(interval).collect(),
+            errors: (0..3).filter(|k| is(*k)).map(|k| (format!("class-{k}"), n(k))).collect(),
+            sessions: Sessions {
+                asked: n(1),
+                connected: n(2),
+                peak: n(3),
+                held: is(4).then(|| Held { counted: n(5), kernel: is(6).then(|| n(7)) }),
+            },
+            acknowledgements: Acknowledgements { asked: n(8), matched: n(9), unmatched: n(10) },
+            traffic: Traffic {
+                sent: volume(2),
+                received: volume(5),
+                connections: n(1),
+                handshake: n(2),
+                handshake_sent: n(3),
+                polls: n(4),
+                empty_polls: n(5),
+                wire_known: n(6),
+                receive_drops: n(7),
+                kernel: is(8).then(|| KernelBytes { sent: n(9), received: n(10), unread: n(11) }),
+            },
+            tls: is(9).then_some(tls),
+            standstill: n(10),
+            skipped_by_generator: n(11),
+            measured: n(12),
+            interrupted: is(0),
+            order_tracked: is(1),
+        }
+    }
+
+    fn sum(parts: &[Outcome], order: &[usize]) -> Outcome {
+        let mut sum = parts[order[0]].clone();
+        order[1..].iter().for_each(|at| sum.merge(&parts[*at]).unwrap());
+        sum
+    }
+
+    fn parts() -> impl Strategy<Value = (Vec<Outcome>, Vec<usize>)> {
+        let drawn = proptest::collection::vec(proptest::collection::vec(any::<u64>(), 13), 1..6);
+        drawn.prop_flat_map(|drawn| {
+            let order = Just((0..drawn.len()).collect::<Vec<usize>>()).prop_shuffle();
+            (Just(drawn.iter().map(|n| outcome(n)).collect()), order)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// By whom and in whatever order parts are merged, what is saved is the same text.
+        #[test]
+        fn the_order_of_merging_never_shows((parts, order) in parts(), cut in 0usize..6) {
+            let in_turn: Vec<usize> = (0..parts.len()).collect();
+            let text = |outcome: &Outcome| serde_json::to_string(outcome).unwrap();
+            let whole = sum(&parts, &in_turn);
+            prop_assert_eq!(text(&sum(&parts, &order)), text(&whole));
+            // Some on one machine, the others on a second, then both.
+            let (one, other) = order.split_at(cut.clamp(1, parts.len()));
+            let mut both = sum(&parts, one);
+            if !other.is_empty() {
+                both.merge(&sum(&parts, other)).unwrap();
+            }
+            prop_assert_eq!(text(&both), text(&whole));
+        }
+
+        #[test]
+        fn an_outcome_at_rest_is_the_same_text(n in proptest::collection::vec(any::<u64>(), 13)) {
+            let outcome = outcome(&n);
+            let at_rest = outcome.pack();
+            prop_assert_eq!(serde_json::to_string(&at_rest).unwrap(), serde_json::to_string(&outcome).unwrap());
+            let read: Outcome<Packed> = serde_json::from_str(&serde_json::to_string(&outcome).unwrap()).unwrap();
+            prop_assert_eq!(read.unpack().unwrap(), outcome);
+        }
     }
 }

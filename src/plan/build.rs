@@ -102,6 +102,7 @@ fn resolve(
         embedded,
         output: Output { charts: file.output.charts.value, interval: file.output.interval.value },
         thresholds: file.thresholds.iter().map(|entry| entry.said().value).collect(),
+        on_agent_loss: file.load.on_agent_loss.value,
         idle,
     })
 }

@@ -1,6 +1,6 @@
 //! What a plan will take: messages, time, descriptors, ports. Pure: the machine's limits are arguments.
 
-use super::processes::{RESERVE, processes, sockets_of_worker};
+use super::processes::{Processes, RESERVE, processes, sockets_of_worker};
 use super::sources::needs_own;
 use super::{Cell, Plan, Target, Workload};
 use crate::catalog::{Block, Closer, TransportKind};
@@ -114,7 +114,7 @@ fn cell_facts(cell: &Cell) -> CellFacts {
 
 /// Ports that a storm of connects keeps from being used again. On the loopback Linux reuses them after a second
 /// (`net.ipv4.tcp_tw_reuse = 2`), so this concerns other targets alone.
-fn ports_in_time_wait(cell: &Cell) -> u64 {
+pub(super) fn ports_in_time_wait(cell: &Cell) -> u64 {
     let Workload::Connect { closer: Closer::Client, .. } = cell.workload else { return 0 };
     if cell.target == Target::Embedded {
         return 0;
@@ -140,26 +140,39 @@ fn seconds(seconds: f64) -> Duration {
 
 fn cell_shortages(cell: &Cell, limits: &Limits) -> Vec<Shortage> {
     let facts = cell_facts(cell);
-    let most = limits.descriptors.saturating_sub(RESERVE) / cell.transport.sockets_per_session();
     let taken = processes(cell, limits.descriptors);
     let of_worker = sockets_of_worker(cell, taken.workers) + RESERVE;
-    let of_target = (taken.targets > 0).then(|| taken.sockets_at_target(cell) + RESERVE);
-    let processes = [("generator", Some(of_worker)), ("target", of_target)];
-    let short = |(process, needed): (&'static str, Option<u64>)| {
-        let needed = needed.filter(|n| *n > limits.descriptors)?;
-        Some(Shortage::Descriptors { arm: cell.arm.clone(), process, needed, limit: limits.descriptors, most })
-    };
-    let mut found: Vec<Shortage> = processes.into_iter().filter_map(short).collect();
+    let mut found: Vec<Shortage> = too_many(cell, "generator", of_worker, limits).into_iter().collect();
+    found.extend(of_target(cell, &taken, limits));
     let addresses: u64 = cell.load.source_ips.iter().map(Block::count).sum();
     let available = limits.ports.saturating_mul(addresses.max(1));
     if facts.ports > available && !needs_own(cell) {
         found.push(Shortage::Ports { arm: cell.arm.clone(), needed: facts.ports, available });
     }
-    let files = facts.generator_descriptors + facts.target_descriptors.unwrap_or(0);
-    if files > limits.files {
-        found.push(Shortage::Files { arm: cell.arm.clone(), needed: files, limit: limits.files });
-    }
+    found.extend(of_all(cell, facts.generator_descriptors + facts.target_descriptors.unwrap_or(0), limits));
     found
+}
+
+/// What this machine doesn't grant the embedded target, if the generator is elsewhere.
+pub(super) fn target_shortages(cell: &Cell, taken: &Processes, limits: &Limits) -> Vec<Shortage> {
+    let files = cell_facts(cell).target_descriptors.unwrap_or(0);
+    of_target(cell, taken, limits).into_iter().chain(of_all(cell, files, limits)).collect()
+}
+
+fn of_target(cell: &Cell, taken: &Processes, limits: &Limits) -> Option<Shortage> {
+    let needed = (taken.targets > 0).then(|| taken.sockets_at_target(cell) + RESERVE)?;
+    too_many(cell, "target", needed, limits)
+}
+
+fn too_many(cell: &Cell, process: &'static str, needed: u64, limits: &Limits) -> Option<Shortage> {
+    let limit = limits.descriptors;
+    let most = limit.saturating_sub(RESERVE) / cell.transport.sockets_per_session();
+    (needed > limit).then(|| Shortage::Descriptors { arm: cell.arm.clone(), process, needed, limit, most })
+}
+
+fn of_all(cell: &Cell, needed: u64, limits: &Limits) -> Option<Shortage> {
+    let limit = limits.files;
+    (needed > limit).then(|| Shortage::Files { arm: cell.arm.clone(), needed, limit })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A cell is workload × arm × load, complete in itself: a worker that is handed a cell needs nothing else.
 
 pub use crate::catalog::FirstMessage;
-use crate::catalog::{Block, Closer, Dialect, Engine, Oracle, TargetUrl, Tls, Transport, WorkloadKind};
+use crate::catalog::{AgentLoss, Block, Closer, Dialect, Engine, Oracle, TargetUrl, Tls, Transport, WorkloadKind};
 use crate::schedule::Schedule;
 use crate::threshold::Hold;
 use crate::units::{Rate, Span};
@@ -23,6 +23,7 @@ mod marks;
 mod oracle;
 mod overrides;
 mod processes;
+mod shares;
 mod sources;
 mod thresholds;
 mod tls;
@@ -33,7 +34,8 @@ pub use build::{PlanError, build};
 pub use facts::{CellFacts, Facts, Limits, Shortage, Totals, facts, shortages};
 pub use oracle::flaws;
 pub use overrides::{Overrides, TargetFlag};
-pub use processes::{MOST_WORKERS, Processes, processes, sessions_of_worker, values_of_worker};
+pub use processes::{MOST_WORKERS, Processes, processes, rate_of_worker, sessions_of_worker, values_of_worker};
+pub use shares::{AgentLimits, FleetShortage, Share, fleet_shortages, sessions_of_share, shares, total};
 pub use sources::sources;
 pub use thresholds::{deliveries, undecidable};
 
@@ -56,6 +58,9 @@ pub struct Plan {
     /// What must hold. No part of what is measured: two plans that differ in it alone are the same, and have one hash.
     #[serde(skip)]
     pub thresholds: Vec<Hold>,
+    /// As `thresholds`, no part of what is measured.
+    #[serde(skip)]
+    pub on_agent_loss: AgentLoss,
     /// What was said and changes nothing, in words.
     #[serde(skip)]
     pub idle: Vec<String>,

@@ -28,16 +28,11 @@ pub fn processes(cell: &Cell, descriptors: u64) -> Processes {
         Some(asked) => asked.clamp(1, most),
         None => (1..most).find(fit).unwrap_or(most),
     };
-    let fit = |targets: &u32| Processes { workers, targets: *targets }.sockets_at_target(cell) <= held;
-    let targets = match cell.target {
-        Target::Embedded => (1..workers).find(fit).unwrap_or(workers),
-        Target::Url(_) => 0,
-    };
-    Processes { workers, targets }
+    Processes::of_fleet(cell, workers, descriptors)
 }
 
 /// Sockets that a process may hold without coming near its limit.
-fn comfortably(descriptors: u64) -> u64 {
+pub(super) fn comfortably(descriptors: u64) -> u64 {
     (descriptors / 10 * 9).min(descriptors.saturating_sub(RESERVE))
 }
 
@@ -56,16 +51,82 @@ pub fn values_of_worker(cell: &Cell, index: u32, workers: u32) -> Values {
 }
 
 fn roster(cell: &Cell, index: u32, workers: u32) -> Roster {
-    let publishes = matches!((&cell.workload, &cell.target), (Workload::Push { .. }, Target::Url(_)));
-    Roster::new(cell.load.sessions, cell.workload.groups(), publishes, index, workers)
+    Roster::new(cell.load.sessions, cell.workload.groups(), publishes(cell), index, workers)
+}
+
+/// Whether the generator has a publisher for each topic.
+fn publishes(cell: &Cell) -> bool {
+    matches!((&cell.workload, &cell.target), (Workload::Push { .. }, Target::Url(_)))
 }
 
 /// Sockets of the first of `workers`, which has the most.
 pub(super) fn sockets_of_worker(cell: &Cell, workers: u32) -> u64 {
-    sessions_of_worker(cell, 0, workers) * cell.transport.sockets_per_session()
+    sockets_of_workers(cell, 0, workers)
+}
+
+/// Sockets of worker `first` of `workers`; none after it has more.
+pub(super) fn sockets_of_workers(cell: &Cell, first: u32, workers: u32) -> u64 {
+    sessions_of_worker(cell, first, workers) * cell.transport.sockets_per_session()
+}
+
+/// Messages a second that worker `index` of `workers` sends where the schedule is at its fastest, on average. Infinite with
+/// closed arrival, which goes as fast as it is answered; 0 where the embedded target is the one that sends.
+pub fn rate_of_worker(cell: &Cell, index: u32, workers: u32) -> f64 {
+    let roster = roster(cell, index, workers);
+    rate(cell, roster.sessions(), roster.groups(), 1.0 / f64::from(workers.max(1)))
+}
+
+/// The same of whoever has so many sessions and groups, or that part of the connects.
+fn rate(cell: &Cell, sessions: u32, groups: u32, part: f64) -> f64 {
+    if !cell.load.schedule.arrival.is_open() {
+        return f64::INFINITY;
+    }
+    let peak = cell.load.schedule.stages.iter().map(|s| s.from.per_second().max(s.to.per_second())).fold(0.0, f64::max);
+    let of = |mine: u32, all: u32| peak * f64::from(mine) / f64::from(all.max(1));
+    match (&cell.workload, &cell.target) {
+        (Workload::Push { .. }, Target::Embedded) => 0.0,
+        (Workload::Push { topics, .. }, Target::Url(_)) => of(groups, *topics),
+        (Workload::Connect { .. }, _) => peak * part,
+        (Workload::Echo { .. } | Workload::Chat { .. }, _) => of(sessions, cell.load.sessions),
+    }
+}
+
+/// What can't be divided between workers: a room, a topic, or a session that is alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Publishers included.
+    pub sessions: u64,
+    pub sockets: u64,
+    /// As [`rate_of_worker`].
+    pub rate: f64,
+}
+
+/// The largest.
+pub(super) fn room(cell: &Cell) -> Room {
+    let units = cell.workload.groups().unwrap_or(cell.load.sessions).max(1);
+    let members = cell.load.sessions.div_ceil(units);
+    let publishers = u64::from(publishes(cell) && cell.workload.groups().is_some());
+    let sessions = u64::from(members) + publishers;
+    Room {
+        sessions,
+        sockets: sessions * cell.transport.sockets_per_session(),
+        rate: rate(cell, members, 1, 1.0 / f64::from(units)),
+    }
 }
 
 impl Processes {
+    /// As many workers as that, and as few embedded targets as hold their sessions here, where a process may open
+    /// `descriptors` files.
+    pub fn of_fleet(cell: &Cell, workers: u32, descriptors: u64) -> Processes {
+        let held = comfortably(descriptors);
+        let fit = |targets: &u32| Processes { workers, targets: *targets }.sockets_at_target(cell) <= held;
+        let targets = match cell.target {
+            Target::Embedded => (1..workers).find(fit).unwrap_or(workers),
+            Target::Url(_) => 0,
+        };
+        Processes { workers, targets }
+    }
+
     /// The sessions that speak to target `index`.
     pub fn sessions_at_target(&self, cell: &Cell, index: u32) -> u64 {
         let step = self.targets.max(1) as usize;

@@ -2,11 +2,12 @@
 //! begins here. Its shape is documented in `docs/result.md`; changes add, and every older version stays readable.
 
 use crate::clock::Nanos;
-use crate::measure::{Histogram, Outcome, Truth};
+use crate::measure::{Histogram, Metric, Outcome, Truth};
 use crate::threshold::Hold;
 use crate::units::show_nanos;
 use serde::{Deserialize, Serialize};
 
+mod agents;
 mod capacity;
 mod certificate;
 mod duet;
@@ -21,6 +22,10 @@ mod summary;
 pub(crate) mod testing;
 mod validity;
 
+pub use agents::LOST as AGENT_LOST;
+pub use agents::{
+    Absent, AgentClock, AgentPart, AgentTraffic, leave_out_one_way, redact_labels, sum_of_agents, worst_calibration,
+};
 pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
 pub use duet::{DuetSide, Half};
@@ -206,6 +211,12 @@ pub struct Trial {
     /// Memory of the system's own for both ends; absent where it could not be read, and in older documents.
     #[serde(default)]
     pub kernel: Option<KernelMemory>,
+    /// Where several machines ran it: the part of each agent, in the order of their workers. `outcome` is the sum of theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentPart>,
+    /// Metrics that were measured, and whose figures mean nothing: neither here nor in any part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absent>,
 }
 
 /// What the system itself took for the connections of both ends: buffers, sockets, tables. It counts for the whole
@@ -321,6 +332,11 @@ impl Document {
 }
 
 impl Trial {
+    /// Why the figures of `metric` were left out; `None`: they were not.
+    pub fn absence(&self, metric: Metric) -> Option<&str> {
+        self.absent.iter().find(|absent| absent.metric == metric).map(|absent| absent.reason.as_str())
+    }
+
     /// Whether its figures stand: it went to its end, and the generator could be trusted.
     pub fn is_valid(&self) -> bool {
         self.invalid.is_empty() && self.failure.is_none()

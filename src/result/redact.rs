@@ -235,6 +235,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_bus_is_reached_by_is_no_secret_but_for_who_one_is() {
+        let line =
+            "run a.toml --nats nats://u:p@h:4222 --nats-user u --nats-password hunter2 --nats-token=abc --agents 3";
+        let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        assert_eq!(
+            redact_arguments(&line).join(" "),
+            "run a.toml --nats nats://[redacted]@h:4222 --nats-user u --nats-password [redacted] --nats-token=[redacted] \
+             --agents 3"
+        );
+    }
+
+    #[test]
     fn a_scenario_keeps_everything_but_its_secrets() {
         let text = r#"# token = "in a comment"
 name = "chat" # url ws://a:b@h

@@ -83,6 +83,9 @@ impl Limit {
     /// What a trial shows, however few samples it rests on: at a low load a highest quantile is the longest of them all,
     /// which is on the strict side.
     pub fn read(&self, trial: &Trial) -> Reading {
+        if trial.absence(self.metric.histogram()).is_some() {
+            return Reading::Nothing;
+        }
         let missing = self.missing(trial);
         match trial.outcome.histograms.get(self.metric.histogram()) {
             None if missing == 0 => Reading::Nothing,

@@ -24,6 +24,9 @@ impl Document {
                 if cell.load.duration == 0 && outcome.measured == 0 && outcome.measure.expected > 0 {
                     return Err((at("measured"), "nothing can be delivered in no time".to_owned()));
                 }
+                if let Some(name) = unsummed(trial) {
+                    return Err((at(name), "the counts of the agents have another sum".to_owned()));
+                }
                 for (name, counters) in [("warmup", &outcome.warmup), ("measure", &outcome.measure)] {
                     if !counters.balance() && !is_known(trial) {
                         return Err((at(name), sums(counters)));
@@ -38,6 +41,21 @@ impl Document {
     fn is_same(&self, one: &Cell, other: &Cell) -> bool {
         let load = |cell: &Cell| (cell.load.sessions, cell.load.rate.round() as u64);
         one.arm == other.arm && (self.capacity.is_none() || load(one) == load(other))
+    }
+}
+
+/// Which counts are not those of the trial's agents together; `None`: all are, or there were no agents.
+fn unsummed(trial: &Trial) -> Option<&'static str> {
+    let parts = || trial.agents.iter().filter_map(|agent| agent.outcome.as_ref());
+    let (mut warmup, mut measure) = (Counters::default(), Counters::default());
+    parts().for_each(|part| {
+        warmup += part.warmup;
+        measure += part.measure;
+    });
+    match trial.agents.is_empty() {
+        false if warmup != trial.outcome.warmup => Some("warmup"),
+        false if measure != trial.outcome.measure => Some("measure"),
+        _ => None,
     }
 }
 
@@ -109,6 +127,17 @@ mod tests {
             document.cells[0].trials[0].outcome.measured = 0;
         };
         assert_eq!(edited(timeless).0, "cells[0].trials[0].outcome.measured");
+    }
+
+    #[test]
+    fn a_trial_counts_what_its_agents_counted() {
+        let mut document = testing::fleet();
+        assert_eq!(document.check_figures(), Ok(()));
+        let trial = &mut document.cells[1].trials[0];
+        trial.outcome.measure.duplicate += 1;
+        let (place, why) = document.check_figures().unwrap_err();
+        assert_eq!(place, "cells[1].trials[0].outcome.measure");
+        assert_eq!(why, "the counts of the agents have another sum");
     }
 
     #[test]

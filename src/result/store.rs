@@ -117,7 +117,7 @@ impl Document {
         }
         let document: Document = serde_json::from_slice(bytes).map_err(damaged)?;
         document.check_figures().map_err(|(place, why)| LoadError::Impossible { path: path(), place, why })?;
-        document.check_intervals().map_err(|(place, source)| LoadError::Histogram { path: path(), place, source })?;
+        document.check_packed().map_err(|(place, source)| LoadError::Histogram { path: path(), place, source })?;
         Ok(document)
     }
 
@@ -130,14 +130,23 @@ impl Document {
         write_atomically(path, &text)
     }
 
-    /// The histograms of intervals stay packed; this is where a damaged one is found.
-    fn check_intervals(&self) -> Result<(), (String, HistogramError)> {
+    /// The histograms of intervals and of agents' parts stay packed; this is where a damaged one is found.
+    fn check_packed(&self) -> Result<(), (String, HistogramError)> {
         for (c, cell) in self.cells.iter().enumerate() {
             for (t, trial) in cell.trials.iter().enumerate() {
+                let at = format!("cells[{c}].trials[{t}]");
                 for (i, interval) in trial.outcome.intervals.iter().enumerate() {
-                    interval.response_time.unpack().map_err(|source| {
-                        (format!("cells[{c}].trials[{t}].outcome.intervals[{i}].response_time"), source)
-                    })?;
+                    let place = || format!("{at}.outcome.intervals[{i}].response_time");
+                    interval.response_time.unpack().map_err(|source| (place(), source))?;
+                }
+                for (a, agent) in trial.agents.iter().enumerate() {
+                    let Some(part) = &agent.outcome else { continue };
+                    let at = format!("{at}.agents[{a}].outcome");
+                    part.unpack().map_err(|source| (format!("{at}.histograms"), source))?;
+                    for (i, interval) in part.intervals.iter().enumerate() {
+                        let place = || format!("{at}.intervals[{i}].response_time");
+                        interval.response_time.unpack().map_err(|source| (place(), source))?;
+                    }
                 }
             }
         }
@@ -176,7 +185,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing;
+    use super::super::{AgentPart, testing};
     use super::*;
     use proptest::prelude::*;
 
@@ -234,6 +243,24 @@ mod tests {
         value["cells"][1]["trials"][0]["outcome"]["intervals"][2]["response_time"]["v2"] = "AAAA".into();
         let message = parse(&value.to_string()).unwrap_err().to_string();
         assert!(message.contains("cells[1].trials[0].outcome.intervals[2].response_time"), "{message}");
+    }
+
+    #[test]
+    fn a_damaged_part_of_an_agent_is_told_with_its_place() {
+        let mut value = serde_json::to_value(testing::fleet()).unwrap();
+        value["cells"][1]["trials"][0]["agents"][1]["outcome"]["histograms"]["tcp"]["v2"] = "AAAA".into();
+        let message = parse(&value.to_string()).unwrap_err().to_string();
+        assert!(message.contains("cells[1].trials[0].agents[1].outcome.histograms"), "{message}");
+    }
+
+    #[test]
+    fn the_parts_of_many_agents_are_no_flood() {
+        // At rest a part takes what it takes in the file; only the sum of all is unpacked.
+        let mut document = testing::fleet();
+        let trial = &mut document.cells[0].trials[0];
+        let silent = AgentPart { outcome: None, lost: Some("gone".to_owned()), ..trial.agents[0].clone() };
+        trial.agents.extend(std::iter::repeat_n(silent, 1000));
+        assert!(parse(&serde_json::to_string(&document).unwrap()).is_ok());
     }
 
     #[test]

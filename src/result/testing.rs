@@ -127,6 +127,64 @@ pub fn capacity() -> Document {
     Document { cells, reference: None, capacity: Some(capacity), ..run }
 }
 
+/// The same chat run by three agents, over two arms: in the last trial of each the third is lost on the way. Names and labels
+/// are such as nobody should be able to harm a report with.
+pub fn fleet() -> Document {
+    let mut document = of("chat", 0);
+    document.cells.truncate(2);
+    document.reference = Some("websocket".to_owned());
+    for (arm, cell) in document.cells.iter_mut().enumerate() {
+        for (block, trial) in cell.trials.iter_mut().enumerate() {
+            let is_lost = block as u32 == TRIALS - 1;
+            trial.agents = (0..3).map(|n| agent(n, arm, block as u32, is_lost && n == 2)).collect();
+            trial.outcome = sum_of_agents(&trial.agents).expect("they were just packed");
+            let judgement = judge(&Evidence {
+                outcome: &trial.outcome,
+                generator: &trial.generator,
+                target: trial.target.as_ref(),
+                load: &cell.load,
+                calibration: None,
+                agents: &trial.agents,
+                absent: &[],
+            });
+            (trial.invalid, trial.warnings) = (judgement.invalid, judgement.warnings);
+        }
+    }
+    document.partial = true;
+    document
+}
+
+fn agent(n: u64, arm: usize, block: u32, is_lost: bool) -> AgentPart {
+    let zone = if n < 2 { "eu" } else { "<script>alert(1)</script>" };
+    let share = outcome("chat", 0, arm, 10 * block + n as u32);
+    AgentPart {
+        name: ["eu-1", "eu-2", "<b>us</b>|1"][n as usize].to_owned(),
+        id: format!("{:016x}", mix(77, n)),
+        labels: [("zone".to_owned(), zone.to_owned())].into(),
+        cores: 2 + n,
+        workers: 1,
+        sessions: SESSIONS,
+        clock: Some(AgentClock {
+            offset: [-1_200_000_000_000, 41_000, 3_000_000][n as usize],
+            uncertainty: 30_000 * (n + 1),
+            drift_ppm: 1.5,
+            samples: 40,
+        }),
+        outcome: (!is_lost).then(|| share.pack()),
+        generator: Usage { cpu_nanos: 300 * MILLI, wall_nanos: 1_400 * MILLI, ..Usage::default() },
+        calibration: Some(Calibration { lateness_p50: 8_000, lateness_p99: 61_000 + n, samples: 1000 }),
+        bus: AgentTraffic {
+            packets_sent: 30,
+            packets_received: 90,
+            bytes_sent: 9_000,
+            bytes_received: 140_000 * (n + 1),
+            resent: n,
+            doubled: 0,
+        },
+        lost: is_lost.then(|| "nothing was heard of it for 10.0 s".to_owned()),
+    }
+}
+
 /// Makes a trial one whose generator can't be trusted.
 pub fn invalidate(trial: &mut Trial) {
     trial.invalid = vec![Finding { code: "x".to_owned(), message: "seen".to_owned(), advice: "do".to_owned() }];
@@ -231,6 +289,8 @@ fn trial(workload: &str, delay: Nanos, arm: usize, block: u32) -> Trial {
         },
         failure: None,
         kernel: None,
+        agents: Vec::new(),
+        absent: Vec::new(),
     }
 }
 

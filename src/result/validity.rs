@@ -1,7 +1,7 @@
 //! Was the generator the bottleneck? A trial whose generator can't be trusted is INVALID, with the reason; what a
 //! reader should know although the trial stands is a warning. Every rule is a pure function, one row in a table.
 
-use super::{Calibration, Finding, LoadFacts, TargetFacts, Usage};
+use super::{Absent, AgentPart, Calibration, Finding, LoadFacts, TargetFacts, Usage, agents};
 use crate::clock::{MILLI, Nanos};
 use crate::measure::{BEYOND_TRIAL, Histogram, Metric, Outcome};
 use crate::units::show_nanos;
@@ -32,7 +32,12 @@ pub struct Evidence<'a> {
     pub generator: &'a Usage,
     pub target: Option<&'a TargetFacts>,
     pub load: &'a LoadFacts,
+    /// Of this machine; agents bring their own.
     pub calibration: Option<&'a Calibration>,
+    /// Where several machines ran it, else empty: the generator is theirs, and each of them is judged.
+    pub agents: &'a [AgentPart],
+    /// What was left out.
+    pub absent: &'a [Absent],
 }
 
 /// Empty `invalid`: the generator can be trusted.
@@ -44,25 +49,109 @@ pub struct Judgement {
 
 type Rule = fn(&Evidence) -> Option<Finding>;
 
-const INVALIDATING: &[Rule] = &[late_sends, late_target_sends, standstill, skipped_by_generator, receive_drops];
+/// Whom a rule is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The generator: the sum, and each machine that had a part in it.
+    Generator,
+    Trial,
+}
 
-const WARNING: &[Rule] = &[
-    short_standstill,
-    busy_core,
-    busy_target,
-    not_all_connected,
-    skipped,
-    no_reorder_tracking,
-    target_dropped,
-    values_overflowed,
-    unbalanced_counts,
-    few_samples,
+const INVALIDATING: &[(Of, Rule)] = &[
+    (Of::Trial, agents_lost),
+    (Of::Generator, late_sends),
+    (Of::Trial, late_target_sends),
+    (Of::Generator, standstill),
+    (Of::Generator, skipped_by_generator),
+    (Of::Generator, receive_drops),
+];
+
+const WARNING: &[(Of, Rule)] = &[
+    (Of::Generator, short_standstill),
+    (Of::Generator, busy_core),
+    (Of::Trial, busy_target),
+    (Of::Trial, not_all_connected),
+    (Of::Trial, skipped),
+    (Of::Trial, no_reorder_tracking),
+    (Of::Trial, target_dropped),
+    (Of::Trial, values_overflowed),
+    (Of::Trial, unbalanced_counts),
+    (Of::Trial, few_samples),
+    (Of::Trial, left_out),
 ];
 
 /// Judges one trial.
 pub fn judge(evidence: &Evidence) -> Judgement {
-    let apply = |rules: &[Rule]| rules.iter().filter_map(|rule| rule(evidence)).collect();
+    let parts = agents::awake(evidence.agents);
+    let apply = |rules: &[(Of, Rule)]| {
+        let one = |(of, rule): &(Of, Rule)| match of {
+            Of::Trial => rule(evidence),
+            // What is known of machines says more than what is known of their sum.
+            Of::Generator => of_agents(*rule, evidence, &parts).or_else(|| rule(evidence)),
+        };
+        rules.iter().filter_map(one).collect()
+    };
     Judgement { invalid: apply(INVALIDATING), warnings: apply(WARNING) }
+}
+
+/// Other agents that a message names.
+const NAMED: usize = 3;
+
+/// What a rule says of the agents' parts: of the first in full, and whose the same is true.
+fn of_agents(rule: Rule, e: &Evidence, parts: &[(&AgentPart, Outcome)]) -> Option<Finding> {
+    let judged = |(part, outcome): &(&AgentPart, Outcome)| {
+        let part_of = Evidence {
+            outcome,
+            generator: &part.generator,
+            calibration: part.calibration.as_ref().or(e.calibration),
+            agents: &[],
+            ..*e
+        };
+        Some((part.called(), rule(&part_of)?))
+    };
+    let mut found = parts.iter().filter_map(judged);
+    let (name, mut finding) = found.next()?;
+    finding.message = format!("{name}: {}", finding.message);
+    let others: Vec<String> = found.map(|(name, _)| name).collect();
+    if !others.is_empty() {
+        let more = others.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let named = others[..others.len().min(NAMED)].join(", ");
+        finding.message += &format!("; so it is with {named}{more}");
+    }
+    Some(finding)
+}
+
+/// An agent that didn't see the trial to its end: its part is missing, or cut short.
+fn agents_lost(e: &Evidence) -> Option<Finding> {
+    let words = |part: &AgentPart| {
+        let lost = agents::plain(part.lost.as_ref()?, agents::WORDS);
+        let what = if part.outcome.is_some() { "cut short" } else { "missing" };
+        Some(format!("{} ({} sessions, its part is {what}): {lost}", part.called(), part.sessions))
+    };
+    let lost: Vec<String> = e.agents.iter().filter_map(words).collect();
+    if lost.is_empty() {
+        return None;
+    }
+    finding(
+        agents::LOST,
+        format!("{} of {} agents were lost: {}", lost.len(), e.agents.len(), lost.join("; ")),
+        "look at its machine, and at the network between it and the bus; then run it again",
+    )
+}
+
+fn left_out(e: &Evidence) -> Option<Finding> {
+    let words = |absent: &Absent| format!("{}: {}", absent.metric.name(), absent.reason);
+    let absent: Vec<String> = e.absent.iter().map(words).collect();
+    if absent.is_empty() {
+        return None;
+    }
+    finding(
+        "left-out",
+        format!("figures were left out: {}", absent.join("; ")),
+        "measure round trips (echo, chat), which need one clock alone, or bring the bus nearer to agents and coordinator: \
+         the round trips over it say how well clocks are known",
+    )
 }
 
 fn finding(code: &str, message: String, advice: &str) -> Option<Finding> {
@@ -71,7 +160,8 @@ fn finding(code: &str, message: String, advice: &str) -> Option<Finding> {
 
 fn late_sends(e: &Evidence) -> Option<Finding> {
     let lateness = e.outcome.histograms.get(Metric::SendLateness)?;
-    let message = too_late(lateness, e)?;
+    let calibration = agents::worst_calibration(e.agents).or(e.calibration.copied());
+    let message = too_late(lateness, e, calibration)?;
     finding(
         "late-sends",
         format!("the generator sent late: {message}"),
@@ -81,7 +171,7 @@ fn late_sends(e: &Evidence) -> Option<Finding> {
 
 /// Push: the target holds the schedule, so its lateness is judged as the generator's is.
 fn late_target_sends(e: &Evidence) -> Option<Finding> {
-    let message = too_late(&e.target?.lateness, e)?;
+    let message = too_late(&e.target?.lateness, e, e.calibration.copied())?;
     finding(
         "late-target-sends",
         format!("the embedded target originated events late: {message}"),
@@ -91,12 +181,12 @@ fn late_target_sends(e: &Evidence) -> Option<Finding> {
 
 /// Says so if `lateness` is over what the response time and the calibration allow. Judged at p99; with fewer than
 /// 1,000 samples at the highest of p90 and p50 that ten samples lie beyond; with fewer still, not at all.
-fn too_late(lateness: &Histogram, e: &Evidence) -> Option<String> {
+fn too_late(lateness: &Histogram, e: &Evidence, calibration: Option<Calibration>) -> Option<String> {
     let judged_at = [(0.99, "p99"), (0.9, "p90"), (0.5, "p50")];
     let (late, q, name) =
         judged_at.iter().find_map(|&(q, name)| Some((lateness.quantile(q, BEYOND_TRIAL)?, q, name)))?;
     let response = e.outcome.histograms.get(Metric::ResponseTime).map_or(0, |h| h.at(q));
-    let calibrated = e.calibration.map_or(0, |c| c.lateness_p99);
+    let calibrated = calibration.map_or(0, |c| c.lateness_p99);
     let allowed = (LATENESS_SHARE * response as f64)
         .max(LATENESS_FLOOR as f64)
         .max(LATENESS_OVER_CALIBRATION * calibrated as f64);

@@ -1,7 +1,7 @@
 //! `[load]`: how many, how fast, for how long.
 
 use super::at::At;
-use crate::catalog::{Arrival, Block};
+use crate::catalog::{AgentLoss, Arrival, Block};
 use crate::units::{Rate, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +45,9 @@ pub struct Load {
     /// Addresses that the sessions leave from, in turn, or blocks of them, such as `127.0.0.0/28`. Default: the system's
     /// choice; addresses of the loopback where the target is there and one has too few ports.
     pub source_ips: Option<At<Vec<At<Block>>>>,
+    /// Where agents on several machines run it: what becomes of the run when one of them is lost. `abort` ends the trial in
+    /// order, and the run with it; `continue` goes on with those who are left.
+    pub on_agent_loss: At<AgentLoss>,
 }
 
 /// A stretch of time over which the rate moves evenly to a new value.
@@ -77,6 +80,7 @@ impl Default for Load {
             spin: At::default_value(false),
             workers: None,
             source_ips: None,
+            on_agent_loss: At::default_value(AgentLoss::Abort),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Difference;
 use crate::result::{Cell, Document, Host};
 use crate::units::show_bytes;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Memory may differ by this share: kernels keep more or less of it for themselves.
@@ -36,7 +37,22 @@ pub(super) fn differences(base: &Document, new: &Document) -> Vec<Difference> {
         found.walk("embedded", &base.plan["embedded"], &new.plan["embedded"]);
     }
     found.hosts(&base.meta.host, &new.meta.host);
+    found.told("agents", &fleet(base), &fleet(new));
     found.differences()
+}
+
+/// The largest fleet that ran a trial: how many machines, and of how many cores. Names are drawn anew wherever something
+/// else starts the agents.
+fn fleet(document: &Document) -> String {
+    let trials = document.cells.iter().flat_map(|cell| &cell.trials);
+    let Some(agents) = trials.map(|trial| &trial.agents).max_by_key(|agents| agents.len()).filter(|a| !a.is_empty())
+    else {
+        return "none".to_owned();
+    };
+    let mut machines: BTreeMap<u64, usize> = BTreeMap::new();
+    agents.iter().for_each(|agent| *machines.entry(agent.cores).or_default() += 1);
+    let of_cores: Vec<String> = machines.iter().map(|(cores, n)| format!("{n} of {cores} cores")).collect();
+    of_cores.join(", ")
 }
 
 const EMBEDDED: &str = "embedded";

@@ -645,6 +645,32 @@ fn the_machine_must_be_the_same() {
 }
 
 #[test]
+fn the_fleet_must_be_as_many_machines_of_as_many_cores() {
+    let with = |cores: &[u64]| {
+        let mut run = about(1.0, 2);
+        let agent = |cores: &u64| crate::result::AgentPart { cores: *cores, ..Default::default() };
+        run.cells[0].trials[0].agents = cores.iter().map(agent).collect();
+        run
+    };
+    assert_eq!(differences_of(&with(&[2, 8, 2]), &with(&[8, 2, 2])), [] as [String; 0], "whatever their names");
+    assert_eq!(differences_of(&with(&[]), &with(&[2, 8, 2])), ["agents: none → 2 of 2 cores, 1 of 8 cores"]);
+    assert_eq!(differences_of(&with(&[2]), &with(&[4])), ["agents: 1 of 2 cores → 1 of 4 cores"]);
+}
+
+#[test]
+fn times_that_were_left_out_are_not_judged_and_it_is_said_why() {
+    let (base, mut new) = (about(1.0, 1), about(1.0, 2));
+    let trial = &mut new.cells[0].trials[0];
+    trial.outcome.histograms.remove(crate::measure::Metric::ResponseTime);
+    let reason = "two clocks".to_owned();
+    trial.absent = vec![crate::result::Absent { metric: crate::measure::Metric::ResponseTime, reason }];
+    let comparison = compare(&base, &new, Design::Separate, &Options::default()).unwrap();
+    assert!(comparison.rows.iter().all(|row| !matches!(row.metric, Metric::P50 | Metric::P99)));
+    let said: Vec<&String> = comparison.left_out.iter().filter(|words| words.contains("two clocks")).collect();
+    assert_eq!(said.len(), 2, "{:?}", comparison.left_out);
+}
+
+#[test]
 fn the_same_difference_of_many_arms_is_one_line() {
     let (mut base, mut new) = (about(1.0, 1), about(1.0, 2));
     for (document, sessions) in [(&mut base, 100), (&mut new, 300)] {

@@ -144,6 +144,9 @@ fn read(cell: &Cell, summary: &CellSummary, metric: &Metric) -> Result<f64, Stri
     if let Some(failure) = trusted().find_map(|trial| trial.failure.as_ref()) {
         return Err(format!("a trial failed: {failure}"));
     }
+    if let Some((time, why)) = metric.time().and_then(|time| Some((time, cell.absence(time.histogram())?))) {
+        return Err(format!("{} was left out: {why}", time.name()));
+    }
     let counters = &summary.counters;
     let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
     let value = match metric {

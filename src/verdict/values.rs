@@ -18,6 +18,10 @@ pub(super) struct Trials<'a> {
 impl Trials<'_> {
     /// A value for each trial, or why there is none.
     pub(super) fn values(&self, metric: Metric) -> Result<Vec<f64>, String> {
+        let absence = |trial: &&Trial| trial.absence(measure::Metric::ResponseTime).map(str::to_owned);
+        if let (Metric::P50 | Metric::P99, Some(why)) = (metric, self.trials.iter().find_map(absence)) {
+            return Err(format!("it was left out: {why}"));
+        }
         match metric {
             Metric::P50 => self.each(|trial| quantile(trial, 0.5), few_samples(0.5)),
             Metric::P99 => self.each(|trial| quantile(trial, 0.99), few_samples(0.99)),

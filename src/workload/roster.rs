@@ -42,6 +42,11 @@ impl Roster {
         self.mine_below(self.groups)
     }
 
+    /// The same, where sessions are in groups.
+    pub fn groups(&self) -> u32 {
+        if self.is_grouped { self.groups_here() } else { 0 }
+    }
+
     /// Sessions that receive, without publishers.
     pub fn sessions(&self) -> u32 {
         self.groups_here() * (self.sessions / self.groups) + self.mine_below(self.sessions % self.groups)

@@ -4,6 +4,7 @@
 
 #[path = "../agents/mod.rs"]
 mod agents;
+mod bus;
 mod custom;
 mod harness;
 mod mosquitto;

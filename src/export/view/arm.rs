@@ -1,6 +1,6 @@
 //! One arm in words.
 
-use super::{DASH, nanos};
+use super::{DASH, FleetView, nanos};
 use crate::measure::Handshakes;
 use crate::result::{BytesPerMessage, Cell, CellSummary, Quantiles, Reached};
 use crate::units::{show_bytes, show_nanos, three_digits};
@@ -40,6 +40,8 @@ pub struct ArmView {
     pub tls: Option<String>,
     /// Block, p50, p99, reach, `valid` or `INVALID`.
     pub trials: Vec<[String; 5]>,
+    /// What each machine had of it, if there were several.
+    pub fleet: Option<FleetView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +97,7 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         times: times_of(&summary),
         polls: polls(&summary),
         tls: summary.tls.as_ref().map(Handshakes::in_words),
+        fleet: FleetView::of(&cell.agents()),
         trials: summary
             .per_trial
             .iter()

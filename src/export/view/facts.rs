@@ -53,6 +53,10 @@ pub fn of_run(document: &Document) -> Vec<(&'static str, String)> {
             Some(capacity) => facts.extend(of_search(capacity)),
         }
     }
+    let agents = document.fleet().len();
+    if agents > 0 {
+        facts.push(("machines", format!("{agents} agents; the machine below is the coordinator's")));
+    }
     facts.push(("seed", document.seed.to_string()));
     facts.push(("command", typed(&document.meta.command_line)));
     facts.push(("scenario", format!("{} (SHA-256 {})", document.scenario.path, short(&document.scenario.hash))));

@@ -11,6 +11,7 @@ mod capacity;
 mod claims;
 pub(super) mod facts;
 mod findings;
+mod fleet;
 
 use arm::{arm_view, reach};
 use claims::claim_view;
@@ -20,6 +21,7 @@ pub use arm::{ArmView, Percentiles};
 pub use capacity::{CapacityRow, CapacityView, LoadRow};
 pub use claims::ClaimView;
 pub use findings::FindingView;
+pub use fleet::FleetView;
 
 /// Stands for a figure that too few samples support, or that doesn't exist.
 pub const DASH: &str = "–";
@@ -47,6 +49,8 @@ pub struct View {
     pub invalid: Vec<FindingView>,
     pub warnings: Vec<FindingView>,
     pub failures: Vec<FindingView>,
+    /// The machines that ran it, if there were several.
+    pub fleet: Option<FleetView>,
     /// What was asked for, and where it ran: name and value.
     pub facts: Vec<(&'static str, String)>,
     pub host: Vec<(&'static str, String)>,
@@ -106,6 +110,7 @@ impl View {
                 };
                 trial.failure.iter().map(finding).collect()
             }),
+            fleet: FleetView::of(&document.fleet()),
             facts: facts::of_run(document),
             host: facts::of_host(document),
         }

@@ -6,7 +6,7 @@ use crate::measure::{
     Acknowledgements, BEYOND_MERGED, BEYOND_TRIAL, Counters, Histogram, HistogramError, Interval, Metric, Outcome,
     Traffic, Volume,
 };
-use crate::result::{Cell, Document, KernelBytesInUse, KernelMemory, Trial, Usage};
+use crate::result::{Absent, Cell, Document, KernelBytesInUse, KernelMemory, Trial, Usage};
 
 impl Document {
     /// One summary a cell, in the document's order.
@@ -27,9 +27,18 @@ impl Cell {
         self.trials.iter().any(Trial::is_valid)
     }
 
-    /// The histogram of `metric` merged over the trusted trials; empty where nothing was recorded.
+    /// Why there are no figures of `metric`, where it was measured and they were left out.
+    pub fn absence(&self, metric: Metric) -> Option<&str> {
+        self.trusted().into_iter().find_map(|trial| trial.absence(metric))
+    }
+
+    /// The histogram of `metric` merged over the trusted trials; empty where nothing was recorded, and where one of them
+    /// leaves it out.
     pub fn merged(&self, metric: Metric) -> Histogram {
         let mut merged = Histogram::default();
+        if self.absence(metric).is_some() {
+            return merged;
+        }
         self.trusted().iter().filter_map(|t| t.outcome.histograms.get(metric)).for_each(|h| merged.merge(h));
         merged
     }
@@ -83,10 +92,7 @@ impl Cell {
             arrival: self.load.arrival.clone(),
             emulated_delay: self.load.delay,
             response_time: quantiles(Metric::ResponseTime),
-            response_time_with_missing: QuantilesWithMissing::of(
-                &self.merged(Metric::ResponseTime),
-                counters.lost.saturating_add(counters.unfinished),
-            ),
+            response_time_with_missing: self.with_missing(counters.lost.saturating_add(counters.unfinished)),
             service_time: quantiles(Metric::ServiceTime),
             send_lateness: quantiles(Metric::SendLateness),
             queueing: quantiles(Metric::Queueing),
@@ -143,7 +149,27 @@ impl Cell {
                 KernelPerSession { idle: grown(|memory| memory.ramped), peak: grown(|memory| memory.peak) }
             },
             per_trial: self.trials.iter().map(TrialSummary::of).collect(),
+            absent: self.absent(),
         }
+    }
+
+    /// Nobody knows when, where the response times of those that came were left out.
+    fn with_missing(&self, missing: u64) -> QuantilesWithMissing {
+        match self.absence(Metric::ResponseTime) {
+            Some(_) => QuantilesWithMissing { missing, ..QuantilesWithMissing::default() },
+            None => QuantilesWithMissing::of(&self.merged(Metric::ResponseTime), missing),
+        }
+    }
+
+    /// Each metric once, with the reason that was given first.
+    fn absent(&self) -> Vec<Absent> {
+        let mut absent: Vec<Absent> = Vec::new();
+        for entry in self.trusted().into_iter().flat_map(|trial| &trial.absent) {
+            if absent.iter().all(|other| other.metric != entry.metric) {
+                absent.push(entry.clone());
+            }
+        }
+        absent
     }
 }
 

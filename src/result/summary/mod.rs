@@ -4,12 +4,16 @@
 //! Figures rest on the cell's valid trials. If none is valid they rest on all of them, and `valid: 0` says so.
 //! Histograms are merged, never averaged; a quantile that too few samples support is `null`.
 
+use super::Absent;
 use crate::clock::Nanos;
 use crate::measure::{Acknowledgements, Handshakes, Sessions};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
+mod agents;
 mod figures;
+
+pub use agents::{AgentColumn, AgentSummary, agent_table};
 
 /// One cell. Times are nanoseconds, sizes bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,6 +69,9 @@ pub struct CellSummary {
     pub kernel_per_session: KernelPerSession,
     /// Every trial, valid or not, in the order in which they ran.
     pub per_trial: Vec<TrialSummary>,
+    /// Metrics whose figures were left out, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absent>,
 }
 
 /// Of a histogram: nanoseconds, but for `messages_per_poll`.

@@ -45,6 +45,8 @@ impl Case {
             target: self.target.as_ref(),
             load: &self.load,
             calibration: self.calibration.as_ref(),
+            agents: &[],
+            absent: &[],
         });
         let codes = |list: Vec<Finding>| {
             assert!(list.iter().all(|f| !f.message.is_empty() && !f.advice.is_empty()));

@@ -161,3 +161,31 @@ fn only_what_is_broken_for_certain_ends_a_run() {
     let why = ended("websocket: p50 < 1ns", true).unwrap();
     assert!(why.starts_with("`websocket: p50 < 1ns` was broken by websocket: "), "{why}");
 }
+
+#[test]
+fn what_was_left_out_is_not_measurable_whatever_never_came() {
+    let leave_out = |document: &mut Document| {
+        let trial = &mut document.cells[0].trials[1];
+        trial.outcome.histograms.remove(Measured::ResponseTime);
+        let reason = "the clock of agent `b` was never measured".to_owned();
+        trial.absent = vec![crate::result::Absent { metric: Measured::ResponseTime, reason }];
+        // Enough for a quantile of those that never came.
+        (trial.outcome.measure.lost, trial.outcome.measure.delivered) = (trial.outcome.measure.delivered, 0);
+    };
+    for metric in ["p50 < 1s", "p50 > 1ns", "mean < 1s", "max < 1s"] {
+        let checked = one(&format!("websocket: {metric}"), leave_out);
+        assert_eq!(checked.outcome, Outcome::NotMeasurable, "{checked:?}");
+        assert_eq!(
+            checked.measured_in_words(),
+            "response-time was left out: the clock of agent `b` was never measured"
+        );
+    }
+    assert_eq!(one("websocket: p50 connect < 1s", leave_out).outcome, Outcome::Held);
+    let limit = one("tcp.p50 < 2 * websocket.p50", leave_out);
+    assert_eq!(limit.outcome, Outcome::NotMeasurable, "nor by what it would have to keep");
+    let mut document = testing::document();
+    leave_out(&mut document);
+    let summary = document.cells[0].summary();
+    assert_eq!((summary.response_time.count, summary.response_time_with_missing.p99), (0, Default::default()));
+    assert!(summary.response_time_with_missing.missing > 100 && summary.absent.len() == 1);
+}

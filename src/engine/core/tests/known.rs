@@ -68,8 +68,15 @@ fn document(setup: &Setup, outcomes: Vec<Outcome>) -> Document {
 
 fn trial(outcome: Outcome, cell: &crate::result::Cell) -> Trial {
     let generator = Usage::default();
-    let evidence =
-        Evidence { outcome: &outcome, generator: &generator, target: None, load: &cell.load, calibration: None };
+    let evidence = Evidence {
+        outcome: &outcome,
+        generator: &generator,
+        target: None,
+        load: &cell.load,
+        calibration: None,
+        agents: &[],
+        absent: &[],
+    };
     let judgement = judge(&evidence);
     Trial {
         block: 0,
@@ -81,6 +88,8 @@ fn trial(outcome: Outcome, cell: &crate::result::Cell) -> Trial {
         warnings: judgement.warnings,
         failure: None,
         kernel: None,
+        agents: Vec::new(),
+        absent: Vec::new(),
         outcome,
     }
 }
