@@ -196,11 +196,6 @@ impl Agent {
         children_of(self.process.id())
     }
 
-    #[track_caller]
-    pub fn await_workers(&self) {
-        wait_until("an agent starts its workers", || !self.workers().is_empty());
-    }
-
     /// Until none of its workers is left.
     #[track_caller]
     pub fn await_rest(&self) {
@@ -239,10 +234,6 @@ pub struct Running {
 impl Running {
     pub fn signal(&self, name: &str) {
         signal(self.process.id(), name);
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.process.id()
     }
 
     /// Waits for its end; a run that hangs is ended, and a failure.

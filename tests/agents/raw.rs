@@ -12,7 +12,7 @@ pub struct Raw {
 /// What came from the server.
 #[derive(Debug)]
 pub enum Heard {
-    Message { subject: String, reply: Option<String>, body: Vec<u8> },
+    Message { reply: Option<String>, body: Vec<u8> },
     Error(String),
 }
 
@@ -56,9 +56,9 @@ impl Raw {
         loop {
             let line = self.line();
             let fields: Vec<&str> = line.split_whitespace().collect();
-            let (subject, reply, size) = match fields[..] {
-                ["MSG", subject, _, size] => (subject, None, size),
-                ["MSG", subject, _, reply, size] => (subject, Some(reply.to_owned()), size),
+            let (reply, size) = match fields[..] {
+                ["MSG", _, _, size] => (None, size),
+                ["MSG", _, _, reply, size] => (Some(reply.to_owned()), size),
                 ["-ERR", ..] => return Heard::Error(line),
                 ["PING"] => {
                     self.stream.write_all(b"PONG\r\n").unwrap();
@@ -69,7 +69,7 @@ impl Raw {
             let mut body = vec![0; size.parse::<usize>().unwrap() + 2];
             self.lines.read_exact(&mut body).unwrap();
             body.truncate(body.len() - 2);
-            return Heard::Message { subject: subject.to_owned(), reply, body };
+            return Heard::Message { reply, body };
         }
     }
 
