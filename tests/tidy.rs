@@ -47,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
+            "bus",
             "catalog",
             "clock",
             "engine",

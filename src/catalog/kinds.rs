@@ -129,6 +129,8 @@ kinds! {
     }
 }
 
+// `kinds!` derives no default.
+#[allow(clippy::derivable_impls)]
 impl Default for AgentLoss {
     fn default() -> AgentLoss {
         AgentLoss::Abort

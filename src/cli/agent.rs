@@ -2,7 +2,7 @@
 
 use super::args::AgentArgs;
 use super::exit::Exit;
-use super::{say, signals};
+use super::{bus, say, signals};
 use crate::bus::Nats;
 use crate::cluster::{self, AgentNews, AgentOptions, Allowance, Card, Halt};
 use anyhow::Context;
@@ -34,19 +34,14 @@ pub(super) fn agent(args: &AgentArgs) -> anyhow::Result<Exit> {
         signals::watch(want, "ends its workers and says good-bye")?;
         let nats = Nats::connect(&nats).await?;
         let mut told = |news: AgentNews| say::err(&words(&news));
-        let served = cluster::serve(&nats, &options, Halt::new(wanted), &mut told).await;
+        let served = tokio::select! {
+            served = cluster::serve(&nats, &options, Halt::new(wanted), &mut told) => served,
+            never = bus::watch(&nats) => match never {},
+        };
         nats.flush().await;
-        served.map_err(|error| complaint(&nats, error.into()))
+        served.map_err(|error| bus::complaint(&nats, error.into()))
     })?;
     Ok(Exit::Done)
-}
-
-/// `error`, with what the server objected to.
-pub(super) fn complaint(nats: &Nats, error: anyhow::Error) -> anyhow::Error {
-    match nats.health().complaint {
-        Some(complaint) => error.context(format!("the NATS server objected: {complaint}")),
-        None => error,
-    }
 }
 
 fn words(news: &AgentNews) -> String {

@@ -281,6 +281,9 @@ pub(super) struct PlanArgs {
     /// Set by a duet whose candidate is a command.
     #[arg(skip)]
     pub starts_servers: bool,
+    /// Set by a run whose sessions leave from other machines.
+    #[arg(skip)]
+    pub has_agents: bool,
     /// Arm that the others are compared with
     #[arg(long, value_name = "ARM", env = "WSBENCH_REFERENCE")]
     pub reference: Option<String>,

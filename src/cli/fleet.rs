@@ -1,7 +1,7 @@
 //! Runs by agents: finding them, and what must be so before they are hired.
 
-use super::agent::complaint;
 use super::args::FleetArgs;
+use super::bus::complaint;
 use super::exit::Exit;
 use super::say;
 use crate::bus::Nats;

@@ -20,6 +20,8 @@ pub(super) struct Display {
     asked: f64,
     number: u32,
     of: u32,
+    /// Agents that were hired, and that were lost; none where the sessions run here.
+    agents: (usize, usize),
     /// Messages sent, and when that was: what the achieved rate is worked out from.
     last: (u64, Nanos),
 }
@@ -36,13 +38,21 @@ impl Display {
             let last = cell.load.schedule.stages.last();
             last.filter(|_| cell.load.schedule.arrival.is_open()).map_or(0.0, |stage| stage.to.per_second())
         });
-        Display { bar, is_quiet, asked, number: 0, of: 0, last: (0, 0) }
+        Display { bar, is_quiet, asked, number: 0, of: 0, agents: (0, 0), last: (0, 0) }
     }
 
     pub(super) fn show(&mut self, progress: &Progress) {
         match progress {
-            Progress::Hired { agents } => self.say(&hired(agents)),
-            Progress::AgentLost { agent, why } => self.note(&format!("agent `{agent}` was lost: {why}")),
+            Progress::Hired { agents } => {
+                self.agents.0 = agents.len();
+                if !self.is_quiet {
+                    self.note(&hired(agents));
+                }
+            }
+            Progress::AgentLost { agent, why } => {
+                self.agents.1 += 1;
+                self.note(&format!("agent `{agent}` was lost: {why}"));
+            }
             Progress::Calibrating => self.say("measuring how late this machine wakes an idle process"),
             Progress::TrialStarted { arm, number, of } => {
                 (self.number, self.of, self.last) = (*number, *of, (0, clock::now()));
@@ -101,6 +111,11 @@ impl Display {
         }
         if live.errors > 0 {
             line += &format!(", {} errors", live.errors);
+        }
+        match self.agents {
+            (0, _) => {}
+            (hired, 0) => line += &format!(", {hired} agents"),
+            (hired, lost) => line += &format!(", {} of {hired} agents", hired.saturating_sub(lost)),
         }
         self.say(&line);
     }

@@ -3,6 +3,7 @@
 mod agent;
 mod args;
 mod baseline;
+mod bus;
 mod capacity;
 mod check;
 mod compare;

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::fleet::Agents;
 use super::live::Display;
 use super::scenario::{self, Read};
-use super::{compare, export, fleet, say, signals, summary, write};
+use super::{bus, compare, export, fleet, say, signals, summary, write};
 use crate::cluster::{self, Halt, Progress, RunOptions};
 use crate::plan;
 use crate::result::{Document, redact_arguments};
@@ -14,7 +14,8 @@ use anyhow::Context;
 use std::path::Path;
 use tokio::sync::watch;
 
-pub(super) fn run(args: RunArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(mut args: RunArgs) -> anyhow::Result<Exit> {
+    args.plan.has_agents = args.fleet.agents.is_some();
     let mut read = match scenario::read(&args.plan, args.no_charts, args.color.on_stderr()) {
         Ok(read) => read,
         Err(exit) => return Ok(exit),
@@ -127,7 +128,10 @@ async fn measure(
     let (plan, halt) = (&read.plan, Halt::new(wanted));
     let document = match agents {
         None => cluster::run(plan, options, halt, &mut progress).await,
-        Some(agents) => cluster::run_by_agents(&agents.nats, &agents.found, plan, options, halt, &mut progress).await,
+        Some(Agents { nats, found }) => tokio::select! {
+            ran = cluster::run_by_agents(nats, found, plan, options, halt, &mut progress) => ran,
+            never = bus::watch(nats) => match never {},
+        },
     };
     display.finish();
     Ok(document?)

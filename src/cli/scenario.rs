@@ -55,6 +55,8 @@ pub(super) fn read(args: &PlanArgs, no_charts: bool, color: bool) -> Result<Read
 /// Addresses that the scenario or a flag takes for this machine's, and which it hasn't.
 fn foreign_addresses(scenario: &Scenario, plan: &Plan, args: &PlanArgs) -> Vec<Problem> {
     let mut own: Vec<(Place, Block)> = match args.source_ip.as_slice() {
+        // Those are the agents'.
+        _ if args.has_agents => Vec::new(),
         [] => {
             let said = scenario.file.load.source_ips.iter().flat_map(|blocks| blocks.iter());
             said.map(|block| (block.place.clone(), block.value)).collect()

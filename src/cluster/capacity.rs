@@ -227,7 +227,7 @@ impl Hunt<'_> {
         let at = self.slot(cell);
         let place = Place { block: round, place, started };
         let facts = &mut self.document.cells[at];
-        let trial: Trial = coordinator::judged(tried, &place, &facts.load, self.document.calibration.as_ref());
+        let trial: Trial = coordinator::judged(tried, &place, facts, self.document.calibration.as_ref());
         series.add(self.goal.slo.judge(facts, &trial));
         facts.trials.push(trial);
     }

@@ -10,7 +10,9 @@ use crate::bus::Carrier;
 use crate::clock::{self, Nanos};
 use crate::engine::Live;
 use crate::plan::{Plan, Target};
-use crate::result::{Calibration, Document, Evidence, Finding, LoadFacts, NetworkFloor, ScenarioText, Trial, judge};
+use crate::result::{
+    Calibration, Cell, Document, Evidence, Finding, NetworkFloor, ScenarioText, Trial, judge, leave_out_one_way,
+};
 use crate::seed;
 use crate::verdict::thresholds;
 use std::path::PathBuf;
@@ -107,7 +109,7 @@ pub async fn run_by_agents<C: Carrier>(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Document, RunError> {
     let mut inbox = found.listen(carrier).await.map_err(FleetError::from)?;
-    let fleet = Fleet::new(carrier, found);
+    let fleet = Fleet::new(carrier, found, plan.on_agent_loss);
     let work = async {
         let hired = tokio::select! {
             hired = fleet.hired() => hired,
@@ -185,10 +187,11 @@ async fn run_by(
                 progress(Progress::Live { arm: &cell.arm, live });
             })
             .await;
+            tell_losses(fleet, progress);
             is_cut_short |= tried.outcome.interrupted || !tried.losses.is_empty();
             let place = Place { block, place: place as u32, started };
             let facts = &mut document.cells[index as usize];
-            let trial = judged(tried, &place, &facts.load, document.calibration.as_ref());
+            let trial = judged(tried, &place, facts, document.calibration.as_ref());
             facts.trials.push(trial.clone());
             document::touch(&mut document);
             document.aborted = thresholds::abort(&document).filter(|_| number < of);
@@ -235,15 +238,16 @@ pub(super) struct Place {
 }
 
 /// What was tried, and whether its figures can be trusted.
-pub(super) fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration: Option<&Calibration>) -> Trial {
+pub(super) fn judged(mut tried: Tried, place: &Place, cell: &Cell, calibration: Option<&Calibration>) -> Trial {
+    let absent = leave_out_one_way(cell, &mut tried.outcome, &mut tried.agents);
     let judgement = judge(&Evidence {
         outcome: &tried.outcome,
         generator: &tried.generator,
         target: tried.target.as_ref(),
-        load,
+        load: &cell.load,
         calibration,
-        agents: &[],
-        absent: &[],
+        agents: &tried.agents,
+        absent: &absent,
     });
     let broken = tried.failure.as_ref().filter(|_| tried.is_broken).map(|failure| Finding {
         code: "broken-off".to_owned(),
@@ -262,6 +266,6 @@ pub(super) fn judged(tried: Tried, place: &Place, load: &LoadFacts, calibration:
         failure: tried.failure,
         kernel: tried.kernel,
         agents: tried.agents,
-        absent: Vec::new(),
+        absent,
     }
 }

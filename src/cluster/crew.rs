@@ -150,6 +150,14 @@ impl Crew {
         self.losses.iter().any(|loss| loss.role == Role::Agent)
     }
 
+    /// What a worker said, and where it was said if that isn't here.
+    pub(super) fn told_by(&self, index: usize, problem: String) -> String {
+        match &self.members[index].link {
+            Some(Link::Agent(worker)) => format!("agent `{}`: {problem}", worker.agent()),
+            _ => problem,
+        }
+    }
+
     /// A worker said that it can't go on.
     pub(super) async fn gave_up(&mut self, index: usize, problem: String) {
         let Some(link) = &self.members[index].link else { return };
@@ -182,9 +190,9 @@ impl Crew {
         }
     }
 
-    /// What all of them measured, in the order of their numbers; the whole is the sum of the parts. The sessions of lost
-    /// workers were asked for, and failed. `finish` completes what a part measured, of which so many connections were held.
-    pub(super) fn merged(&mut self, finish: impl Fn(&mut Outcome, u64)) -> Result<Summed, HistogramError> {
+    /// What the workers of each machine measured. The sessions of lost workers were asked for, and failed. `finish` completes
+    /// what a part measured, in which so many connections were held.
+    pub(super) fn parts(&mut self, finish: impl Fn(&mut Outcome, u64)) -> Result<Vec<Part>, HistogramError> {
         let mut parts: Vec<Part> = Vec::new();
         for (index, member) in self.members.iter_mut().enumerate() {
             if parts.last().is_none_or(|part| part.agent != member.agent) {
@@ -199,35 +207,18 @@ impl Crew {
             }
             part.losses.extend(self.losses.iter().filter(|loss| loss.index == index as u32).cloned());
         }
-        let mut whole: Option<Outcome> = None;
-        let mut usage = Usage::default();
         for part in &mut parts {
-            usage.merge(&part.usage);
-            let Some(outcome) = &mut part.outcome else { continue };
+            part.is_lost = part.losses.iter().any(|loss| loss.role == Role::Agent);
+            if part.outcome.is_none() && part.is_lost {
+                // Nothing is left of it that they could be counted in.
+                continue;
+            }
+            let outcome = part.outcome.get_or_insert(Outcome { order_tracked: true, ..Outcome::default() });
             finish(outcome, part.held);
             part.losses.drain(..).for_each(|loss| loss.count_in(outcome));
-            match &mut whole {
-                Some(whole) => whole.merge(outcome)?,
-                None => whole = Some(outcome.clone()),
-            }
         }
-        let mut whole = whole.unwrap_or_else(|| {
-            let mut nothing = Outcome { order_tracked: true, ..Outcome::default() };
-            finish(&mut nothing, 0);
-            nothing
-        });
-        // Nothing is left of their part that they could be counted in.
-        parts.iter().flat_map(|part| &part.losses).for_each(|loss| loss.count_in(&mut whole));
-        Ok(Summed { outcome: whole, usage, parts })
+        Ok(parts)
     }
-}
-
-/// What a crew measured.
-pub(super) struct Summed {
-    pub outcome: Outcome,
-    pub usage: Usage,
-    /// By machine.
-    pub parts: Vec<Part>,
 }
 
 /// What the workers of one machine measured.
@@ -240,6 +231,8 @@ pub(super) struct Part {
     /// `None`: nobody was left to say.
     pub outcome: Option<Outcome>,
     pub usage: Usage,
+    /// It ended with its agent.
+    pub is_lost: bool,
     held: u64,
     losses: Vec<Loss>,
 }

@@ -232,7 +232,7 @@ impl Running<'_> {
         .await;
         let document = &mut self.documents[half as usize];
         let facts = &mut document.cells[index];
-        let trial: Trial = coordinator::judged(tried, &place, &facts.load, document.calibration.as_ref());
+        let trial: Trial = coordinator::judged(tried, &place, facts, document.calibration.as_ref());
         facts.trials.push(trial.clone());
         document::touch(document);
         progress(DuetProgress::Run(half, Progress::TrialEnded { arm: &name, trial: &trial, document }));

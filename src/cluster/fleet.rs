@@ -11,11 +11,11 @@ use super::cores;
 use super::crew::Part;
 use super::host;
 use super::link::{self, FromWorker, Link, ToWorker};
-use super::trial;
 use crate::bus::{BusError, BusTraffic, Carrier, Conversation, Inbox, Offset, Peek, Received, forgotten};
+use crate::catalog::AgentLoss;
 use crate::clock::{MILLI, Nanos, SECOND};
 use crate::plan::{AgentLimits, Cell, FleetShortage, Processes, Share, shares};
-use crate::result::{AgentClock, AgentPart, AgentTraffic, Calibration, Usage};
+use crate::result::{AgentClock, AgentPart, AgentTraffic, Calibration, Usage, redact_labels, worst_calibration};
 use futures_util::future::join_all;
 use std::cell::{Cell as StdCell, RefCell};
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ use tokio::sync::Notify;
 
 mod find;
 mod member;
+
+#[cfg(test)]
+mod tests;
 
 pub use find::{FindError, Found, Wanted, find};
 pub(super) use member::Member;
@@ -56,6 +59,7 @@ pub enum FleetError {
 /// Everyone who was hired, the lost ones too.
 pub(super) struct Fleet {
     members: Vec<Rc<Member>>,
+    on_loss: AgentLoss,
     /// There is something to publish.
     to_send: Rc<Notify>,
     /// Someone was heard, or lost.
@@ -68,7 +72,7 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Hires whoever was found: [`Fleet::hired`] waits for their answers.
-    pub(super) fn new<C: Carrier>(carrier: &C, found: &Found) -> Fleet {
+    pub(super) fn new<C: Carrier>(carrier: &C, found: &Found, on_loss: AgentLoss) -> Fleet {
         let to_send = Rc::new(Notify::new());
         let hire = |card: &Card| {
             let conversation = Conversation::new(rand::random(), carrier.limit(), carrier.now());
@@ -79,7 +83,7 @@ impl Fleet {
         };
         let members = found.cards.iter().map(hire).collect();
         let (heard, told, lost) = (Notify::new(), StdCell::new(0), RefCell::default());
-        Fleet { members, to_send, heard, told, lost }
+        Fleet { members, on_loss, to_send, heard, told, lost }
     }
 
     /// Until everyone has taken the work.
@@ -184,7 +188,12 @@ impl Fleet {
     /// Whether a trial of `cell` may begin: nobody was lost whose loss is to end the run, and whoever is left takes it.
     pub(super) fn can_go_on(&self, cell: &Cell) -> bool {
         let is_whole = self.members.iter().all(|member| member.is_there());
-        (is_whole || !trial::ends_with_an_agent(cell)) && self.shares(cell).is_ok()
+        (is_whole || !self.ends_by_a_loss()) && self.shares(cell).is_ok()
+    }
+
+    /// Whether a run ends with the first agent that is lost.
+    pub(super) fn ends_by_a_loss(&self) -> bool {
+        self.on_loss == AgentLoss::Abort
     }
 
     pub(super) fn names(&self) -> Vec<&str> {
@@ -281,8 +290,8 @@ impl Fleet {
 
     /// Of the machine that wakes its workers the latest.
     pub(super) fn worst_calibration(&self) -> Option<Calibration> {
-        let all = self.members.iter().filter_map(|member| member.calibration.get());
-        all.max_by_key(|calibration| calibration.lateness_p99)
+        let part = |member: &Rc<Member>| AgentPart { calibration: member.calibration.get(), ..AgentPart::default() };
+        worst_calibration(&self.members.iter().map(part).collect::<Vec<_>>())
     }
 
     /// What an agent had of a trial, before which so much had been exchanged with it.
@@ -295,7 +304,7 @@ impl Fleet {
         AgentPart {
             name,
             id,
-            labels,
+            labels: redact_labels(&labels),
             cores,
             workers: part.workers,
             sessions: part.sessions,
@@ -311,7 +320,7 @@ impl Fleet {
                 resent: now.resent - before.resent,
                 doubled: now.doubled - before.doubled,
             },
-            lost: member.why_lost(),
+            lost: member.why_lost().filter(|_| part.is_lost),
         }
     }
 

@@ -72,7 +72,7 @@ pub(super) enum FromWorker {
 
 /// A worker, as its coordinator holds it.
 pub(super) enum Link {
-    Child(child::Worker),
+    Child(Box<child::Worker>),
     Agent(agent::Worker),
 }
 
@@ -93,7 +93,7 @@ impl Link {
 
     /// One on this machine.
     pub(super) fn start(program: &Path) -> Result<Link, ChildError> {
-        child::Worker::start(program).map(Link::Child)
+        child::Worker::start(program).map(|worker| Link::Child(Box::new(worker)))
     }
 
     /// Of a process on this machine that lives.

@@ -19,7 +19,7 @@ use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
 use crate::measure::{Held, HistogramError, Outcome};
 use crate::plan::{self, Cell, Embedded, FleetShortage, Processes, Share, Target, Workload};
-use crate::result::{AgentPart, KernelMemory, TargetFacts, Usage};
+use crate::result::{AgentPart, KernelMemory, TargetFacts, Usage, sum_of_agents};
 use std::path::Path;
 use std::time::Duration;
 
@@ -246,9 +246,9 @@ impl Running<'_> {
                 _ = look.tick() => Event::Look,
             };
             match event {
-                Event::Worker(_, FromWorker::Failed { problem }) if is_ramping => {
+                Event::Worker(index, FromWorker::Failed { problem }) if is_ramping => {
                     // What one can't do at all, no other can.
-                    return Err(TrialError::Reported(problem));
+                    return Err(TrialError::Reported(self.crew.told_by(index, problem)));
                 }
                 Event::Worker(index, message) => self.heard(index, message, live).await,
                 Event::WorkerGone(index, error) => self.crew.lose(index, error).await,
@@ -270,7 +270,7 @@ impl Running<'_> {
                 Event::Look => self.kernel.look(),
                 Event::Over => {}
             }
-            if self.crew.has_lost_agent() && !self.is_ending() && ends_with_an_agent(self.order.cell) {
+            if self.crew.has_lost_agent() && !self.is_ending() && self.order.fleet.is_some_and(Fleet::ends_by_a_loss) {
                 self.is_given_up = true;
                 deadline = self.stop().await;
             }
@@ -357,16 +357,22 @@ impl Running<'_> {
             outcome.interrupted = is_interrupted;
             outcome.sessions.held = holds.then_some(Held { counted, kernel: None });
         };
-        let summed = self.crew.merged(finish)?;
-        let (mut outcome, mut generator) = (summed.outcome, summed.usage);
-        let agents = self.parts(summed.parts);
-        match self.order.fleet {
-            Some(fleet) => generator.cores = fleet.cores(&self.shares, &self.processes),
-            None => {
-                outcome.sessions.held = self.held;
-                generator.cores = cores::used(&cores::workers(self.processes.workers, self.processes.targets));
+        let parts = self.crew.parts(finish)?;
+        let mut generator = Usage::default();
+        parts.iter().for_each(|part| generator.merge(&part.usage));
+        let (outcome, agents) = match self.order.fleet {
+            Some(fleet) => {
+                generator.cores = fleet.cores(&self.shares, &self.processes);
+                let agents = self.parts(fleet, parts);
+                (sum_of_agents(&agents)?, agents)
             }
-        }
+            None => {
+                generator.cores = cores::used(&cores::workers(self.processes.workers, self.processes.targets));
+                let mut outcome = parts.into_iter().find_map(|part| part.outcome).unwrap_or_default();
+                outcome.sessions.held = self.held;
+                (outcome, Vec::new())
+            }
+        };
         let counters = outcome.measure;
         let is_deserted =
             is_deserted || outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
@@ -382,8 +388,7 @@ impl Running<'_> {
     }
 
     /// What each agent had of it.
-    fn parts(&self, parts: Vec<Part>) -> Vec<AgentPart> {
-        let Some(fleet) = self.order.fleet else { return Vec::new() };
+    fn parts(&self, fleet: &Fleet, parts: Vec<Part>) -> Vec<AgentPart> {
         let of = |part: Part| {
             let agent = part.agent?;
             let place = self.shares.iter().position(|share| share.agent == agent)?;
@@ -391,11 +396,6 @@ impl Running<'_> {
         };
         parts.into_iter().filter_map(of).collect()
     }
-}
-
-/// Whether a trial ends when an agent is lost.
-pub(super) fn ends_with_an_agent(_: &Cell) -> bool {
-    true
 }
 
 /// Nothing but its usage is known of a server that a command started, and it may run on every core.

@@ -130,6 +130,8 @@ pub struct Core {
     patience: VecDeque<(Nanos, u64, u32)>,
     stopped: bool,
     is_settled: bool,
+    /// Push from the embedded target: how far our clock is behind its, modulo 2⁶⁴; 0 until an event told.
+    behind_target: Nanos,
 }
 
 /// Who interrupts a run doesn't want to wait for a long drain, nanoseconds.
@@ -172,6 +174,7 @@ impl Core {
             patience: VecDeque::new(),
             stopped: false,
             is_settled: false,
+            behind_target: 0,
             setup,
         }
     }

@@ -41,6 +41,14 @@ impl Pacer {
         }
     }
 
+    /// The next unit of an open schedule, if its number is at most `id` and it is due by `until`, though that may be still to
+    /// come.
+    pub fn take_early(&mut self, id: u64, until: Nanos) -> Option<Due> {
+        let Pacer::Open(open) = self else { return None };
+        open.next.filter(|due| due.id <= id && due.at <= until)?;
+        open.take()
+    }
+
     /// Nothing more is due after `at`: what an open schedule still held is given back to be counted as skipped.
     pub fn stop(&mut self, at: Nanos) -> Vec<Due> {
         match self {

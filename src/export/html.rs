@@ -95,6 +95,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_out_is_nowhere_drawn_and_it_is_said_why() {
+        let document = testing::left_out();
+        let page = rendered(&document);
+        assert!(page.contains("figures were left out: response-time: one way, from the target&#x27;s clock"), "{page}");
+        for exporter in crate::export::EXPORTERS {
+            (exporter.files)(&document, &Options { charts: true }).unwrap_or_else(|e| panic!("{}: {e}", exporter.name));
+        }
+        let names: Vec<&str> = drawable(&document).iter().map(|(name, _)| *name).collect();
+        assert!(!names.iter().any(|name| name.contains("percentile") || name.contains("time")), "{names:?}");
+    }
+
+    #[test]
     fn a_search_shows_its_findings_and_what_spoilt_trials_only_to_who_asks() {
         let mut document = testing::capacity();
         document.capacity.as_mut().unwrap().arms[0].failed.as_mut().unwrap().why = "<script>".into();

@@ -51,7 +51,7 @@ pub struct Document {
     pub plan_hash: String,
     pub seed: u64,
     pub reference: Option<String>,
-    /// An interrupt cut the run short, or a trial lost a process: some trials are missing or partial.
+    /// An interrupt cut the run short, or a trial lost a process or an agent: some trials are missing or partial.
     pub partial: bool,
     pub calibration: Option<Calibration>,
     /// One for each host that a target is on, in the scenario's order; empty in older documents.

@@ -154,6 +154,34 @@ pub fn fleet() -> Document {
     document
 }
 
+/// A push over two arms by two agents, of one of which the clock is known too badly for what was measured one way.
+pub fn left_out() -> Document {
+    let mut document = of("push", 0);
+    document.cells.truncate(2);
+    document.reference = Some("websocket".to_owned());
+    for cell in &mut document.cells {
+        let facts = Cell { trials: Vec::new(), ..cell.clone() };
+        for trial in &mut cell.trials {
+            let share = |n: u64| AgentPart { outcome: Some(trial.outcome.pack()), ..agent(n, 0, 0, true) };
+            trial.agents = vec![AgentPart { lost: None, ..share(0) }, AgentPart { lost: None, ..share(1) }];
+            trial.outcome = sum_of_agents(&trial.agents).expect("they were just packed");
+            trial.agents[1].clock = Some(AgentClock { uncertainty: 40 * MILLI, ..AgentClock::default() });
+            trial.absent = leave_out_one_way(&facts, &mut trial.outcome, &mut trial.agents);
+            let judgement = judge(&Evidence {
+                outcome: &trial.outcome,
+                generator: &trial.generator,
+                target: trial.target.as_ref(),
+                load: &facts.load,
+                calibration: None,
+                agents: &trial.agents,
+                absent: &trial.absent,
+            });
+            (trial.invalid, trial.warnings) = (judgement.invalid, judgement.warnings);
+        }
+    }
+    document
+}
+
 fn agent(n: u64, arm: usize, block: u32, is_lost: bool) -> AgentPart {
     let zone = if n < 2 { "eu" } else { "<script>alert(1)</script>" };
     let share = outcome("chat", 0, arm, 10 * block + n as u32);

@@ -26,7 +26,7 @@ pub struct Run {
     pub time: i64,
     pub wsbench_version: String,
     pub git_revision: Option<String>,
-    /// It was interrupted, or lost a process of its own: its figures are those of what was measured until then.
+    /// It was interrupted, or lost a process or an agent: its figures are those of what was measured until then.
     pub partial: bool,
     /// Without its trials: what makes it comparable or not.
     #[serde(skip)]

@@ -79,7 +79,7 @@ pub struct Side {
     pub git_revision: Option<String>,
     /// Valid trials of the cell that has the fewest.
     pub trials: usize,
-    /// It was interrupted, or lost a process of its own: later trials are missing.
+    /// It was interrupted, or lost a process or an agent: later trials are missing.
     pub partial: bool,
     /// Why it ended before all trials had run, by its own rules.
     pub aborted: Option<String>,

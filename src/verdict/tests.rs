@@ -498,7 +498,7 @@ fn trials_that_cant_be_trusted_are_left_out_and_listed() {
     );
     let remarks = comparison.remarks();
     assert!(
-        remarks.contains(&"new is partial: it was interrupted, or lost a process of its own".to_owned()),
+        remarks.contains(&"new is partial: it was interrupted, or lost a process or an agent".to_owned()),
         "{remarks:?}"
     );
     assert!(remarks.contains(&"new ended early: errors == 0 was broken".to_owned()), "{remarks:?}");

@@ -134,7 +134,7 @@ impl Comparison {
         let (base, new) = called(&(self.base.name.clone(), self.new.name.clone()), self.design);
         for (side, name) in [(&self.base, base), (&self.new, new)] {
             if side.partial {
-                remarks.push(format!("{name} is partial: it was interrupted, or lost a process of its own"));
+                remarks.push(format!("{name} is partial: it was interrupted, or lost a process or an agent"));
             }
             remarks.extend(side.aborted.iter().map(|why| format!("{name} ended early: {why}")));
         }

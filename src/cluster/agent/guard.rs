@@ -163,3 +163,110 @@ impl Allowance {
         Ok(load)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Overrides, build};
+    use crate::scenario;
+
+    fn slice(url: &str, workers: u32) -> Slice {
+        let text = "[workload.echo]\n[load]\nrate = \"90/s\"\nduration = \"2s\"\nsessions = 30\n[transports.tcp]";
+        let scenario = scenario::parse("t.toml", text).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        let plan = build(&scenario, &Overrides::default()).unwrap_or_else(|e| panic!("{}", e.render(false)));
+        Slice {
+            cell: plan.cells.into_iter().next().unwrap(),
+            url: url.to_owned(),
+            certificate: None,
+            token: String::new(),
+            run: 1,
+            interval: 1,
+            worker: 0,
+            workers,
+            sources: Vec::new(),
+            core: None,
+        }
+    }
+
+    fn allows(targets: &[&str], url: &str) -> bool {
+        let targets = targets.iter().map(|text| text.parse().unwrap()).collect();
+        Allowance { targets, ..Allowance::default() }.check(&slice(url, 3), Load::default()).is_ok()
+    }
+
+    #[test]
+    fn a_target_is_a_name_an_address_or_a_block_with_or_without_a_port() {
+        let yes = [
+            ("10.0.0.0/8", "tcp://10.255.0.1:9"),
+            ("10.0.0.7", "tcp://10.0.0.7:9"),
+            ("10.0.0.7:9", "tcp://10.0.0.7:9"),
+            ("10.0.0.0/8:9", "ws://10.1.2.3:9/x"),
+            ("db.example", "tcp://DB.example:9"),
+            ("db.example:80", "ws://db.example/"),
+            ("::1", "tcp://[::1]:9"),
+            ("fd00::/8", "tcp://[fd12::3]:9"),
+            ("[fd00::/8]:9", "tcp://[fd12::3]:9"),
+            ("0.0.0.0/0", "tcp://192.0.2.1:9"),
+            ("unix:/run/app.sock", "unix:/run/app.sock"),
+        ];
+        for (target, url) in yes {
+            assert!(allows(&[target], url), "{target} {url}");
+            let parsed: AllowedTarget = target.parse().unwrap();
+            assert_eq!(parsed.to_string().parse(), Ok(parsed), "{target}");
+        }
+        let no = [
+            ("10.0.0.0/8", "tcp://11.0.0.1:9"),
+            ("10.0.0.7:9", "tcp://10.0.0.7:10"),
+            ("10.0.0.0/8", "tcp://ten.example:9"),
+            ("db.example", "tcp://evil.db.example:9"),
+            ("10.0.0.0/8", "tcp://[fd12::3]:9"),
+            ("0.0.0.0/0", "unix:/var/run/docker.sock"),
+            ("unix:/run/app.sock", "unix:/run/other.sock"),
+        ];
+        no.iter().for_each(|(target, url)| assert!(!allows(&[target], url), "{target} {url}"));
+        assert!(allows(&["db.example", "127.0.0.1"], "tcp://127.0.0.1:9"));
+    }
+
+    #[test]
+    fn an_owner_who_says_nothing_allows_every_address_and_no_socket() {
+        assert!(allows(&[], "tcp://192.0.2.1:9") && !allows(&[], "unix:/var/run/docker.sock"));
+    }
+
+    #[test]
+    fn texts_that_are_no_targets_say_why() {
+        let wrong = [
+            ("10.0.0.0/33", "prefix"),
+            ("db.example/8", "prefix"),
+            ("db.example:http", "port"),
+            ("[::1", "bracket"),
+            ("[::1]9", "colon"),
+            ("unix:app.sock", "begins with /"),
+            ("", "no host"),
+        ];
+        for (text, said) in wrong {
+            let error = text.parse::<AllowedTarget>().unwrap_err().to_string();
+            assert!(error.contains(said), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn sessions_and_rates_count_over_all_of_its_workers() {
+        let slice = slice("tcp://127.0.0.1:9", 3);
+        let owner = |max_sessions, max_rate: Option<&str>| Allowance {
+            targets: Vec::new(),
+            max_sessions,
+            max_rate: max_rate.map(|rate| rate.parse().unwrap()),
+        };
+        let one = owner(Some(20), Some("60/s")).check(&slice, Load::default()).unwrap();
+        assert_eq!((one.sessions, one.rate), (10, 30.0));
+        let two = owner(Some(20), Some("60/s")).check(&slice, one).unwrap();
+        assert_eq!((two.sessions, two.rate), (20, 60.0));
+        assert!(owner(Some(29), None).check(&slice, two).unwrap_err().contains("allows 29 sessions"));
+        assert!(owner(None, Some("89/s")).check(&slice, two).unwrap_err().contains("allows 89/s"));
+        let mut closed = slice.clone();
+        closed.cell.load.schedule.arrival = crate::catalog::Arrival::Closed;
+        assert!(owner(None, Some("89/s")).check(&closed, Load::default()).unwrap_err().contains("answers decide"));
+        assert!(owner(None, None).check(&closed, Load::default()).is_ok());
+        let beyond = Slice { worker: 3, ..slice };
+        assert!(owner(None, None).check(&beyond, Load::default()).is_err());
+    }
+}

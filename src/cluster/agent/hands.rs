@@ -98,7 +98,7 @@ impl Hands {
     /// Agents of one machine take turns over its cores together.
     fn core(&self, worker: u32) -> Option<usize> {
         let (workers, targets) = self.share.on_machine;
-        let workers = workers.min(MOST_WORKERS).max(1);
+        let workers = workers.clamp(1, MOST_WORKERS);
         let turn = self.share.seat.saturating_add(worker.saturating_sub(self.share.workers.start));
         cores::workers(workers, targets).get((turn % workers) as usize).copied().flatten()
     }

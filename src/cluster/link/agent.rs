@@ -44,7 +44,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn agent(&self) -> &str {
+    pub(in crate::cluster) fn agent(&self) -> &str {
         self.member.name()
     }
 }

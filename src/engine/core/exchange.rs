@@ -2,12 +2,15 @@
 
 use super::{Action, Arrived, Core, Entry, Failure, Kind, MOST_ON_BOOKS, Metric, Pacer, SessionId, Unsent};
 use crate::catalog::Closer;
-use crate::clock::Nanos;
+use crate::clock::{MILLI, Nanos};
 use crate::engine::pacer::Due;
 use crate::plan::{FirstMessage, Target, Workload};
 use crate::transport::Place;
 use crate::wire::Tag;
 use crate::workload;
+
+/// How far the clock of a target on another machine may be ahead of what we take it for.
+const CLOCKS_APART: Nanos = 250 * MILLI;
 
 /// Why a scheduled unit was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,14 +178,32 @@ impl Core {
             self.recorder.counters(now).foreign += 1;
             return;
         };
-        if self.stopped && self.window.is_some_and(|w| tag.due >= w.measure_to) {
+        let due = self.own_due(&tag, now, actions);
+        if self.stopped && self.window.is_some_and(|w| due >= w.measure_to) {
             return;
         }
         match self.match_arrival(tag.id, session) {
-            Arrived::Duplicate => self.recorder.counters(tag.due).duplicate += 1,
+            Arrived::Duplicate => self.recorder.counters(due).duplicate += 1,
             Arrived::Unmatched => self.recorder.counters(now).unmatched += 1,
             Arrived::Owed(entry) => self.delivered(now, tag.id, session, &entry, actions),
         }
+    }
+
+    /// When a message was due by our own clock. Events of the embedded target bear the instant of its clock, which on another
+    /// machine is another; both follow one schedule, so what one event tells of the two is true of all. And an event that is
+    /// here is due, even where our clock is a little behind.
+    fn own_due(&mut self, tag: &Tag, now: Nanos, actions: &mut Vec<Action>) -> Nanos {
+        if !self.is_sent_by_target() {
+            return tag.due;
+        }
+        let latest = now.saturating_add(CLOCKS_APART);
+        while let Some(due) = self.pacer.as_mut().and_then(|pacer| pacer.take_early(tag.id, latest)) {
+            self.take(due, now, actions);
+        }
+        if let Some(entry) = self.ledger.get(tag.id) {
+            self.behind_target = tag.due.wrapping_sub(entry.due);
+        }
+        tag.due.wrapping_sub(self.behind_target)
     }
 
     /// An answer arrived: to which message, the connection or the dialect knows.

@@ -175,6 +175,69 @@ fn push_at_a_url_is_timed_by_our_own_clock_alone() {
 }
 
 #[test]
+fn events_of_a_target_whose_clock_is_another_belong_to_the_schedule() {
+    let fate = |_: Copy| vec![];
+    let setup = setup(Workload::Push { payload: payload(), topics: 4 }, websocket(), Arrival::Constant);
+    let mut before = World::new(setup.clone(), &fate);
+    before.ramp();
+    let start = before.start;
+    // The target's clock is an hour ahead of ours, and what we take it for is 20 ms behind: events come early.
+    let mut world = World::new(setup, &fate);
+    let schedule = world.core.setup.cell.load.schedule.clone();
+    let mut turns = schedule.turns(4, |_| true);
+    for (id, offset) in (0..).zip(schedule.arrivals()) {
+        let topic = turns.next_sender().unwrap();
+        let tag = Tag { kind: Kind::Event, run: 77, id, due: start + offset + 3_600_000 * MS }.encode().to_vec();
+        let at = (start + offset).saturating_sub(20 * MS);
+        for member in (0..20).filter(|session| session % 4 == topic) {
+            let twice = if id % 10 == 0 { 2 } else { 1 };
+            (0..twice).for_each(|n| world.flying.push(Reverse((at, 2 * id + n, member, tag.clone()))));
+        }
+    }
+    let outcome = world.run(None);
+    let (warmup, measure) = (outcome.warmup, outcome.measure);
+    assert_eq!((measure.delivered, warmup.delivered), (measure.scheduled * 5, warmup.scheduled * 5));
+    assert_eq!((measure.unmatched, warmup.unmatched, measure.foreign), (0, 0, 0));
+    assert_eq!(measure.duplicate + warmup.duplicate, (measure.scheduled + warmup.scheduled).div_ceil(10) * 5);
+    assert_eq!(outcome.histograms.get(Metric::ResponseTime).unwrap().count(), measure.delivered);
+}
+
+#[test]
+fn an_embedded_target_may_push_by_the_clock_of_another_machine() {
+    for ahead in [0, 3_600_000 * MS, 0u64.wrapping_sub(3_600_000 * MS)] {
+        let push = setup(Workload::Push { payload: payload(), topics: 4 }, websocket(), Arrival::Constant);
+        let mut core = Core::new(push, 0);
+        let mut actions = Vec::new();
+        core.advance(100 * MS, &mut actions);
+        for session in 0..20 {
+            core.on(100 * MS, Event::Opened { session, phases: ConnectPhases::default() }, &mut actions);
+        }
+        let start = 4_000_000 * MS;
+        let measure_from = start + 100 * MS;
+        let window = Window { start, measure_from, measure_to: measure_from + 1000 * MS, drain_to: start + 1600 * MS };
+        core.on(100 * MS, Event::Start(window), &mut actions);
+        let mut hear = |core: &mut Core, id: u64, at: Nanos, session| {
+            let due = (start + id * MS).wrapping_add(ahead);
+            let payload = Tag { kind: Kind::Event, run: 77, id, due }.encode();
+            core.on(start + at, Event::Message { session, payload: &payload }, &mut actions);
+        };
+        core.advance(start + 300 * MS, &mut Vec::new());
+        let member = |core: &Core, id| core.ledger.get(id).unwrap().session;
+        let (twice, after) = (member(&core, 150), member(&core, 250));
+        (0..2).for_each(|_| hear(&mut core, 150, 300 * MS, twice));
+        core.on(start + 300 * MS, Event::Stop, &mut Vec::new());
+        // Due before the interrupt, and after it.
+        hear(&mut core, 250, 310 * MS, after);
+        (0..20).for_each(|session| hear(&mut core, 350, 310 * MS, session));
+        core.settle();
+        let outcome = core.finish(start + 310 * MS);
+        let counters =
+            (outcome.measure.duplicate, outcome.measure.unmatched, outcome.measure.delivered + outcome.measure.late);
+        assert_eq!(counters, (1, 0, 2), "{ahead}");
+    }
+}
+
+#[test]
 fn strays_and_other_runs_are_told_apart() {
     let fate = |_: Copy| vec![MS];
     let mut world = World::new(setup(echo(), websocket(), Arrival::Constant), &fate);

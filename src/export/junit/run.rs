@@ -12,7 +12,7 @@ pub fn of_run(document: &Document) -> String {
         name: "the run went to its end".to_owned(),
         outcome: match &document.aborted {
             _ if document.partial => {
-                Outcome::Error("partial", "the run was interrupted, or lost a process of its own".to_owned())
+                Outcome::Error("partial", "the run was interrupted, or lost a process or an agent".to_owned())
             }
             Some(why) => Outcome::Failed("aborted", why.clone()),
             None => Outcome::Passed(None),

@@ -141,7 +141,7 @@ fn until_then(trial: &Trial) -> &'static str {
 fn notices(document: &Document) -> Vec<String> {
     let mut notices = Vec::new();
     if document.partial {
-        notices.push("Partial: the run was interrupted, or went on without a process that it lost; trials are missing or cut short.".to_owned());
+        notices.push("Partial: the run was interrupted, or went on without a process or an agent that it lost; trials are missing or cut short.".to_owned());
     }
     if let Some(why) = &document.aborted {
         notices.push(format!("Aborted: {why}; no further trial was started. What was measured until then is whole."));
