@@ -4,13 +4,18 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# Several of them are programs for Node.js.
-if ! command -v npm >/dev/null; then
-    sudo=
-    [ "$(id -u)" = 0 ] || sudo=sudo
+PATH=$PATH:/usr/sbin:/sbin
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+packages() {
     $sudo apt-get update -qq
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
-fi
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Several of them are programs for Node.js.
+command -v npm >/dev/null || packages nodejs npm
+# Machines with networks of their own (tests/agents).
+command -v ip >/dev/null || packages iproute2
 
 for script in *.sh; do
     [ "$script" = install.sh ] || bash "$script" install
