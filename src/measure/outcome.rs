@@ -342,7 +342,13 @@ mod tests {
             unmatched: n(at + 10),
             foreign: n(at + 11),
         };
-        let volume = |at: usize| Volume { messages: n(at), payload: n(at + 1), framing: n(at + 2), saved: n(at + 3), wire: n(at + 4) };
+        let volume = |at: usize| Volume {
+            messages: n(at),
+            payload: n(at + 1),
+            framing: n(at + 2),
+            saved: n(at + 3),
+            wire: n(at + 4),
+        };
         let histogram = |at: usize| {
             let mut histogram = Histogram::default();
             // A few are over the highest that is kept apart.
