@@ -9,7 +9,7 @@ use super::host;
 use super::kernel;
 use super::kin;
 use super::link::{FromWorker, Link, LinkError, Slice, ToWorker};
-use super::loss::Loss;
+use super::loss::{Loss, Role};
 use super::sockets;
 use super::targets::Targets;
 use super::usage::Meter;
@@ -379,8 +379,11 @@ impl Running<'_> {
         // What the system took here is the target's alone, if the generator is elsewhere.
         let kernel = self.kernel.seen().filter(|_| self.order.fleet.is_none());
         let mut losses = self.crew.losses;
+        let are_all_lost = losses.len() == self.processes.workers as usize;
         let failure = match losses.first() {
-            Some(first) if losses.len() == self.processes.workers as usize => Some(first.words.clone()),
+            // Nothing failed that was tried: the machines are gone.
+            Some(_) if are_all_lost && losses.iter().all(|loss| loss.role == Role::Agent) => None,
+            Some(first) if are_all_lost => Some(first.words.clone()),
             _ => (is_deserted && !is_interrupted).then(|| deserted(&outcome)),
         };
         losses.append(&mut self.targets.losses);
