@@ -328,6 +328,9 @@ impl Running<'_> {
         if let Some(server) = &mut self.server {
             server.start();
         }
+        if let Some(fleet) = self.order.fleet {
+            fleet.in_touch().await;
+        }
         let others = u64::from(self.processes.workers + self.processes.targets).saturating_sub(2);
         let lead = self.order.fleet.map_or(0, Fleet::lead);
         let at = clock::now() + lead + REST + REST_EACH * others;
