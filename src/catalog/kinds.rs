@@ -121,19 +121,13 @@ kinds! {
 
 kinds! {
     /// What becomes of a run that loses an agent.
+    #[derive(Default)]
     AgentLoss {
         /// The trial ends in order, and the run with it.
+        #[default]
         Abort = "abort",
         /// The others go on, and later trials are shared out to those who are left.
         Continue = "continue",
-    }
-}
-
-// `kinds!` derives no default.
-#[allow(clippy::derivable_impls)]
-impl Default for AgentLoss {
-    fn default() -> AgentLoss {
-        AgentLoss::Abort
     }
 }
 

@@ -205,6 +205,9 @@ fn labels(document: &Document) -> String {
     if document.cells.iter().any(Cell::is_closed) {
         text += "closed arrival: the load waits for answers, so a stall of the target hides most of its own effect\n";
     }
+    if let Some(left_out) = document.left_out_in_words() {
+        text += &format!("left out: {left_out}\n");
+    }
     let insecure = document.insecure_arms();
     if !insecure.is_empty() {
         text +=
@@ -247,5 +250,12 @@ mod tests {
         assert!(text.ends_with("and 31 more, in summary.md\n") && !text.contains('\u{1b}'), "{text}");
         let names: Vec<&str> = text.lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(names[..3], ["<b>us</b>|1", "eu-2", "eu-1"], "{text}");
+    }
+
+    #[test]
+    fn what_was_left_out_is_told() {
+        let start = "left out: last-receipt and response-time of websocket, tcp: one way, from the target's clock to an agent's;";
+        assert!(labels(&testing::left_out()).starts_with(start), "{}", labels(&testing::left_out()));
+        assert!(!labels(&testing::fleet()).contains("left out"));
     }
 }

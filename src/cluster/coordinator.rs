@@ -150,7 +150,10 @@ async fn run_by(
         }
         // From here to the target is another way than theirs.
         Some(fleet) => {
-            fleet.calibrate().await;
+            tokio::select! {
+                () = fleet.calibrate() => {}
+                () = halt.wait() => {}
+            }
             document.calibration = fleet.worst_calibration();
         }
     }

@@ -11,9 +11,9 @@ use super::cores;
 use super::crew::Part;
 use super::host;
 use super::link::{self, FromWorker, Link, ToWorker};
-use crate::bus::{BusError, BusTraffic, Carrier, Conversation, Inbox, Offset, Peek, Received, forgotten};
+use crate::bus::{BusError, BusTraffic, Carrier, Conversation, HEARTBEAT, Inbox, Offset, Peek, Received, forgotten};
 use crate::catalog::AgentLoss;
-use crate::clock::{MILLI, Nanos, SECOND};
+use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::plan::{AgentLimits, Cell, FleetShortage, Processes, Share, shares};
 use crate::result::{AgentClock, AgentPart, AgentTraffic, Calibration, Usage, redact_labels, worst_calibration};
 use futures_util::future::join_all;
@@ -41,6 +41,8 @@ const LEAD: Nanos = 500 * MILLI;
 /// And this many of the longest round trips, up to so much.
 const ROUNDS: Nanos = 8;
 const LONGEST_LEAD: Nanos = 20 * SECOND;
+/// Who was heard within this time is in touch: two heartbeats, and one that is late.
+const TOUCH: Nanos = 3 * HEARTBEAT;
 /// How long the agents may take to hear that they are free.
 const PARTING: Duration = Duration::from_secs(2);
 /// How long a calibration lasts, and how much longer its answer may take.
@@ -261,6 +263,14 @@ impl Fleet {
     pub(super) fn end_trial(&self) {
         for member in &self.members {
             let _ = member.say(&ToAgent::EndTrial);
+        }
+    }
+
+    /// Until everyone was heard a moment ago: who can't be reached now would hear the order to start too late. Whoever stays
+    /// silent is lost by then.
+    pub(super) async fn in_touch(&self) {
+        while self.members.iter().any(|member| member.is_silent_for(TOUCH, clock::now())) {
+            self.heard.notified().await;
         }
     }
 

@@ -1,9 +1,9 @@
-//! One trial, from its first process to its last: targets, workers, ramp, schedule, drain, reports.
+//! One trial, from its first process to its last: targets, workers, ramp, schedule, drain, and in `finish.rs` its reports.
 
 use super::child::ChildError;
 use super::coordinator::Halt;
 use super::cores;
-use super::crew::{Crew, Part, Ready};
+use super::crew::{Crew, Ready};
 use super::fleet::{self, Fleet};
 use super::host;
 use super::kernel;
@@ -19,9 +19,11 @@ use crate::clock::{self, MILLI, Nanos, SECOND};
 use crate::engine::Live;
 use crate::measure::{Held, HistogramError, Outcome};
 use crate::plan::{self, Cell, Embedded, FleetShortage, Processes, Share, Target, Workload};
-use crate::result::{AgentPart, KernelMemory, TargetFacts, Usage, sum_of_agents};
+use crate::result::{AgentPart, KernelMemory, TargetFacts, Usage};
 use std::path::Path;
 use std::time::Duration;
+
+mod finish;
 
 /// From the last session's opening to the schedule's start: for both ends to come to rest, and longer for each process.
 const REST: Nanos = 20 * MILLI;
@@ -326,6 +328,9 @@ impl Running<'_> {
         if let Some(server) = &mut self.server {
             server.start();
         }
+        if let Some(fleet) = self.order.fleet {
+            fleet.in_touch().await;
+        }
         let others = u64::from(self.processes.workers + self.processes.targets).saturating_sub(2);
         let lead = self.order.fleet.map_or(0, Fleet::lead);
         let at = clock::now() + lead + REST + REST_EACH * others;
@@ -344,63 +349,6 @@ impl Running<'_> {
         let fleet = self.order.fleet.map_or(0, |fleet| fleet::GRACE + fleet.lead());
         Duration::from_nanos(fleet)
     }
-
-    /// Stops the targets and sums what everyone saw.
-    async fn finish(mut self, is_deserted: bool) -> Result<Tried, TrialError> {
-        self.kernel.look();
-        let usage = self.server.as_ref().and_then(Meter::read_whole);
-        let target = self.targets.stop().await?.or_else(|| usage.map(of_server));
-        let is_interrupted = self.is_ending();
-        let holds = self.held.is_some();
-        // That nobody was there isn't an interrupt, although it was ended like one.
-        let finish = |outcome: &mut Outcome, counted| {
-            outcome.interrupted = is_interrupted;
-            outcome.sessions.held = holds.then_some(Held { counted, kernel: None });
-        };
-        let parts = self.crew.parts(finish)?;
-        let mut generator = Usage::default();
-        parts.iter().for_each(|part| generator.merge(&part.usage));
-        let (outcome, agents) = match self.order.fleet {
-            Some(fleet) => {
-                generator.cores = fleet.cores(&self.shares, &self.processes);
-                let agents = self.parts(fleet, parts);
-                (sum_of_agents(&agents)?, agents)
-            }
-            None => {
-                generator.cores = cores::used(&cores::workers(self.processes.workers, self.processes.targets));
-                let mut outcome = parts.into_iter().find_map(|part| part.outcome).unwrap_or_default();
-                outcome.sessions.held = self.held;
-                (outcome, Vec::new())
-            }
-        };
-        let counters = outcome.measure;
-        let is_deserted =
-            is_deserted || outcome.sessions.connected == 0 || (counters.scheduled > 0 && counters.sent == 0);
-        // What the system took here is the target's alone, if the generator is elsewhere.
-        let kernel = self.kernel.seen().filter(|_| self.order.fleet.is_none());
-        let mut losses = self.crew.losses;
-        let failure = match losses.first() {
-            Some(first) if losses.len() == self.processes.workers as usize => Some(first.words.clone()),
-            _ => (is_deserted && !is_interrupted).then(|| deserted(&outcome)),
-        };
-        losses.append(&mut self.targets.losses);
-        Ok(Tried { outcome, generator, target, kernel, failure, is_broken: false, losses, agents })
-    }
-
-    /// What each agent had of it.
-    fn parts(&self, fleet: &Fleet, parts: Vec<Part>) -> Vec<AgentPart> {
-        let of = |part: Part| {
-            let agent = part.agent?;
-            let place = self.shares.iter().position(|share| share.agent == agent)?;
-            Some(fleet.part(agent, part, self.before.get(place).copied().unwrap_or_default()))
-        };
-        parts.into_iter().filter_map(of).collect()
-    }
-}
-
-/// Nothing but its usage is known of a server that a command started, and it may run on every core.
-fn of_server(usage: Usage) -> TargetFacts {
-    TargetFacts { usage: Usage { cores: cores::allowed().len() as u64, ..usage }, ..TargetFacts::default() }
 }
 
 /// The instant that is `time` from now.
@@ -414,15 +362,6 @@ fn nanos(time: Duration) -> Nanos {
 
 async fn until(instant: Nanos) {
     tokio::time::sleep(Duration::from_nanos(instant.saturating_sub(clock::now()))).await;
-}
-
-fn deserted(outcome: &Outcome) -> String {
-    let classes: Vec<String> = outcome.errors.iter().map(|(class, n)| format!("{class} × {n}")).collect();
-    let what = match outcome.sessions.connected {
-        0 => "no session could be opened",
-        _ => "every session had ended before anything could be sent",
-    };
-    format!("{what}: {}", classes.join(", "))
 }
 
 fn ramp_time(cell: &Cell) -> Duration {

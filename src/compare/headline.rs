@@ -2,6 +2,7 @@
 
 use super::TIE;
 use super::reference::{ArmRatio, Comparison, against_reference};
+use crate::measure::Metric;
 use crate::result::{Cell, Document};
 use crate::units::{show_nanos, three_digits};
 
@@ -28,7 +29,11 @@ pub fn headline(document: &Document) -> String {
     });
     let compared = comparison.as_ref().and_then(against);
     let Some(Said { sentence, arms }) = compared.or_else(|| fastest(document)) else {
-        return "No arm has enough samples for a comparison".to_owned();
+        let is_left_out = |cell: &Cell| cell.absence(Metric::ResponseTime).is_some();
+        return match document.cells.iter().any(is_left_out) {
+            true => "No response times: the machines' clocks are not known well enough".to_owned(),
+            false => "No arm has enough samples for a comparison".to_owned(),
+        };
     };
     let spoken_of = || document.cells.iter().filter(|c| arms.contains(&c.arm));
     let reach = |cell: &Cell| cell.summary().reach.unwrap_or(1.0);
@@ -86,6 +91,7 @@ mod tests {
         assert!(headline(&document).contains("udp has the lowest median, 20."), "{}", headline(&document));
         document.cells.clear();
         assert!(headline(&document).starts_with("No arm"));
+        assert!(headline(&testing::left_out()).starts_with("No response times"));
     }
 
     #[test]

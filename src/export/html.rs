@@ -98,7 +98,8 @@ mod tests {
     fn what_was_left_out_is_nowhere_drawn_and_it_is_said_why() {
         let document = testing::left_out();
         let page = rendered(&document);
-        assert!(page.contains("figures were left out: response-time: one way, from the target&#x27;s clock"), "{page}");
+        assert!(page.contains("Left out: last-receipt and response-time of websocket, tcp: one way"), "{page}");
+        assert!(page.contains("no figures of response-time and last-receipt: one way, from the target&#x27;s clock"));
         for exporter in crate::export::EXPORTERS {
             (exporter.files)(&document, &Options { charts: true }).unwrap_or_else(|e| panic!("{}: {e}", exporter.name));
         }

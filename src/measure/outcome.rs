@@ -239,8 +239,18 @@ impl<H> Outcome<H> {
 impl Outcome<Packed> {
     /// Fails on a histogram that can't be read.
     pub fn unpack(&self) -> Result<Outcome, HistogramError> {
+        self.unpack_where(|_| true)
+    }
+
+    /// The same without the histograms of other metrics than these.
+    pub fn unpack_only(&self, wanted: &[Metric]) -> Result<Outcome, HistogramError> {
+        self.unpack_where(|metric| wanted.contains(&metric))
+    }
+
+    fn unpack_where(&self, is_wanted: impl Fn(Metric) -> bool) -> Result<Outcome, HistogramError> {
+        let wanted = self.histograms.0.iter().filter(|(metric, _)| is_wanted(**metric));
         let unpacked = |(metric, packed): (&Metric, &Packed)| Ok((*metric, packed.unpack()?));
-        Ok(self.with(Histograms(self.histograms.0.iter().map(unpacked).collect::<Result<_, HistogramError>>()?)))
+        Ok(self.with(Histograms(wanted.map(unpacked).collect::<Result<_, HistogramError>>()?)))
     }
 }
 
@@ -425,6 +435,9 @@ mod tests {
             let at_rest = outcome.pack();
             prop_assert_eq!(serde_json::to_string(&at_rest).unwrap(), serde_json::to_string(&outcome).unwrap());
             let read: Outcome<Packed> = serde_json::from_str(&serde_json::to_string(&outcome).unwrap()).unwrap();
+            let some = read.unpack_only(&[Metric::Connect]).unwrap();
+            prop_assert_eq!(some.histograms.get(Metric::Connect), outcome.histograms.get(Metric::Connect));
+            prop_assert!(some.histograms.get(Metric::ResponseTime).is_none());
             prop_assert_eq!(read.unpack().unwrap(), outcome);
         }
     }

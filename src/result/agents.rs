@@ -136,11 +136,6 @@ pub fn sum_of_agents(agents: &[AgentPart]) -> Result<Outcome, HistogramError> {
     Ok(sum)
 }
 
-/// The parts that there is something to say of, their histograms unpacked.
-pub(super) fn awake(agents: &[AgentPart]) -> Vec<(&AgentPart, Outcome)> {
-    agents.iter().filter_map(|agent| Some((agent, agent.outcome.as_ref()?.unpack().ok()?))).collect()
-}
-
 /// Of the machine that wakes an idle process latest; `None`: none was measured.
 pub fn worst_calibration(agents: &[AgentPart]) -> Option<Calibration> {
     agents.iter().filter_map(|agent| agent.calibration).max_by_key(|calibration| calibration.lateness_p99)

@@ -318,6 +318,25 @@ impl Document {
         arms
     }
 
+    /// Times of which no figures are shown, of which arms, and why; `None`: nothing was left out.
+    pub fn left_out_in_words(&self) -> Option<String> {
+        let of_arms: Vec<(&str, Vec<Absent>)> = self
+            .cells
+            .iter()
+            .map(|cell| (cell.arm.as_str(), cell.left_out()))
+            .filter(|(_, all)| !all.is_empty())
+            .collect();
+        let all: Vec<&Absent> = of_arms.iter().flat_map(|(_, all)| all).collect();
+        let reason = &all.first()?.reason;
+        let mut metrics: Vec<&str> = all.iter().map(|absent| absent.metric.name()).collect();
+        metrics.sort_unstable();
+        metrics.dedup();
+        let mut arms: Vec<&str> = of_arms.iter().map(|(arm, _)| *arm).collect();
+        // A search for capacity has a cell for each load.
+        arms.dedup();
+        Some(format!("{} of {}: {reason}", metrics.join(" and "), arms.join(", ")))
+    }
+
     /// The floor of the network in words, for each host with a figure.
     pub fn floors_in_words(&self) -> Vec<String> {
         let is_emulated = self.cells.iter().any(|cell| cell.load.delay > 0);

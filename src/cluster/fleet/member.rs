@@ -71,6 +71,12 @@ impl Member {
         inner.lost.is_none() && inner.conversation.has_unheard()
     }
 
+    /// Whether it is there, and hasn't been heard for so long.
+    pub(super) fn is_silent_for(&self, time: Nanos, now: Nanos) -> bool {
+        let inner = self.inner.borrow();
+        inner.lost.is_none() && inner.conversation.silent_for(now) > time
+    }
+
     pub(super) fn offset(&self) -> Option<Offset> {
         self.inner.borrow().conversation.offset()
     }

@@ -143,6 +143,9 @@ fn notices(document: &Document) -> Vec<String> {
     if document.partial {
         notices.push("Partial: the run was interrupted, or went on without a process or an agent that it lost; trials are missing or cut short.".to_owned());
     }
+    if let Some(left_out) = document.left_out_in_words() {
+        notices.push(format!("Left out: {left_out}."));
+    }
     if let Some(why) = &document.aborted {
         notices.push(format!("Aborted: {why}; no further trial was started. What was measured until then is whole."));
     }

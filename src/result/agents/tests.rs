@@ -144,7 +144,7 @@ fn each_machine_is_judged_by_its_own_idle_pacing_and_the_sum_by_the_worst() {
     assert!(found.len() == 1 && found[0].message.starts_with("agent `a`: "), "{found:?}");
     let here = Calibration { lateness_p99: 2 * MILLI, ..Calibration::default() };
     let unknown = AgentPart { calibration: None, ..late("a", 5 * MILLI, 0, 2000) };
-    assert_eq!(judged(&[unknown.clone()], Some(&here)).invalid, []);
+    assert_eq!(judged(std::slice::from_ref(&unknown), Some(&here)).invalid, []);
     assert_eq!(judged(&[unknown], None).invalid.len(), 1);
     let all = [late("a", 0, 5, 1), late("b", 0, 9, 1), late("c", 0, 7, 1)];
     assert_eq!(worst_calibration(&all).map(|worst| worst.lateness_p99), Some(9));

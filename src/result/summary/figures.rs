@@ -149,7 +149,7 @@ impl Cell {
                 KernelPerSession { idle: grown(|memory| memory.ramped), peak: grown(|memory| memory.peak) }
             },
             per_trial: self.trials.iter().map(TrialSummary::of).collect(),
-            absent: self.absent(),
+            absent: self.left_out(),
         }
     }
 
@@ -162,7 +162,7 @@ impl Cell {
     }
 
     /// Each metric once, with the reason that was given first.
-    fn absent(&self) -> Vec<Absent> {
+    pub fn left_out(&self) -> Vec<Absent> {
         let mut absent: Vec<Absent> = Vec::new();
         for entry in self.trusted().into_iter().flat_map(|trial| &trial.absent) {
             if absent.iter().all(|other| other.metric != entry.metric) {
