@@ -36,7 +36,9 @@ duration = "{duration}s"
 
 
 def memory_of(pid):
-    return int(re.search(r"VmHWM:\s+(\d+) kB", open(f"/proc/{pid}/status").read())[1]) * 1024
+    """The most that it ever held, bytes; 0 once it has ended."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", open(f"/proc/{pid}/status").read())
+    return int(found[1]) * 1024 if found else 0
 
 
 def look(fleet, run):
@@ -57,13 +59,12 @@ def measure(program, agents, seconds):
         before = look(fleet, run)
         time.sleep(seconds)
         after = look(fleet, run)
-        memory, last = memory_of(run.pid), None
-        while run.poll() is None:
-            # The last that is seen of the connection: the outcomes have come by then.
-            last = fleet.coordinator() or last
-            if run.poll() is None:
-                memory = max(memory, memory_of(run.pid)) if pathlib.Path(f"/proc/{run.pid}/status").exists() else memory
-            time.sleep(0.05)
+        memory = 0
+        # One that has ended keeps its number until it is asked for how.
+        while not memory or memory_of(run.pid):
+            memory = max(memory, memory_of(run.pid))
+            time.sleep(0.02)
+        run.wait()
         if run.returncode not in (0, 95):
             sys.exit((fleet.path / "run.log").read_text())
         size = (out / "result.json").stat().st_size
@@ -74,7 +75,7 @@ def measure(program, agents, seconds):
     bus = [part["bus"] for part in trial["agents"]]
     total = {key: sum(part[key] for part in bus) for key in bus[0]}
     return {"agents": agents, "size": size, "memory": memory, "clock": clocks[len(clocks) // 2], "worst": clocks[-1],
-            "rate": rate, "last": last, "bus": total, "steady": rate["out_bytes"] * (seconds + 11)}
+            "rate": rate, "bus": total}
 
 
 ROWS = [
