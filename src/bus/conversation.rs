@@ -96,7 +96,7 @@ impl Conversation {
             self.incoming.check(piece)?;
         }
         if !packet.forgotten {
-            self.outgoing.acknowledge(packet.acked, packet.beyond, now)?;
+            self.outgoing.acknowledge(packet.acked, packet.beyond)?;
             self.note_clock(&packet, now);
         }
         self.is_forgotten |= packet.forgotten;
@@ -115,10 +115,10 @@ impl Conversation {
     fn note_clock(&mut self, packet: &Packet, now: Nanos) {
         if let Some(echo) = packet.echo {
             self.clocks.sample(echo.sent, echo.heard, packet.sent, now);
+            let held = packet.sent.saturating_sub(echo.heard);
+            self.outgoing.note_round(now.saturating_sub(echo.sent).saturating_sub(held));
         }
-        if self.echo.is_none_or(|echo| echo.sent <= packet.sent) {
-            self.echo = Some(Echo { sent: packet.sent, heard: now });
-        }
+        self.echo = Some(Echo { sent: packet.sent, heard: now });
     }
 
     /// What to publish now, in this order.

@@ -21,9 +21,6 @@ const WANDER_PPM: f64 = 1.0;
 /// Samples are kept for so long, the best of each second.
 const WINDOW: Nanos = 60 * SECOND;
 
-/// A sample that was on its way for longer says nothing.
-const MAX_ROUND: Nanos = 60 * SECOND;
-
 /// The peer's clock, held against ours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offset {
@@ -73,7 +70,7 @@ impl Clocks {
     pub fn sample(&mut self, t1: Nanos, t2: Nanos, t3: Nanos, t4: Nanos) {
         let (Some(round), Some(held)) = (t4.checked_sub(t1), t3.checked_sub(t2)) else { return };
         let slack = round as f64 * MAX_DRIFT_PPM / 1e6 + 1.0;
-        if held as f64 > round as f64 + slack || t4 < self.latest || round - held.min(round) > MAX_ROUND {
+        if held as f64 > round as f64 + slack {
             return;
         }
         let most = t2.wrapping_sub(t1).cast_signed();

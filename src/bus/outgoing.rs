@@ -93,7 +93,7 @@ impl Outgoing {
     }
 
     /// Takes up what the peer says it has. Nothing changes if that can't be.
-    pub fn acknowledge(&mut self, acked: u64, beyond: u64, now: Nanos) -> Result<(), PacketError> {
+    pub fn acknowledge(&mut self, acked: u64, beyond: u64) -> Result<(), PacketError> {
         let said = self.first + self.sent as u64;
         let top = acked.saturating_add(u64::from(u64::BITS - beyond.leading_zeros()));
         // A bit stands for the piece after the one that is missing.
@@ -105,32 +105,30 @@ impl Outgoing {
             self.first += 1;
             self.sent -= 1;
             self.waiting -= piece.bytes.len();
-            if !piece.has_come {
-                self.came(piece.is_out.then_some(piece.bytes.len()), piece.tries, piece.sent, now);
+            if piece.is_out {
+                self.landed(piece.bytes.len());
             }
         }
         for bit in (0..u64::from(u64::BITS)).filter(|bit| beyond >> bit & 1 == 1) {
             let Some(at) = (acked + 1 + bit).checked_sub(self.first) else { continue };
             let Some(piece) = self.pieces.get_mut(at as usize).filter(|piece| !piece.has_come) else { continue };
-            let (was_out, length) = (piece.is_out, piece.bytes.len());
             piece.has_come = true;
-            piece.is_out = false;
-            let (tries, sent) = (piece.tries, piece.sent);
-            self.came(was_out.then_some(length), tries, sent, now);
+            if std::mem::take(&mut piece.is_out) {
+                let length = piece.bytes.len();
+                self.landed(length);
+            }
         }
         Ok(())
     }
 
-    /// The peer has a piece. `out`: its bytes, if it was on its way as far as we knew.
-    fn came(&mut self, out: Option<usize>, tries: u32, sent: Nanos, now: Nanos) {
-        if let Some(length) = out {
-            self.out -= length;
-            self.flight = (self.flight + length).min(MAX_FLIGHT);
-        }
-        // Of one that was sent twice nobody knows which came.
-        if tries == 1 {
-            self.patience.note(now.saturating_sub(sent));
-        }
+    fn landed(&mut self, length: usize) {
+        self.out -= length;
+        self.flight = (self.flight + length).min(MAX_FLIGHT);
+    }
+
+    /// A packet was on its way there, and one back, for so long.
+    pub fn note_round(&mut self, round: Nanos) {
+        self.patience.note(round.min(MAX_PATIENCE));
     }
 
     /// The numbers of the pieces to send now, which count as sent from here on.

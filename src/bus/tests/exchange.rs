@@ -183,6 +183,17 @@ fn a_quiet_end_is_heard_every_half_second() {
 }
 
 #[test]
+fn the_peers_clock_is_known_well_within_a_second() {
+    let mut pair = Pair::new(1024, FINE, 1);
+    pair.run(SECOND / 2);
+    for end in &pair.ends {
+        let offset = end.offset().unwrap();
+        assert!(offset.samples >= 8, "{offset:?}");
+        assert!(offset.uncertainty <= 2 * MILLI, "{offset:?}");
+    }
+}
+
+#[test]
 fn silence_grows_until_the_peer_is_heard_again_and_nothing_is_lost_by_it() {
     let mut pair = Pair::new(1024, FINE, 1);
     pair.run(5 * SECOND);
@@ -193,7 +204,8 @@ fn silence_grows_until_the_peer_is_heard_again_and_nothing_is_lost_by_it() {
     assert!(pair.ends[1].silent_for(pair.now) >= 29 * SECOND);
     // Two seconds apart at last, beside heartbeats twice a second.
     assert!((120..150).contains(&(pair.published - before)), "{}", pair.published - before);
-    assert!(pair.ends[0].traffic().resent >= 14);
+    let resent = pair.ends[0].traffic().resent;
+    assert!((14..25).contains(&resent), "{resent}");
     pair.weather.loss = 0.0;
     pair.settle(3 * SECOND);
     assert_eq!(pair.heard[1], [b"into the void"]);
@@ -233,6 +245,37 @@ fn what_is_on_its_way_at_once_shrinks_when_much_is_lost() {
     assert!(flights[0] <= 256 << 10 && flights[0] > 128 << 10, "{flights:?}");
     assert!(flights[5] <= flights[0] / 3, "{flights:?}");
     assert!(flights[5] > 0);
+}
+
+#[test]
+fn losses_of_one_flight_make_it_smaller_once() {
+    let mut from = Conversation::new(1, 8 << 10, 0);
+    for n in 0..5 {
+        from.say(b"x").unwrap();
+        assert_eq!(from.packets(n * 10 * MILLI).len(), 1);
+    }
+    // They are given up one after the other.
+    for n in 0..5 {
+        assert_eq!(from.packets(SECOND + n * 10 * MILLI).len(), 1);
+    }
+    from.say(&message(1, 1 << 20)).unwrap();
+    let sent: usize = from.packets(SECOND + 50 * MILLI).iter().map(Vec::len).sum();
+    // Half of 256 KiB.
+    assert!((110 << 10..=128 << 10).contains(&sent), "{sent}");
+}
+
+#[test]
+fn a_path_that_is_slow_is_waited_for() {
+    // Slower than one waits at first.
+    let weather = Weather { delay: (800 * MILLI, 800 * MILLI), ..FINE };
+    let mut pair = Pair::new(1024, weather, 1);
+    pair.run(5 * SECOND);
+    for number in 0..10 {
+        pair.ends[0].say(&message(number, 5000)).unwrap();
+        pair.run(SECOND);
+    }
+    pair.settle(10 * SECOND);
+    assert_eq!(pair.ends[0].traffic().resent, 0);
 }
 
 #[test]

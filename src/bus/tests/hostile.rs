@@ -41,6 +41,17 @@ fn what_was_never_said_cant_be_acknowledged() {
 }
 
 #[test]
+fn what_is_acknowledged_waits_no_longer() {
+    let mut end = Conversation::new(1, MAX_MESSAGE, 0);
+    let long = vec![0; MAX_MESSAGE - HEADER];
+    for acked in 1..=4 {
+        end.say(&long).unwrap();
+        assert_eq!(end.packets(0).len(), 1);
+        end.hear(&Packet { acked, ..PACKET }.write(), 0).unwrap();
+    }
+}
+
+#[test]
 fn pieces_far_ahead_are_refused_and_many_early_ones_are_not_kept() {
     let mut end = Conversation::new(1, 1 << 20, 0);
     for number in [WINDOW, u64::MAX] {
