@@ -32,23 +32,36 @@ def children_of(pid):
 
 
 class Fleet:
-    """So many agents at a nats-server of their own; all of it ends with the `with`."""
+    """So many agents at a nats-server of their own; all of it ends with the `with`. `apart`: on machines with networks of their
+    own (tests/agents/netns.sh, needs root), agents on two in turn, all else on a third."""
 
-    def __init__(self, program, agents):
+    def __init__(self, program, agents, apart=False):
         self.program, self.count = str(program), agents
+        self.machines = f"wsb{os.getpid()}" if apart else None
+        self.host, self.address = ("198.18.7.1", "198.18.8.1") if apart else ("127.0.0.1", "127.0.0.1")
+
+    def netns(self, what):
+        if self.machines:
+            subprocess.run(["bash", ROOT / "tests/agents/netns.sh", what, self.machines], check=True)
+
+    def on(self, machine, command):
+        """`command` on one of the machines `s`, `a` and `b`."""
+        return ["ip", "netns", "exec", f"{self.machines}-{machine}", *command] if self.machines else command
 
     def __enter__(self):
+        self.netns("up")
         self.folder = tempfile.TemporaryDirectory(prefix="wsbench-agents-")
         self.path = pathlib.Path(self.folder.name)
         self.port, self.monitor = free_ports(2)
         env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
         env.update({f"WSBENCH_{user.upper()}_PASSWORD": word for user, word in PASSWORDS.items()})
         self.processes = []
-        command = ["nats-server", "-a", "127.0.0.1", "-p", str(self.port), "-m", str(self.monitor)]
-        self.server = self.start(command + ["-c", str(ROOT / "deploy/nats.conf")], env, "nats")
+        command = ["nats-server", "-a", self.host, "-p", str(self.port), "-m", str(self.monitor)]
+        self.server = self.start(self.on("s", command + ["-c", str(ROOT / "deploy/nats.conf")]), env, "nats")
         while "Server is ready" not in (self.path / "nats.log").read_text():
             time.sleep(0.05)
-        self.agents = [self.wsbench(["agent", "--name", f"n{n}"], "agent", f"agent-{n}") for n in range(self.count)]
+        agent = lambda n: self.wsbench("ab"[n % 2], ["agent", "--name", f"n{n}"], "agent", f"agent-{n}")
+        self.agents = [agent(n) for n in range(self.count)]
         return self
 
     def __exit__(self, *_):
@@ -59,6 +72,7 @@ class Fleet:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+        self.netns("down")
         self.folder.cleanup()
 
     def start(self, command, env, name):
@@ -67,17 +81,18 @@ class Fleet:
         self.processes.append(process)
         return process
 
-    def wsbench(self, words, user, name):
-        env = {**os.environ, "WSBENCH_NATS_URL": f"nats://127.0.0.1:{self.port}", "WSBENCH_NATS_USER": user,
+    def wsbench(self, machine, words, user, name):
+        env = {**os.environ, "WSBENCH_NATS_URL": f"nats://{self.host}:{self.port}", "WSBENCH_NATS_USER": user,
                "WSBENCH_NATS_PASSWORD": PASSWORDS[user]}
-        return self.start([self.program] + words, env, name)
+        return self.start(self.on(machine, [self.program] + words), env, name)
 
     def begin_run(self, scenario, name, more=()):
         """Over all of them; the process, and the folder of its report."""
         file, out = self.path / f"{name}.toml", self.path / name
         file.write_text(scenario)
         words = ["run", str(file), "--out", str(out), "--no-charts", "--agents", str(self.count), "--wait", "120s", *more]
-        return self.wsbench(words, "coordinator", name), out
+        words += ["--advertise", self.address]
+        return self.wsbench("s", words, "coordinator", name), out
 
     def page(self, path):
         return json.load(urllib.request.urlopen(f"http://127.0.0.1:{self.monitor}/{path}"))

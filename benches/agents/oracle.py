@@ -5,6 +5,7 @@
 
     --agents N       [3]
     --rounds N       both in turn, so often [3]
+    --apart          on machines with networks of their own: namespaces, which take root
     --wsbench PATH   [target/release/wsbench]
 
 The target holds each message for a time that is drawn by the message's number, so both are shown the very same delays. Their
@@ -42,12 +43,16 @@ UNITS = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}
 
 
 def floor(program, folder):
-    """What an echo over TCP costs here at its 99th percentile, and 500 µs at least; nanoseconds."""
-    words = [program, "selftest", "--suite", "floor", "--quiet", "--format", "json", "--out", folder / "floor.json"]
-    subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    text = (folder / "floor.json").read_text()
-    found = re.search(r"echo over tcp, p50 / p99.*?([\d.]+) (ns|µs|ms|s) / ([\d.]+) (ns|µs|ms|s)", text, re.S)
-    return max(500e3, float(found[3]) * UNITS[found[4]])
+    """What an echo over TCP costs here at its 99th percentile, and 500 µs at least; nanoseconds. The least of three looks, since
+    whatever else the machine does would only make it easier to agree."""
+    costs = []
+    for _ in range(3):
+        words = [program, "selftest", "--suite", "floor", "--quiet", "--format", "json", "--out", folder / "floor.json"]
+        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        text = (folder / "floor.json").read_text()
+        found = re.search(r"echo over tcp, p50 / p99.*?([\d.]+) (ns|µs|ms|s) / ([\d.]+) (ns|µs|ms|s)", text, re.S)
+        costs.append(float(found[3]) * UNITS[found[4]])
+    return max(500e3, min(costs))
 
 
 def quantiles(printed):
@@ -72,16 +77,17 @@ def main():
     parser.add_argument("--agents", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--wsbench", type=pathlib.Path, default=ROOT / "target/release/wsbench")
+    parser.add_argument("--apart", action="store_true")
     given = parser.parse_args()
     program, number, rows = given.wsbench.resolve(), iter(range(1000)), []
-    with Fleet(program, given.agents) as fleet:
+    with Fleet(program, given.agents, given.apart) as fleet:
         cost = floor(program, fleet.path)
 
         def here():
             file = fleet.path / "here.toml"
             file.write_text(SCENARIO)
             words = [program, "run", file, "--out", fleet.path / f"here-{next(number)}", "--no-charts", "--quiet"]
-            done = subprocess.run(words + ["--format", "json"], capture_output=True, text=True)
+            done = subprocess.run(fleet.on("s", words + ["--format", "json"]), capture_output=True, text=True)
             return done.returncode, done.stdout
 
         def there():
