@@ -21,7 +21,11 @@ struct Said {
 pub fn headline(document: &Document) -> String {
     let is_valid = |arm: &str| document.cells.iter().any(|c| c.arm == arm && c.has_valid_trial());
     if document.cells.iter().any(|c| !c.trials.is_empty()) && !document.cells.iter().any(Cell::has_valid_trial) {
-        return "INVALID: the generator could not be trusted in any trial".to_owned();
+        let mut trials = document.cells.iter().flat_map(|cell| &cell.trials);
+        return match trials.all(|trial| trial.failure.is_some()) {
+            true => "Nothing was measured: every trial failed".to_owned(),
+            false => "INVALID: the generator could not be trusted in any trial".to_owned(),
+        };
     }
     let comparison = against_reference(document).filter(|c| is_valid(&c.reference)).map(|mut comparison| {
         comparison.arms.retain(|arm| is_valid(&arm.arm));
@@ -107,5 +111,8 @@ mod tests {
         assert!(invalidate(3).starts_with("udp has the lowest median"));
         let last = (0..7).map(invalidate).last().unwrap();
         assert_eq!(last, "INVALID: the generator could not be trusted in any trial");
+        let trials = document.cells.iter_mut().flat_map(|cell| &mut cell.trials);
+        trials.for_each(|trial| trial.failure = Some("no session could be opened".to_owned()));
+        assert_eq!(headline(&document), "Nothing was measured: every trial failed");
     }
 }

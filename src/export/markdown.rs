@@ -34,6 +34,7 @@ fn page(view: &View, charts: &[(&'static str, String)]) -> String {
     validity(&mut text, view);
     section(&mut text, "Counts");
     text += &counts_table(&view.arms);
+    text += &what_failures_said(&view.arms);
     omissions(&mut text, view);
     if let Some(fleet) = &view.fleet {
         section(&mut text, "Agents");
@@ -273,6 +274,16 @@ fn validity(text: &mut String, view: &View) {
     if !all.is_empty() {
         *text += &table(&["", "arm", "blocks", "code", "what was seen", "what to do"], all.into_iter());
     }
+}
+
+/// What one failure of each class said, an arm a line.
+fn what_failures_said(arms: &[ArmView]) -> String {
+    let of = |arm: &ArmView| {
+        let said: Vec<String> =
+            arm.said.iter().map(|(class, words)| format!("{}: {}", escape(class), escape(words))).collect();
+        (!said.is_empty()).then(|| format!("\n{}: one of each said: {}\n", escape(&arm.arm), said.join("; ")))
+    };
+    arms.iter().filter_map(of).collect()
 }
 
 fn counts_table(arms: &[ArmView]) -> String {

@@ -194,6 +194,10 @@ pub struct Outcome<H = Histogram> {
     pub intervals: Vec<Interval>,
     /// Failures by class, over all phases.
     pub errors: BTreeMap<String, u64>,
+    /// What one failure of each class said, for a person; of several workers' the first by the alphabet, so that the order of
+    /// merging says nothing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub said: BTreeMap<String, String>,
     pub sessions: Sessions,
     /// Absent where none were asked for.
     #[serde(skip_serializing_if = "Acknowledgements::is_none")]
@@ -227,6 +231,7 @@ impl<H> Outcome<H> {
             measure: self.measure,
             intervals: self.intervals.clone(),
             errors: self.errors.clone(),
+            said: self.said.clone(),
             sessions: self.sessions,
             agreed: self.agreed.clone(),
             acknowledgements: self.acknowledgements,
@@ -272,6 +277,12 @@ impl Outcome {
         self.measure += other.measure;
         for (class, n) in &other.errors {
             add(self.errors.entry(class.clone()).or_default(), *n);
+        }
+        for (class, words) in &other.said {
+            let said = self.said.entry(class.clone()).or_insert_with(|| words.clone());
+            if words < said {
+                said.clone_from(words);
+            }
         }
         for (what, n) in &other.agreed {
             add(self.agreed.entry(what.clone()).or_default(), *n);
@@ -384,6 +395,7 @@ mod tests {
             measure: counters(3),
             intervals: (0..3).filter(|k| is(*k as usize)).map(interval).collect(),
             errors: (0..3).filter(|k| is(*k)).map(|k| (format!("class-{k}"), n(k))).collect(),
+            said: (0..3).filter(|k| is(*k)).map(|k| (format!("class-{k}"), n(k + 4).to_string())).collect(),
             agreed: (0..2).filter(|k| is(*k + 3)).map(|k| (format!("what-{k}"), n(k + 2))).collect(),
             sessions: Sessions {
                 asked: n(1),

@@ -4,6 +4,9 @@ use super::{Counters, Histogram, Interval, Metric, Outcome};
 use crate::clock::Nanos;
 use crate::schedule::{Phase, Window};
 
+/// Most characters that are kept of what a failure says.
+const LONGEST_WORDS: usize = 240;
+
 /// Fills an [`Outcome`]. Recording allocates nothing once every metric has been seen.
 #[derive(Debug)]
 pub struct Recorder {
@@ -71,12 +74,20 @@ impl Recorder {
         self.response.record(response);
     }
 
-    pub fn note_error(&mut self, now: Nanos, class: &str) {
+    /// `words`: what it says to a person; kept of the first of its class.
+    pub fn note_error(&mut self, now: Nanos, class: &str, words: &str) {
         self.roll(now);
         self.errors += 1;
         match self.outcome.errors.get_mut(class) {
             Some(n) => *n += 1,
-            None => drop(self.outcome.errors.insert(class.to_owned(), 1)),
+            None => {
+                self.outcome.errors.insert(class.to_owned(), 1);
+                let words: String =
+                    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_WORDS).collect();
+                if !words.is_empty() {
+                    self.outcome.said.insert(class.to_owned(), words);
+                }
+            }
         }
     }
 
@@ -159,11 +170,13 @@ mod tests {
         recorder.note_sent(1100);
         recorder.note_delivered(1900, 800);
         recorder.note_delivered(4100, 900);
-        recorder.note_error(4200, "reset");
+        recorder.note_error(4200, "reset", "the peer\nis gone");
+        recorder.note_error(4300, "reset", "later");
         let outcome = recorder.finish(4500);
+        assert_eq!(outcome.said["reset"], "the peer is gone");
         let seen: Vec<_> =
             outcome.intervals.iter().map(|i| (i.start, i.length, i.sent, i.delivered, i.errors)).collect();
-        assert_eq!(seen, [(0, 1000, 1, 1, 0), (3000, 500, 0, 1, 1)]);
+        assert_eq!(seen, [(0, 1000, 1, 1, 0), (3000, 500, 0, 1, 2)]);
         assert_eq!(outcome.intervals[1].phase, Phase::Measure);
         assert_eq!(outcome.intervals[1].response_time.unpack().unwrap().count(), 1);
     }
@@ -181,7 +194,7 @@ mod tests {
                     recorder.record(Metric::ResponseTime, *at, *value);
                     recorder.counters(*at).delivered += 1;
                     recorder.note_delivered(1000 + at, *value);
-                    recorder.note_error(1000 + at, ["reset", "refused", "tls"][*worker]);
+                    recorder.note_error(1000 + at, ["reset", "refused", "tls"][*worker], "");
                 }
                 recorder.finish(7000)
             };

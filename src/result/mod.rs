@@ -30,7 +30,7 @@ pub use capacity::{ArmCapacity, Capacity, End, Failed, Series};
 pub use certificate::{Certificate, Check, SelfTest, Verdict};
 pub use duet::{DuetSide, Half};
 pub use mask::mask_scenario;
-pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url};
+pub use redact::{REDACTED, redact_arguments, redact_header_value, redact_scenario, redact_url, redact_words};
 pub use slo::{Kept, Limit, Reading, Slo};
 pub use store::{LoadError, SaveError, write_atomically};
 pub use summary::*;

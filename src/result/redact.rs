@@ -1,6 +1,7 @@
 //! Secrets stay out of results: values of headers, keys and options whose names say that they are secret, and what
 //! stands before the `@` of a URL.
 
+use serde::Serialize;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -93,6 +94,42 @@ fn redact_authority_and_query(url: &str) -> String {
         })
         .collect();
     format!("{host}{path}?{}", pairs.join("&"))
+}
+
+/// Groups of a plan whose texts are all kept out of results.
+const SECRET_GROUPS: &[&str] = &["headers", "identity", "values"];
+/// What is shorter than that would take common words out as well.
+const SHORTEST_SECRET: usize = 4;
+
+/// Takes out of what a target said whatever it repeats of the secrets of `plan`, and of URLs.
+pub fn redact_words<'a>(words: impl Iterator<Item = &'a mut String>, plan: &impl Serialize) {
+    let mut words = words.peekable();
+    if words.peek().is_none() {
+        return;
+    }
+    let mut secrets = Vec::new();
+    gather(&serde_json::to_value(plan).unwrap_or_default(), false, &mut secrets);
+    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for said in words {
+        *said = secrets.iter().fold(redact_url(said), |said, secret| said.replace(secret, REDACTED));
+    }
+}
+
+fn gather(value: &serde_json::Value, is_kept_out: bool, secrets: &mut Vec<String>) {
+    use serde_json::Value;
+    match value {
+        Value::Object(map) => map.iter().for_each(|(name, value)| {
+            let is_kept_out = is_kept_out || is_secret(name) || SECRET_GROUPS.contains(&name.as_str());
+            gather(value, is_kept_out, secrets);
+        }),
+        Value::Array(list) => list.iter().for_each(|value| gather(value, is_kept_out, secrets)),
+        Value::String(text) if is_kept_out && text.len() >= SHORTEST_SECRET => {
+            secrets.push(text.clone());
+            // `Bearer SECRET`.
+            secrets.extend(text.split(' ').filter(|word| word.len() > 2 * SHORTEST_SECRET).map(str::to_owned));
+        }
+        _ => {}
+    }
 }
 
 /// A command line as a result may show it.
@@ -221,6 +258,26 @@ mod tests {
         assert_eq!(redact_url(unix), "ws+unix:/run/a.sock:/chat?token=[redacted]&room={room} unix:///b?c=[redacted]");
         assert_eq!(redact_url("/pub/{room}?key=hunter2&s={session}"), "/pub/{room}?key=[redacted]&s={session}");
         assert_eq!(redact_url("ws://a@b@h tcp://x:y@z"), "ws://[redacted]@h tcp://[redacted]@z");
+    }
+
+    #[test]
+    fn what_a_target_says_loses_the_secrets_of_the_plan_alone() {
+        let plan = serde_json::json!({
+            "dialect": { "nats": { "user": "joe", "password": "hunter2" } },
+            "headers": [["authorization", "Bearer abcdefghij"]],
+            "values": { "user": ["alice", "bob"] },
+            "room": "lobby",
+        });
+        let mut words = [
+            "no hunter2 in lobby".to_owned(),
+            "abcdefghij is stale; see http://h/?k=v".to_owned(),
+            "alice is nobody here".to_owned(),
+        ];
+        redact_words(words.iter_mut(), &plan);
+        assert_eq!(
+            words,
+            ["no [redacted] in lobby", "[redacted] is stale; see http://h/?k=[redacted]", "[redacted] is nobody here"]
+        );
     }
 
     #[test]

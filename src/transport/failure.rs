@@ -124,8 +124,24 @@ impl Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        Failure::new(class_of(&error), error.to_string())
+        let class = class_of(&error);
+        let words = if class == ErrorClass::Tls { tls_words(&error) } else { error.to_string() };
+        Failure::new(class, words)
     }
+}
+
+/// What a failure of TLS says, with what can be done about it.
+pub(super) fn tls_words(error: &io::Error) -> String {
+    use rustls::{AlertDescription as Alert, Error};
+    let what = match error.get_ref().and_then(|cause| cause.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(_)) => "; --cacert says whom to trust, server_name in [tls] whom to expect",
+        Some(Error::AlertReceived(Alert::CertificateRequired | Alert::HandshakeFailure | Alert::BadCertificate)) => {
+            "; a client's certificate is given by --cert and --key"
+        }
+        Some(Error::InvalidMessage(_)) => "; does the target speak TLS on this port?",
+        _ => "",
+    };
+    format!("{error}{what}")
 }
 
 /// The class of what the system reported.

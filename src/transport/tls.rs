@@ -1,5 +1,6 @@
 //! TLS of a worker's connections: whom they trust, who they are, and what their handshakes came to.
 
+use super::failure::tls_words;
 use super::tickets::Tickets;
 use super::{ErrorClass, Failure};
 use crate::catalog::{self, Pem, PemError};
@@ -73,7 +74,7 @@ impl Tls {
         let connector = TlsConnector::from(self.config.clone());
         let shaken = connector.connect(self.name.clone(), stream).await.map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => error.into(),
-            _ => Failure::new(ErrorClass::Tls, error.to_string()),
+            _ => Failure::new(ErrorClass::Tls, tls_words(&error)),
         })?;
         self.note(shaken.get_ref().1);
         Ok(shaken)

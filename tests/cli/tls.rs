@@ -160,12 +160,17 @@ fn a_server_of_ones_own_is_trusted_by_its_authority_and_told_who_we_are() {
     assert_eq!(cell(&ran.document(), "tcp").summary().reach, Some(1.0));
     assert_nothing_told(&ran, &[&cert, &key]);
 
-    for more in [&["--cacert", "ca.pem"][..], &["--cert", "me.pem", "--key", "me-key.pem"]] {
+    let with_authority = (&["--cacert", "ca.pem"][..], "certificate is given by --cert and --key");
+    let with_identity = (&["--cert", "me.pem", "--key", "me-key.pem"][..], "--cacert says whom to trust");
+    for (more, advice) in [with_authority, with_identity] {
         let refused = bench("[tls]\nserver_name = \"chat.test\"\n");
         write(&refused);
         let ran = refused.run(&[more, &["--target", &target, "--no-charts"]].concat()).with_code(1);
         let errors = cell(&ran.document(), "tcp").summary().errors;
         assert!(errors.keys().all(|class| class == "tls") && !errors.is_empty(), "{more:?}: {errors:?}");
+        let summary = std::fs::read_to_string(ran.out.join("summary.md")).unwrap();
+        assert!(ran.stdout.contains(advice) && summary.contains(advice), "{more:?}: {}", ran.stdout);
+        assert!(summary.starts_with("# scenario: Nothing was measured"), "{summary}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cluster::fleet::Fleet;
 use crate::cluster::loss::Role;
 use crate::cluster::usage::Meter;
 use crate::measure::{Held, Outcome};
-use crate::result::{AgentPart, TargetFacts, Usage, sum_of_agents};
+use crate::result::{AgentPart, TargetFacts, Usage, redact_words, sum_of_agents};
 
 impl Running<'_> {
     /// Stops the targets and sums what everyone saw.
@@ -20,6 +20,7 @@ impl Running<'_> {
         // That nobody was there isn't an interrupt, although it was ended like one.
         let finish = |outcome: &mut Outcome, counted| {
             outcome.interrupted = is_interrupted;
+            redact_words(outcome.said.values_mut(), &self.order.cell);
             outcome.sessions.held = holds.then_some(Held { counted, kernel: None });
         };
         let parts = self.crew.parts(finish)?;
@@ -72,7 +73,9 @@ fn of_server(usage: Usage) -> TargetFacts {
 }
 
 fn deserted(outcome: &Outcome) -> String {
-    let classes: Vec<String> = outcome.errors.iter().map(|(class, n)| format!("{class} × {n}")).collect();
+    let words = |class: &str| outcome.said.get(class).map(|words| format!(" ({words})")).unwrap_or_default();
+    let classes: Vec<String> =
+        outcome.errors.iter().map(|(class, n)| format!("{class} × {n}{}", words(class))).collect();
     let what = match outcome.sessions.connected {
         0 => "no session could be opened",
         _ => "every session had ended before anything could be sent",

@@ -147,7 +147,7 @@ impl Core {
 
     /// A session survives a fault. A message that it took along unwritten was never sent.
     pub(super) fn fault(&mut self, now: Nanos, ticket: Option<u64>, failure: &Failure) {
-        self.recorder.note_error(now, &failure.class.key());
+        self.recorder.note_error(now, &failure.class.key(), &failure.detail);
         if let Some(id) = ticket.filter(|id| self.ledger.get(*id).is_some_and(|entry| entry.sent.is_none())) {
             self.unsent(now, id, Unsent::Full);
         }

@@ -244,7 +244,7 @@ impl Core {
     }
 
     pub(super) fn open_failed(&mut self, now: Nanos, session: SessionId, failure: &Failure) {
-        self.recorder.note_error(now, &failure.class.key());
+        self.recorder.note_error(now, &failure.class.key(), &failure.detail);
         self.retire(now, session);
     }
 
@@ -252,7 +252,7 @@ impl Core {
         let closed_by_plan = self.is_closed_by_server()
             && matches!(&ended.failure, Some(f) if matches!(f.class, ErrorClass::ClosedByTarget(_)));
         if let Some(failure) = ended.failure.as_ref().filter(|_| !closed_by_plan) {
-            self.recorder.note_error(now, &failure.class.key());
+            self.recorder.note_error(now, &failure.class.key(), &failure.detail);
         }
         if let Some(length) = ended.close_time {
             self.recorder.record_always(Metric::Close, length);

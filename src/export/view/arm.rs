@@ -5,7 +5,7 @@ use crate::measure::Handshakes;
 use crate::result::{BytesPerMessage, Cell, CellSummary, Quantiles, Reached};
 use crate::units::{show_bytes, show_nanos, three_digits};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Serialize)]
 pub struct ArmView {
@@ -28,6 +28,8 @@ pub struct ArmView {
     pub skipped: String,
     pub counts: Vec<(&'static str, String)>,
     pub errors: Vec<(String, u64)>,
+    /// What one failure of each class said.
+    pub said: Vec<(String, String)>,
     pub bytes: [String; 3],
     pub connections: String,
     /// µs, generator and target.
@@ -97,6 +99,7 @@ pub(super) fn arm_view(cell: &Cell, colour: String) -> ArmView {
         skipped: skipped(&summary),
         counts: counts(&summary),
         errors: summary.errors.clone().into_iter().collect(),
+        said: said(cell),
         bytes: [each(payload, three_digits) + &saved, each(framing, three_digits), each(wire, three_digits)],
         connections: each(summary.connections_per_session, three_digits),
         cpu: [summary.cpu_us_per_message.generator, summary.cpu_us_per_message.target].map(|v| each(v, three_digits)),
@@ -135,6 +138,15 @@ fn skipped(summary: &CellSummary) -> String {
         share if share < 0.001 => "< 0.1 %".to_owned(),
         share => format!("{:.1} %", (share * 1e3).floor() / 10.0),
     }
+}
+
+/// What one failure of each class said, of the first trial in which it happened.
+fn said(cell: &Cell) -> Vec<(String, String)> {
+    let mut said = BTreeMap::new();
+    for (class, words) in cell.trials.iter().flat_map(|trial| &trial.outcome.said) {
+        said.entry(class.clone()).or_insert_with(|| words.clone());
+    }
+    said.into_iter().collect()
 }
 
 fn counts(summary: &CellSummary) -> Vec<(&'static str, String)> {
