@@ -1,10 +1,11 @@
 //! `wsbench agent`: runs sessions for coordinators elsewhere.
 
-use super::args::AgentArgs;
+use super::args::{AgentArgs, twice};
 use super::exit::Exit;
 use super::{bus, say, signals};
 use crate::bus::Nats;
 use crate::cluster::{self, AgentNews, AgentOptions, Allowance, Card, Halt};
+use crate::result::redact_labels;
 use anyhow::Context;
 use tokio::sync::watch;
 
@@ -16,6 +17,10 @@ pub(super) fn agent(args: &AgentArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Usage);
     };
+    if let Some(key) = twice(&args.label) {
+        say::err(&format!("error: --label: {key} is named twice\n  = help: an agent has one value for each label"));
+        return Ok(Exit::Usage);
+    }
     let options = AgentOptions {
         program: std::env::current_exe().context("this program can't find itself to start its workers")?,
         prefix: args.nats.nats_prefix.clone(),
@@ -61,6 +66,18 @@ fn told(card: &Card) -> String {
     let mut facts = vec![format!("{} cores", card.cores), format!("{} descriptors", card.descriptors)];
     facts.extend(card.max_sessions.map(|most| format!("at most {most} sessions")));
     facts.extend(card.max_rate.map(|most| format!("at most {most}")));
-    facts.extend(card.labels.iter().map(|(key, value)| format!("{key}={value}")));
+    facts.extend(redact_labels(&card.labels).iter().map(|(key, value)| format!("{key}={value}")));
     format!("agent `{}` ({}), {}, version {}", card.name, card.id, facts.join(", "), card.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_that_is_a_secret_is_not_told() {
+        let labels = [("token", "hush"), ("zone", "eu")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let words = told(&Card { labels: labels.into(), ..Card::default() });
+        assert!(words.contains("token=") && !words.contains("hush") && words.contains("zone=eu"), "{words}");
+    }
 }

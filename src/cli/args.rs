@@ -5,7 +5,7 @@ mod compare;
 mod duet;
 mod history;
 
-pub(super) use agents::{AgentArgs, FleetArgs};
+pub(super) use agents::{AgentArgs, FleetArgs, twice};
 pub(super) use compare::{CompareArgs, JudgeArgs};
 pub(super) use duet::{DuetArgs, UrlFlag};
 pub(super) use history::HistoryArgs;
@@ -44,6 +44,13 @@ impl Args {
             && let Some(flag) = compare::typed(typed)
         {
             let message = format!("--{flag} is about judging this run by another, and there is no --baseline\n");
+            clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit();
+        }
+        if let Some(("run", typed)) = matches.subcommand()
+            && typed.value_source("agents").is_none()
+            && let Some(flag) = agents::typed(typed)
+        {
+            let message = format!("--{flag} is for runs by agents, and there is no --agents\n");
             clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit();
         }
         Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())

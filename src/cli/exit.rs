@@ -1,5 +1,6 @@
 //! Exit codes, a contract with scripts: a tool that failed and a product that regressed never share one.
 
+use crate::bus::BusError;
 use crate::result::{ArmCapacity, Document, End, Trial};
 use crate::verdict::{Comparison, NotComparable, Verdict, thresholds};
 use std::process::ExitCode;
@@ -41,6 +42,14 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// Of what could not be done. Where the bus is, and who we are there, is part of the command line.
+    pub(super) fn of_error(error: &anyhow::Error) -> Exit {
+        match error.downcast_ref() {
+            Some(BusError::Settings(_)) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
     /// The first of two that applies, in the order 104, 1, 105, 95, 94, 99, 96, 97, 0.
     pub(super) fn or(self, other: Exit) -> Exit {
         let place = |exit: Exit| match exit {

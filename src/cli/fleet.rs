@@ -1,6 +1,6 @@
 //! Runs by agents: finding them, and what must be so before they are hired.
 
-use super::args::FleetArgs;
+use super::args::{FleetArgs, twice};
 use super::bus::complaint;
 use super::exit::Exit;
 use super::say;
@@ -25,12 +25,6 @@ pub(super) fn find(args: &FleetArgs, runtime: &Runtime) -> anyhow::Result<Result
     };
     let nats = args.nats.options("wsbench run");
     let (nats, agents) = match (nats, args.agents) {
-        (None, None) if args.advertise.is_some() || !args.label.is_empty() => {
-            return wrong(
-                "--advertise and --label are for runs by agents",
-                "say how many with `--agents N --nats URL`",
-            );
-        }
         // A bus may be named by the environment for other commands.
         (_, None) => return Ok(Ok(None)),
         (None, Some(_)) => {
@@ -41,6 +35,9 @@ pub(super) fn find(args: &FleetArgs, runtime: &Runtime) -> anyhow::Result<Result
         }
         (Some(nats), Some(agents)) => (nats, agents),
     };
+    if let Some(key) = twice(&args.label) {
+        return wrong(&format!("--label: {key} is named twice"), "an agent has one value for each label");
+    }
     if let Some(ip) = args.advertise.filter(|ip| !transport::is_own(*ip)) {
         return wrong(
             &format!("--advertise: this machine has no address {ip}"),

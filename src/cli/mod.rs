@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             say::err(&format!("error: {}", say::chain(error.as_ref())));
-            Exit::Failed.into()
+            Exit::of_error(&error).into()
         }
     }
 }

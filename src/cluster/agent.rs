@@ -30,8 +30,8 @@ pub use words::{Card, is_prefix};
 const COURTESY: Nanos = 5 * SECOND;
 /// Most of these.
 const MOST_CALLERS: usize = 16;
-/// How long a coordinator may let itself be missed at most, and at least.
-const GRACE: std::ops::RangeInclusive<Nanos> = SECOND..=600 * SECOND;
+/// How long a coordinator may let itself be missed at least, and at most: one message is not to hold an agent for long.
+const GRACE: std::ops::RangeInclusive<Nanos> = SECOND..=30 * SECOND;
 /// How long it takes to say good-bye at most.
 const PARTING: Nanos = SECOND;
 

@@ -76,6 +76,7 @@ pub(super) enum TrialError {
     Link(#[from] LinkError),
     #[error(transparent)]
     Fleet(#[from] FleetShortage),
+    /// A process can't do what it was told, or won't, and said why.
     #[error("{0}")]
     Reported(String),
     #[error(transparent)]
@@ -96,7 +97,8 @@ pub(super) async fn attempt(order: &Assignment<'_>, halt: &mut Halt, live: &mut 
             target: None,
             kernel: None,
             failure: Some(error.to_string()),
-            is_broken: true,
+            // Who refuses, and says why, has no defect.
+            is_broken: !matches!(error, TrialError::Reported(_)),
             losses: Vec::new(),
             agents: Vec::new(),
         },

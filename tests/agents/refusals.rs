@@ -105,9 +105,12 @@ fn targets_that_an_agent_may_not_load_get_no_connection() {
     {
         let _agent = bus.agent("a", &["--allow-target", "192.0.2.0/24", "--allow-target", &other_port]);
         let ran = bus.run(&scenario, "1", &[]);
-        assert!(!matches!(ran.code, 0 | 95), "{}", ran.stderr);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
         let said = format!("{}{}", ran.stderr, ran.stdout);
-        assert!(said.contains("allow-target") && said.contains("127.0.0.1"), "{said}");
+        assert!(said.contains("agent `a`") && said.contains("allow-target") && said.contains("127.0.0.1"), "{said}");
+        assert!(!said.contains("defect") && !said.contains("INVALID"), "{said}");
+        let document = saved(&ran);
+        assert_eq!(trials(&document)[0].1["invalid"], Value::Array(Vec::new()));
         assert_eq!(echo_server.connections(), 0);
     }
     let this_port = format!("127.0.0.1:{}", echo_server.port);

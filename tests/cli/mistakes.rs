@@ -65,6 +65,42 @@ fn a_flag_about_judging_wants_something_to_judge_by() {
 }
 
 #[test]
+fn a_flag_about_agents_wants_agents() {
+    let bench = Bench::new(ECHO);
+    for flag in [&["--nats", "nats://127.0.0.1:1"][..], &["--wait", "1s"], &["--label", "zone=eu"]] {
+        let ran = bench.run(flag).with_code(2);
+        assert!(ran.stderr.contains(flag[0]) && ran.stderr.contains("--agents"), "{flag:?}: {}", ran.stderr);
+        assert!(!ran.out.exists());
+    }
+    // The environment may name a bus for other commands.
+    let mut command = bench.command(&["run", "scenario.toml", "--out", "out"]);
+    command.env("WSBENCH_NATS_URL", "nats://127.0.0.1:1").env("WSBENCH_LABEL", "zone=eu");
+    ran(command.output().unwrap(), bench.path().join("out")).well();
+}
+
+#[test]
+fn settings_of_a_bus_that_make_no_sense_are_2() {
+    let bench = Bench::new(ECHO);
+    let urls = [&["--nats", "http://127.0.0.1:1"][..], &["--nats", "nats://127.0.0.1:99999"]];
+    let both = &["--nats", "nats://127.0.0.1:1", "--nats-user", "a", "--nats-token", "b"][..];
+    for wrong in urls.into_iter().chain([both]) {
+        bench.say(&[&["agent"], wrong].concat()).with_code(2);
+        let ran = bench.run(&[&["--agents", "1"], wrong].concat()).with_code(2);
+        assert!(ran.stderr.contains("NATS"), "{wrong:?}: {}", ran.stderr);
+    }
+    let bus = ["agent", "--nats", "nats://127.0.0.1:1"];
+    for (wrong, says) in [
+        (["--max-sessions", "0"], "1 or more"),
+        (["--max-rate", "0"], "more than 0"),
+        (["--allow-target", "*"], "as it stands"),
+        (["--label", "zone=eu,zone=us"], "zone is named twice"),
+    ] {
+        let ran = bench.say(&[&bus[..], &wrong].concat()).with_code(2);
+        assert!(ran.stderr.contains(says), "{wrong:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_folder_with_something_in_it_is_not_touched() {
     let bench = Bench::new(ECHO);
     fs::create_dir(bench.path().join("out")).unwrap();

@@ -2,8 +2,9 @@
 
 use crate::bus::NatsOptions;
 use crate::cluster::{AllowedTarget, is_prefix};
-use crate::units::{Rate, Span};
-use clap::Args as ClapArgs;
+use crate::units::{Rate, Span, UnitError};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as ClapArgs};
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -74,6 +75,30 @@ pub(in crate::cli) struct FleetArgs {
     pub advertise: Option<IpAddr>,
 }
 
+/// The first of these flags that was typed. One that the environment sets is meant for whatever runs by agents.
+pub(in crate::cli) fn typed(matches: &ArgMatches) -> Option<String> {
+    let flags = [
+        "nats",
+        "nats_creds",
+        "nats_user",
+        "nats_password",
+        "nats_token",
+        "nats_ca",
+        "nats_prefix",
+        "wait",
+        "label",
+        "advertise",
+    ];
+    let typed = flags.into_iter().find(|flag| matches.value_source(flag) == Some(ValueSource::CommandLine));
+    typed.map(|flag| flag.replace('_', "-"))
+}
+
+/// A key that stands there more than once.
+pub(in crate::cli) fn twice(labels: &[(String, String)]) -> Option<&str> {
+    let again = |at: &usize| labels[..*at].iter().any(|(key, _)| *key == labels[*at].0);
+    (0..labels.len()).find(again).map(|at| labels[at].0.as_str())
+}
+
 /// How many agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Agents {
@@ -109,7 +134,18 @@ const LONGEST: usize = 100;
 fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as zone=eu")?;
     let (key, value) = (name(key)?, value.trim().to_owned());
-    if value.len() > LONGEST { Err(format!("a label has at most {LONGEST} bytes")) } else { Ok((key, value)) }
+    let is_fine = value.len() <= LONGEST && !value.contains(char::is_control);
+    is_fine.then_some((key, value)).ok_or_else(|| format!("a label has at most {LONGEST} bytes, and all can be read"))
+}
+
+fn max_sessions(text: &str) -> Result<NonZeroU64, String> {
+    text.trim().parse().map_err(|_| "write a whole number, 1 or more".to_owned())
+}
+
+fn max_rate(text: &str) -> Result<Rate, String> {
+    let rate: Rate = text.parse().map_err(|error: UnitError| error.to_string())?;
+    let is_some = rate.per_second() > 0.0;
+    is_some.then_some(rate).ok_or_else(|| "an agent that may send nothing can't work: write more than 0".to_owned())
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -130,10 +166,10 @@ pub(in crate::cli) struct AgentArgs {
     #[arg(long, value_name = "KEY=VALUE", env = "WSBENCH_LABEL", value_delimiter = ',', value_parser = label)]
     pub label: Vec<(String, String)>,
     /// Most sessions that it takes
-    #[arg(long, value_name = "N", env = "WSBENCH_MAX_SESSIONS")]
+    #[arg(long, value_name = "N", env = "WSBENCH_MAX_SESSIONS", value_parser = max_sessions)]
     pub max_sessions: Option<NonZeroU64>,
     /// Most messages that it takes to be scheduled on it, such as 500/s
-    #[arg(long, value_name = "RATE", env = "WSBENCH_MAX_RATE")]
+    #[arg(long, value_name = "RATE", env = "WSBENCH_MAX_RATE", value_parser = max_rate)]
     pub max_rate: Option<Rate>,
     /// Where its sessions may connect: HOST, HOST:PORT, a block such as 10.0.0.0/8:9001, or unix:FILE; may be repeated
     /// [default: any address, no Unix socket]
@@ -161,6 +197,11 @@ mod tests {
         assert!(agents("0").unwrap_err().contains("or all"));
         assert_eq!(label("zone = eu"), Ok(("zone".to_owned(), "eu".to_owned())));
         assert!(label("zone").unwrap_err().contains("KEY=VALUE") && label("=eu").is_err());
+        assert!(label("zone=a\u{1b}[2Jb").is_err());
+        assert!(max_sessions("0").unwrap_err().contains("1 or more") && max_sessions("1").is_ok());
+        assert!(max_rate("0").unwrap_err().contains("more than 0") && max_rate("0.5/s").is_ok());
+        let pairs = |keys: &[&str]| keys.iter().map(|key| (key.to_string(), String::new())).collect::<Vec<_>>();
+        assert_eq!((twice(&pairs(&["a", "b", "a"])), twice(&pairs(&["a", "b"]))), (Some("a"), None));
         assert!(prefix("load.*").is_err() && prefix("load.test").is_ok());
     }
 }

@@ -81,6 +81,9 @@ impl FromStr for AllowedTarget {
             (Err(_), None) if address.is_empty() || address.contains(|c: char| c.is_whitespace() || c == ':') => {
                 return Err(error("it has no host"));
             }
+            (Err(_), None) if address.contains('*') => {
+                return Err(error("a name counts as it stands, and without any target every address is allowed"));
+            }
             (Err(_), None) => What::Name(address.to_owned()),
         };
         Ok(AllowedTarget { what, port })
@@ -241,6 +244,8 @@ mod tests {
             ("[::1]9", "colon"),
             ("unix:app.sock", "begins with /"),
             ("", "no host"),
+            ("*", "as it stands"),
+            ("*.example:80", "as it stands"),
         ];
         for (text, said) in wrong {
             let error = text.parse::<AllowedTarget>().unwrap_err().to_string();

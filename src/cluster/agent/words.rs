@@ -168,9 +168,10 @@ impl Card {
     pub(in crate::cluster) fn read(bytes: &[u8]) -> Option<Card> {
         let card: Card = serde_json::from_slice(bytes).ok()?;
         let labels = card.labels.iter().flat_map(|(key, value)| [key, value]);
-        let is_short =
-            [&card.name, &card.version, &card.machine].into_iter().chain(labels).all(|t| t.len() <= LONGEST_WORD);
-        (is_word(&card.id) && is_short && card.labels.len() <= MOST_LABELS).then_some(card)
+        // What can't be read could pass for something else on a terminal.
+        let is_plain = |text: &String| text.len() <= LONGEST_WORD && !text.contains(char::is_control);
+        let are_plain = [&card.name, &card.version, &card.machine].into_iter().chain(labels).all(is_plain);
+        (is_word(&card.id) && are_plain && card.labels.len() <= MOST_LABELS).then_some(card)
     }
 }
 
@@ -189,6 +190,9 @@ mod tests {
             r#"{"id":">"}"#.to_owned(),
             format!(r#"{{"id":"{long}"}}"#),
             format!(r#"{{"id":"a","name":"{long}"}}"#),
+            r#"{"id":"a","name":"b\nerror: all is lost"}"#.to_owned(),
+            r#"{"id":"a","version":"\u001b[2J"}"#.to_owned(),
+            r#"{"id":"a","labels":{"zone":"e\ru"}}"#.to_owned(),
             format!(r#"{{"id":"a","labels":{{"zone":"{long}"}}}}"#),
             "[".to_owned(),
         ];

@@ -78,7 +78,7 @@ pub async fn find<C: Carrier>(carrier: &C, wanted: &Wanted) -> Result<Found, Fin
         let (fit, left_out) = sorted(&cards, &wanted.labels);
         let is_enough = match wanted.how_many {
             Some(n) => fit.len() >= n.get() as usize,
-            None => !fit.is_empty() && now >= newest + ALL_QUIET,
+            None => !fit.is_empty() && now >= (newest + ALL_QUIET).min(until),
         };
         if is_enough {
             let n = wanted.how_many.map_or(fit.len(), |n| n.get() as usize);

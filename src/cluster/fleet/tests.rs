@@ -74,6 +74,7 @@ fn options(name: &str) -> AgentOptions {
     }
 }
 
+/// `n`: 0 for all.
 fn wanted(n: u32, wait: u64) -> Wanted {
     let wait = Duration::from_millis(wait);
     Wanted { how_many: std::num::NonZeroU32::new(n), wait, labels: Vec::new(), prefix: "t".to_owned() }
@@ -176,6 +177,16 @@ async fn an_agent_that_ends_says_good_bye_and_one_whose_coordinator_is_gone_is_f
     assert_eq!(fleet.take_losses(), [("b".to_owned(), "it was told to end".to_owned())]);
     assert_eq!(fleet.take_losses(), []);
     assert!(fleet.member(0).say(&ToAgent::EndTrial).is_err());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn where_all_are_wanted_those_are_taken_who_are_there_when_the_wait_is_over() {
+    let bus = Bus::default();
+    let found = async { find(&bus, &wanted(0, 1000)).await.unwrap() };
+    let (found, _) = among(&bus, &["a", "b", "c"], found).await;
+    assert_eq!(found.cards.iter().map(|card| card.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    let nobody = find(&bus, &wanted(0, 10)).await.err().unwrap().to_string();
+    assert!(nobody.contains("there is none"), "{nobody}");
 }
 
 #[tokio::test(flavor = "current_thread")]
