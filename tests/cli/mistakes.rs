@@ -73,9 +73,12 @@ fn a_flag_about_agents_wants_agents() {
         assert!(!ran.out.exists());
     }
     // The environment may name a bus for other commands.
-    let mut command = bench.command(&["run", "scenario.toml", "--out", "out"]);
-    command.env("WSBENCH_NATS_URL", "nats://127.0.0.1:1").env("WSBENCH_LABEL", "zone=eu");
-    ran(command.output().unwrap(), bench.path().join("out")).well();
+    let elsewhere = [("WSBENCH_NATS_URL", "nats://127.0.0.1:1"), ("WSBENCH_LABEL", "zone=eu")];
+    let who = [("WSBENCH_NATS_TOKEN", "t"), ("WSBENCH_NATS_PASSWORD", "p")];
+    for (set, out) in [(elsewhere, "elsewhere"), (who, "who")] {
+        let mut command = bench.command(&["run", "scenario.toml", "--out", out]);
+        ran(command.envs(set).output().unwrap(), bench.path().join(out)).well();
+    }
 }
 
 #[test]

@@ -16,25 +16,19 @@ pub(in crate::cli) struct NatsArgs {
     #[arg(long, value_name = "URL", env = "WSBENCH_NATS_URL", hide_env_values = true)]
     pub nats: Option<String>,
     /// NATS credentials file
-    #[arg(long, value_name = "FILE", env = "WSBENCH_NATS_CREDS", requires = "nats")]
+    #[arg(long, value_name = "FILE", env = "WSBENCH_NATS_CREDS")]
     pub nats_creds: Option<PathBuf>,
     /// NATS user
-    #[arg(long, value_name = "NAME", env = "WSBENCH_NATS_USER", requires = "nats")]
+    #[arg(long, value_name = "NAME", env = "WSBENCH_NATS_USER")]
     pub nats_user: Option<String>,
     /// Its password; better in the environment, where lists of processes don't show it
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "WSBENCH_NATS_PASSWORD",
-        hide_env_values = true,
-        requires = "nats_user"
-    )]
+    #[arg(long, value_name = "PASSWORD", env = "WSBENCH_NATS_PASSWORD", hide_env_values = true)]
     pub nats_password: Option<String>,
     /// NATS token
-    #[arg(long, value_name = "TOKEN", env = "WSBENCH_NATS_TOKEN", hide_env_values = true, requires = "nats")]
+    #[arg(long, value_name = "TOKEN", env = "WSBENCH_NATS_TOKEN", hide_env_values = true)]
     pub nats_token: Option<String>,
     /// PEM file with the authorities to trust at a NATS server with TLS [default: the system's]
-    #[arg(long, value_name = "FILE", env = "WSBENCH_NATS_CA", requires = "nats")]
+    #[arg(long, value_name = "FILE", env = "WSBENCH_NATS_CA")]
     pub nats_ca: Option<PathBuf>,
     /// What all subjects begin with
     #[arg(long, value_name = "PREFIX", default_value = "wsbench", env = "WSBENCH_NATS_PREFIX", value_parser = prefix)]
