@@ -8,15 +8,21 @@ use crate::measure::{BEYOND_TRIAL, Metric};
 use crate::result::{Cell, Document};
 use crate::units::show_nanos;
 
-/// In order; the last one is what is left until the first message.
-const PHASES: [(&str, Metric); 6] = [
-    ("resolve", Metric::Resolve),
-    ("TCP", Metric::Tcp),
-    ("TLS", Metric::Tls),
-    ("upgrade or join", Metric::Upgrade),
-    ("switch to the WebSocket", Metric::Switch),
-    ("until first message", Metric::FirstMessage),
-];
+/// The last one is what is left until the first message.
+const PHASES: [(&str, Metric); 6] = phases_and(("until first message", Metric::FirstMessage));
+
+/// The phases of connecting in their order, as readers know them, and what comes last.
+pub const fn phases_and(last: (&'static str, Metric)) -> [(&'static str, Metric); 6] {
+    [
+        ("resolve", Metric::Resolve),
+        ("TCP", Metric::Tcp),
+        ("TLS", Metric::Tls),
+        ("upgrade or join", Metric::Upgrade),
+        ("switch to the WebSocket", Metric::Switch),
+        last,
+    ]
+}
+
 /// How light the last phase of those that were seen is; the first has the arm's own colour.
 const LIGHTEST: f64 = 0.75;
 

@@ -22,6 +22,7 @@ mod short;
 mod spec;
 mod time;
 
+pub use connect::phases_and;
 pub use draw::{DrawError, draw};
 pub use history::{show, spec as history_charts};
 pub use palette::{Dash, Ink, Inks, Rgb};

@@ -101,13 +101,14 @@ const SECRET_GROUPS: &[&str] = &["headers", "identity", "values"];
 /// What is shorter than that would take common words out as well.
 const SHORTEST_SECRET: usize = 4;
 
-/// Takes out of what a target said whatever it repeats of the secrets of `plan`, and of URLs.
-pub fn redact_words<'a>(words: impl Iterator<Item = &'a mut String>, plan: &impl Serialize) {
+/// Takes out of what a target said whatever it repeats of the secrets of `plan`, of the token to join with, and of URLs.
+pub fn redact_words<'a>(words: impl Iterator<Item = &'a mut String>, plan: &impl Serialize, token: &str) {
     let mut words = words.peekable();
     if words.peek().is_none() {
         return;
     }
-    let mut secrets = Vec::new();
+    let mut secrets: Vec<String> =
+        Some(token).filter(|token| token.len() >= SHORTEST_SECRET).map(str::to_owned).into_iter().collect();
     gather(&serde_json::to_value(plan).unwrap_or_default(), false, &mut secrets);
     secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
     for said in words {
@@ -271,12 +272,17 @@ mod tests {
         let mut words = [
             "no hunter2 in lobby".to_owned(),
             "abcdefghij is stale; see http://h/?k=v".to_owned(),
-            "alice is nobody here".to_owned(),
+            "alice is nobody here, 0123abcd is no token".to_owned(),
         ];
-        redact_words(words.iter_mut(), &plan);
+        redact_words(words.iter_mut(), &plan, "0123abcd");
+        redact_words(words.iter_mut(), &plan, "");
         assert_eq!(
             words,
-            ["no [redacted] in lobby", "[redacted] is stale; see http://h/?k=[redacted]", "[redacted] is nobody here"]
+            [
+                "no [redacted] in lobby",
+                "[redacted] is stale; see http://h/?k=[redacted]",
+                "[redacted] is nobody here, [redacted] is no token"
+            ]
         );
     }
 

@@ -169,5 +169,14 @@ fn secrets_are_said_and_not_kept() {
     for file in ["result.json", "report.html", "summary.md"] {
         assert!(!std::fs::read_to_string(ran.out.join(file)).unwrap().contains("hunter2"), "{file}");
     }
+
+    // The server repeats what it was told, and this time that is how it refuses.
+    let scenario = std::fs::read_to_string(bench.path().join("scenario.toml")).unwrap();
+    let refusing = scenario.replace("opened = \"^AUTH hunter[2]$\"", "opened = \"^OK$\"\nerror = \"^AUTH\"");
+    assert!(refusing != scenario, "{scenario}");
+    let bench = Bench::new(&refusing);
+    let refused = bench.run(&["-q"]).with_code(1);
+    let told = std::fs::read_to_string(refused.out.join("result.json")).unwrap() + &refused.stdout + &refused.stderr;
+    assert!(told.contains("AUTH [redacted]") && !told.contains("hunter2"), "{}", refused.stdout);
     served.end();
 }

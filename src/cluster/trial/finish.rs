@@ -20,7 +20,7 @@ impl Running<'_> {
         // That nobody was there isn't an interrupt, although it was ended like one.
         let finish = |outcome: &mut Outcome, counted| {
             outcome.interrupted = is_interrupted;
-            redact_words(outcome.said.values_mut(), &self.order.cell);
+            redact_words(outcome.said.values_mut(), self.order.cell, self.order.token);
             outcome.sessions.held = holds.then_some(Held { counted, kernel: None });
         };
         let parts = self.crew.parts(finish)?;

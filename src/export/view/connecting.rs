@@ -1,19 +1,13 @@
 //! What connecting came to, phase by phase, the arms beside each other.
 
 use super::{DASH, nanos};
+use crate::chart;
 use crate::measure::{BEYOND_TRIAL, Metric};
 use crate::result::{Cell, Document};
 use crate::units::three_digits;
 use serde::Serialize;
 
-const PHASES: [(&str, Metric); 6] = [
-    ("resolve", Metric::Resolve),
-    ("TCP", Metric::Tcp),
-    ("TLS", Metric::Tls),
-    ("upgrade or join", Metric::Upgrade),
-    ("switch to the WebSocket", Metric::Switch),
-    ("in all", Metric::Connect),
-];
+const PHASES: [(&str, Metric); 6] = chart::phases_and(("in all", Metric::Connect));
 
 /// A table: the phases that any arm has, each arm's medians, and the bytes of its handshake a session.
 #[derive(Debug, Serialize)]
